@@ -1,0 +1,43 @@
+# Stagepost: one Makefile for all. A folder with a main.c is a program; each layer is a static
+# library. WHO_MAY_USE below is the law of the house; `make layers` proves it.
+
+PREFIX ?= /usr
+DESTDIR ?=
+SAN ?=
+CC ?= gcc
+PKG_CONFIG ?= pkg-config
+PYTHON ?= /usr/bin/python3
+B := build$(if $(SAN),/san)$(if $(FAULTS),/faults)$(if $(filter clang%,$(CC)),/clang)
+
+# layer: the layers it may use, in link order (transitive use is named too).
+LAYERS := base os mail smtp net wire dialogue table config service store schedule
+DIR_base := common/base
+DIR_os := common/os
+DIR_mail := common/mail
+DIR_smtp := common/smtp
+DIR_net := common/net
+DIR_wire := common/wire
+DIR_dialogue := common/dialogue
+DIR_table := common/table
+DIR_config := common/config
+DIR_service := common/service
+DIR_store := queue/store
+DIR_schedule := queue/schedule
+MAY_base :=
+MAY_os := base
+MAY_mail := base
+MAY_smtp := base mail
+MAY_net := base os
+MAY_wire := base os
+MAY_dialogue := base mail wire
+MAY_table := base os mail net
+MAY_config := base os table
+MAY_service := base os mail smtp net wire dialogue table config
+MAY_store := base os mail
+MAY_schedule := base
+# what every program may link, in an order that resolves left to right
+LINK_ORDER := service store schedule config table dialogue wire net smtp mail os base
+
+LIBS := -lev -lseccomp -lcrypto -lbsd -lpthread
+
+include conf/build.mk

@@ -1,0 +1,19 @@
+/*
+ * encode: hex and base64 (RFC 4648), and the look at UTF-8 (RFC 3629).
+ */
+#ifndef COMMON_BASE_ENCODE_H
+#define COMMON_BASE_ENCODE_H
+
+#include "common/base/buffer.h"
+
+/* dst gets 2 * len lower-case digits and a NUL. */
+void hex_encode(const void *data, size_t len, char *dst);
+bool hex_decode(struct slice s, void *dst, size_t size, size_t *len);
+bool base64_encode(struct slice s, struct buffer *out);
+/* Strict: padded, no blanks; false on anything else or when out is full. */
+bool base64_decode(struct slice s, struct buffer *out);
+/* No overlong forms, surrogates or values over U+10FFFF. */
+bool utf8_valid(struct slice s);
+bool ascii_only(struct slice s);
+
+#endif

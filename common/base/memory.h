@@ -1,0 +1,18 @@
+/*
+ * memory: allocation that does not fail. When the system has none left, the process ends by
+ * fatal(): its supervisor starts it again, and nothing acknowledged was in memory alone.
+ */
+#ifndef COMMON_BASE_MEMORY_H
+#define COMMON_BASE_MEMORY_H
+
+#include <stddef.h>
+
+#include "common/base/slice.h"
+
+void *memory_get(size_t size);			 /* uninitialised */
+void *memory_zero(size_t count, size_t size);	 /* zeroed; product checked */
+void *memory_resize(void *old, size_t count, size_t size);
+char *memory_string(struct slice s);		 /* NUL-terminated copy */
+void memory_free(void *ptr);			 /* NULL is fine */
+
+#endif

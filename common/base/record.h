@@ -1,0 +1,72 @@
+/*
+ * record: a plain struct described once. The table of its fields is what moves it between
+ * processes (wire/codec), fills it from the configuration (config) and lets one fuzzer attack all.
+ *
+ *	#define GREETING_FIELDS(F) \
+ *		F(u64, request, 0, "what the answer repeats") \
+ *		F(string, address, 320, "the recipient")
+ *	RECORD_DECLARE(greeting, GREETING_FIELDS)      in the header: struct greeting, greeting_record
+ *	RECORD_DEFINE(greeting, GREETING_FIELDS)       in one .c file
+ *
+ * Kinds: bool u32 u64 (limit: the largest value, 0 for any), string (a slice; limit in octets; no
+ * NUL), bytes (a slice; limit in octets), fd (int, -1 when none; at most one a record).
+ * Decoded strings and bytes point into the packet: whoever keeps them copies them.
+ */
+#ifndef COMMON_BASE_RECORD_H
+#define COMMON_BASE_RECORD_H
+
+#include "common/base/slice.h"
+
+enum record_kind {
+	RECORD_BOOL,
+	RECORD_U32,
+	RECORD_U64,
+	RECORD_STRING,
+	RECORD_BYTES,
+	RECORD_FD,
+};
+
+struct record_field {
+	const char *name;
+	enum record_kind kind;
+	size_t offset; /* in the struct */
+	uint64_t limit;
+	const char *help; /* meaning and unit, in a few words */
+};
+
+struct record {
+	const char *name;
+	size_t size; /* of the struct */
+	size_t field_count;
+	const struct record_field *fields;
+};
+
+#define RECORD_TYPE_bool   bool
+#define RECORD_TYPE_u32	   uint32_t
+#define RECORD_TYPE_u64	   uint64_t
+#define RECORD_TYPE_string struct slice
+#define RECORD_TYPE_bytes  struct slice
+#define RECORD_TYPE_fd	   int
+#define RECORD_KIND_bool   RECORD_BOOL
+#define RECORD_KIND_u32	   RECORD_U32
+#define RECORD_KIND_u64	   RECORD_U64
+#define RECORD_KIND_string RECORD_STRING
+#define RECORD_KIND_bytes  RECORD_BYTES
+#define RECORD_KIND_fd	   RECORD_FD
+
+#define RECORD_MEMBER(kind, name, limit, help) RECORD_TYPE_##kind name;
+#define RECORD_DECLARE(name, FIELDS)                                                               \
+	struct name {                                                                              \
+		FIELDS(RECORD_MEMBER)                                                              \
+	};                                                                                         \
+	extern const struct record name##_record;
+#define RECORD_ROW(kind, member, limit, help)                                                      \
+	{#member, RECORD_KIND_##kind, offsetof(RECORD_SELF, member), limit, help},
+/* Needs `#define RECORD_SELF struct NAME` before it and #undef after it. */
+#define RECORD_DEFINE(name_, FIELDS)                                                               \
+	static const struct record_field name_##_fields[] = {FIELDS(RECORD_ROW)};                  \
+	const struct record name_##_record = {                                                     \
+	    #name_, sizeof(struct name_), sizeof(name_##_fields) / sizeof(name_##_fields[0]),      \
+	    name_##_fields};
+
+#endif

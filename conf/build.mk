@@ -1,0 +1,106 @@
+# The rules behind the Makefile: flags, libraries, programs, unit tests, fuzz targets.
+
+WARN := -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wconversion \
+	-Wno-sign-conversion -Wpointer-arith -Wwrite-strings -Wvla
+HARDEN := -fstack-protector-strong -fPIE -fno-strict-aliasing
+OPT := $(if $(SAN),-O1 -fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined \
+	-fno-omit-frame-pointer,-O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
+comma := ,
+CFLAGS ?= -g
+ALL_CFLAGS := -std=c17 -D_GNU_SOURCE -I. $(WARN) $(HARDEN) $(OPT) -MMD -MP $(CFLAGS) $(CPPFLAGS)
+ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now $(if $(SAN),-fsanitize=address$(comma)undefined) $(LDFLAGS)
+
+# A variant is a file: *_san.c replaces *_plain.c under SAN=1, *_faults.c replaces *_nofaults.c
+# under FAULTS=1.
+VARIANT_OUT := $(if $(SAN),%_plain.c,%_san.c) $(if $(FAULTS),%_nofaults.c,%_faults.c)
+sources = $(sort $(filter-out $(VARIANT_OUT),$(wildcard $(1)/*.c)))
+objects = $(patsubst %.c,$B/obj/%.o,$(call sources,$(1)))
+
+define layer_rule
+$B/lib/lib$(1).a: $(call objects,$(DIR_$(1)))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	ar rcs $$@ $$^
+endef
+$(foreach l,$(LAYERS),$(eval $(call layer_rule,$(l))))
+# a layer with no source yet has no library
+BUILT_LAYERS := $(foreach l,$(LAYERS),$(if $(call sources,$(DIR_$(l))),$(l)))
+ALL_LIBS := $(foreach l,$(LINK_ORDER),$(if $(filter $(l),$(BUILT_LAYERS)),$B/lib/lib$(l).a))
+
+$B/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+# Programs
+DAEMON_DIRS := $(patsubst %/main.c,%,$(wildcard daemons/*/main.c master/main.c queue/manager/main.c))
+COMMAND_DIRS := $(patsubst %/main.c,%,$(wildcard commands/*/main.c))
+program_name = $(if $(filter queue/manager,$(1)),queue,$(notdir $(1)))
+define program_rule
+$B/$(2)/$(call program_name,$(1)): $(call objects,$(1)) $(ALL_LIBS)
+	@mkdir -p $$(@D)
+	$(CC) $(ALL_LDFLAGS) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(LIBS) $(LIBS_$(notdir $(1)))
+PROGRAMS += $B/$(2)/$(call program_name,$(1))
+endef
+$(foreach d,$(DAEMON_DIRS),$(eval $(call program_rule,$(d),libexec)))
+$(foreach d,$(COMMAND_DIRS),$(eval $(call program_rule,$(d),bin)))
+
+.DEFAULT_GOAL := all
+all: $(ALL_LIBS) $(PROGRAMS)
+
+# Unit tests: tests/unit/FOLDER/test_X.c is a program of its own; FOLDER is a layer (linked with
+# what that layer may use) or the name of a program (linked with its objects but main.o).
+UNIT_SOURCES := $(sort $(wildcard tests/unit/*/test_*.c))
+unit_folder = $(notdir $(patsubst %/,%,$(dir $(1))))
+unit_libs = $(if $(DIR_$(1)),$(foreach l,$(LINK_ORDER),$(if $(filter $(l),$(1) $(MAY_$(1))),$(if $(filter $(l),$(BUILT_LAYERS)),$B/lib/lib$(l).a))),$(ALL_LIBS))
+unit_objects = $(if $(DIR_$(1)),,$(filter-out %/main.o,$(call objects,$(firstword $(wildcard daemons/$(1) queue/$(1) commands/$(1) $(filter $(1),master))))))
+define unit_rule
+$B/$(basename $(1)): $B/obj/$(basename $(1)).o $(call unit_objects,$(call unit_folder,$(1))) $(call unit_libs,$(call unit_folder,$(1)))
+	@mkdir -p $$(@D)
+	$(CC) $(ALL_LDFLAGS) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(LIBS) -lcheck -lsubunit -lm -lrt
+UNIT_TESTS += $B/$(basename $(1))
+endef
+$(foreach u,$(UNIT_SOURCES),$(eval $(call unit_rule,$(u))))
+
+unit: $(UNIT_TESTS)
+	@tests/unit/run $(UNIT_TESTS)
+
+# Fuzz targets: tests/fuzz/fuzz_X.c with LLVMFuzzerTestOneInput, corpus in tests/fuzz/corpus/X,
+# an optional dictionary in tests/fuzz/X.dict. `make fuzz SECONDS=60` runs each that long.
+SECONDS ?= 60
+FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(FUZZ_SOURCES))
+FUZZ_LAYERS := base os mail smtp net wire dialogue table config store schedule
+FUZZ_CODE = $(foreach l,$(FUZZ_LAYERS),$(filter-out %_san.c %_faults.c,$(wildcard $(DIR_$(l))/*.c)))
+build/fuzz/%.o: %.c
+	@mkdir -p $(@D)
+	clang -std=c17 -D_GNU_SOURCE -I. -g -O1 -fno-strict-aliasing -fsanitize=fuzzer-no-link,address,undefined \
+		-fno-sanitize-recover=undefined -MMD -MP -c -o $@ $<
+build/fuzz/libcode.a: $(patsubst %.c,build/fuzz/%.o,$(FUZZ_CODE))
+	@rm -f $@
+	ar rcs $@ $^
+build/fuzz/fuzz_%: build/fuzz/tests/fuzz/fuzz_%.o build/fuzz/libcode.a
+	clang -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS)
+fuzz: $(FUZZ_TARGETS)
+	@tests/fuzz/run $(SECONDS) $(FUZZ_TARGETS)
+.PRECIOUS: build/fuzz/%.o
+
+layers:
+	@conf/layers $(B)
+
+style:
+	@conf/style
+
+journeys: all
+	@tests/journeys/run
+
+check: style layers unit journeys
+
+bench: all
+	@tests/bench/run
+
+clean:
+	rm -rf build
+
+.PHONY: all unit fuzz layers style journeys check bench clean install
+-include $(shell find $B/obj build/fuzz -name '*.d' 2>/dev/null)
+-include conf/install.mk
