@@ -2,11 +2,11 @@
  * record: a plain struct described once. The table of its fields is what moves it between
  * processes (wire/codec), fills it from the configuration (config) and lets one fuzzer attack all.
  *
- *	#define GREETING_FIELDS(F) \
- *		F(u64, request, 0, "what the answer repeats") \
- *		F(string, address, 320, "the recipient")
- *	RECORD_DECLARE(greeting, GREETING_FIELDS)      in the header: struct greeting, greeting_record
- *	RECORD_DEFINE(greeting, GREETING_FIELDS)       in one .c file
+ *	#define GREETING_FIELDS(F, S) \
+ *		F(S, u64, request, 0, "what the answer repeats") \
+ *		F(S, string, address, 320, "the recipient")
+ *	RECORD_DECLARE(greeting, GREETING_FIELDS)      in the header: struct greeting,
+ *greeting_record RECORD_DEFINE(greeting, GREETING_FIELDS)       in one .c file
  *
  * Kinds: bool u32 u64 (limit: the largest value, 0 for any), string (a slice; limit in octets; no
  * NUL), bytes (a slice; limit in octets), fd (int, -1 when none; at most one a record).
@@ -54,19 +54,18 @@ struct record {
 #define RECORD_KIND_bytes  RECORD_BYTES
 #define RECORD_KIND_fd	   RECORD_FD
 
-#define RECORD_MEMBER(kind, name, limit, help) RECORD_TYPE_##kind name;
-#define RECORD_DECLARE(name, FIELDS)                                                               \
-	struct name {                                                                              \
-		FIELDS(RECORD_MEMBER)                                                              \
-	};                                                                                         \
+#define RECORD_MEMBER(self, kind, member, limit, help) RECORD_TYPE_##kind member;
+#define RECORD_DECLARE(name, FIELDS)        \
+	struct name {                       \
+		FIELDS(RECORD_MEMBER, name) \
+	};                                  \
 	extern const struct record name##_record;
-#define RECORD_ROW(kind, member, limit, help)                                                      \
-	{#member, RECORD_KIND_##kind, offsetof(RECORD_SELF, member), limit, help},
-/* Needs `#define RECORD_SELF struct NAME` before it and #undef after it. */
-#define RECORD_DEFINE(name_, FIELDS)                                                               \
-	static const struct record_field name_##_fields[] = {FIELDS(RECORD_ROW)};                  \
-	const struct record name_##_record = {                                                     \
-	    #name_, sizeof(struct name_), sizeof(name_##_fields) / sizeof(name_##_fields[0]),      \
-	    name_##_fields};
+#define RECORD_ROW(self, kind, member, limit, help) \
+	{#member, RECORD_KIND_##kind, offsetof(struct self, member), limit, help},
+#define RECORD_DEFINE(name_, FIELDS)                                                              \
+	static const struct record_field name_##_fields[] = {FIELDS(RECORD_ROW, name_)};          \
+	const struct record name_##_record = {#name_, sizeof(struct name_),                       \
+					      sizeof(name_##_fields) / sizeof(name_##_fields[0]), \
+					      name_##_fields};
 
 #endif

@@ -1,0 +1,20 @@
+/*
+ * The records of the supervisor's conversation, as tables.
+ */
+#include "common/dialogue/master.h"
+
+RECORD_DEFINE(master_begin, MASTER_BEGIN_FIELDS)
+RECORD_DEFINE(master_settings_begin, MASTER_SETTINGS_BEGIN_FIELDS)
+RECORD_DEFINE(master_setting, MASTER_SETTING_FIELDS)
+RECORD_DEFINE(master_settings_end, MASTER_SETTINGS_END_FIELDS)
+RECORD_DEFINE(master_link, MASTER_LINK_FIELDS)
+RECORD_DEFINE(master_descriptor, MASTER_DESCRIPTOR_FIELDS)
+RECORD_DEFINE(master_go, MASTER_GO_FIELDS)
+RECORD_DEFINE(master_drain, MASTER_DRAIN_FIELDS)
+RECORD_DEFINE(master_ready, MASTER_READY_FIELDS)
+RECORD_DEFINE(master_drained, MASTER_DRAINED_FIELDS)
+RECORD_DEFINE(master_ask, MASTER_ASK_FIELDS)
+RECORD_DEFINE(master_process, MASTER_PROCESS_FIELDS)
+RECORD_DEFINE(master_done, MASTER_DONE_FIELDS)
+
+DIALOGUE_DEFINE(master, MASTER_MESSAGES)
