@@ -1,0 +1,61 @@
+/*
+ * sandbox: what a daemon gives up before it reads a byte from a stranger. One named profile for
+ * each role, all in one table (sandbox_profiles.c).
+ *
+ * A call that a profile lacks fails with EPERM and does nothing. Every profile allows to read and
+ * write open descriptors, to pass and receive them on channels, the event loop, memory, the clock,
+ * and threads of this process; none allows exec, new processes, ptrace, signals to others, new
+ * executable memory or files mapped into memory.
+ */
+#ifndef COMMON_OS_SANDBOX_H
+#define COMMON_OS_SANDBOX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "common/base/error.h"
+
+enum sandbox_flag {
+	SANDBOX_ACCEPT = 1 << 0,  /* accept connections on listening sockets it was given */
+	SANDBOX_APPEND = 1 << 1,  /* write at positions and sync files it was given */
+	SANDBOX_READ = 1 << 2,	  /* read at positions, stat files it was given */
+	SANDBOX_FILES = 1 << 3,	  /* open, make, link, rename and remove names in its directories */
+	SANDBOX_RESIZE = 1 << 4,  /* allocate and truncate files; lock them */
+	SANDBOX_LIST = 1 << 5,	  /* list its directories */
+	SANDBOX_CONNECT = 1 << 6, /* make sockets and connect them (internet and local) */
+};
+
+struct sandbox_profile {
+	const char *name;    /* the role */
+	unsigned flags;	     /* of enum sandbox_flag */
+	const char *meaning; /* what for, in a few words */
+};
+
+/* NULL: there is no such role. The table ends with a row whose name is NULL. */
+extern const struct sandbox_profile sandbox_profiles[];
+const struct sandbox_profile *sandbox_find(const char *role);
+
+enum { SANDBOX_DIRS_MAX = 16 };
+
+/* Where the process lives from then on. All descriptors stay the caller's. */
+struct sandbox_place {
+	uid_t uid; /* taken by a root process; else nothing changes */
+	gid_t gid;
+	int root_dir;	       /* directory that becomes "/" (root only); -1: none */
+	const int *write_dirs; /* directories below which files may be made, changed, removed */
+	size_t write_count;    /* at most SANDBOX_DIRS_MAX */
+	const int *read_dirs;  /* directories below which files may be opened for reading */
+	size_t read_count;
+};
+
+/* Gives everything up; warm the libraries, open what is needed and touch the loop (loop_now())
+ * before. Threads made before are held by the filter but not by Landlock: make them after this.
+ * False with code an errno: the process must end, since a part may be done. A kernel without
+ * Landlock is no failure: the filter suffices alone. */
+bool sandbox_enter(const struct sandbox_profile *profile, const struct sandbox_place *place,
+		   struct error *e);
+/* The kernel's Landlock version; 0: has none, or it is off. Ask before sandbox_enter. */
+int sandbox_landlock_abi(void);
+
+#endif
