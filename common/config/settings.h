@@ -1,0 +1,82 @@
+/*
+ * settings: what the configuration file becomes. The master reads the file into these records and
+ * gives each daemon only those that its service lists. Times are microseconds, sizes octets.
+ */
+#ifndef COMMON_CONFIG_SETTINGS_H
+#define COMMON_CONFIG_SETTINGS_H
+
+#include "common/base/record.h"
+
+enum { HOST_NAME_MAX_OCTETS = 255, ADDRESS_MAX_OCTETS = 320, SPEC_MAX = 4096, KIND_MAX = 32 };
+
+#define SETTINGS_SERVER_FIELDS(F, S)                                                           \
+	F(S, string, hostname, HOST_NAME_MAX_OCTETS, "our name in greetings and trace fields") \
+	F(S, string, origin, HOST_NAME_MAX_OCTETS, "domain that completes bare names")         \
+	F(S, string, postmaster, ADDRESS_MAX_OCTETS, "where mail for postmaster goes")
+RECORD_DECLARE(settings_server, SETTINGS_SERVER_FIELDS)
+
+#define SETTINGS_LOG_FIELDS(F, S)                                \
+	F(S, string, target, KIND_MAX, "syslog, stderr or file") \
+	F(S, string, path, SPEC_MAX, "of the file")              \
+	F(S, string, format, KIND_MAX, "text")                   \
+	F(S, string, name, KIND_MAX, "log-name: first word of each line")
+RECORD_DECLARE(settings_log, SETTINGS_LOG_FIELDS)
+
+#define SETTINGS_LISTEN_FIELDS(F, S)                                                   \
+	F(S, string, address, SPEC_MAX, "host:port as written; *:25 is both families") \
+	F(S, string, kind, KIND_MAX, "smtp")                                           \
+	F(S, bool, normalize, 0, "bare-newline normalize: a bare LF counts as CRLF in text")
+RECORD_DECLARE(settings_listen, SETTINGS_LISTEN_FIELDS)
+
+#define SETTINGS_NETWORK_FIELDS(F, S)         \
+	F(S, string, role, KIND_MAX, "trust") \
+	F(S, string, network, 64, "address/bits")
+RECORD_DECLARE(settings_network, SETTINGS_NETWORK_FIELDS)
+
+#define SETTINGS_LIMITS_FIELDS(F, S)                                               \
+	F(S, u64, message_size, 0, "octets of content")                            \
+	F(S, u32, recipients, 0, "in one transaction")                             \
+	F(S, u32, connections, 0, "at once, all clients")                          \
+	F(S, u32, per_client, 0, "connections of one client address (/32, /64)")   \
+	F(S, u32, errors, 0, "bad replies in a session, then 421")                 \
+	F(S, u32, unknown_recipients, 0, "in a session, then 421")                 \
+	F(S, u64, idle, 0, "microseconds without a command")                       \
+	F(S, u32, min_rate, 0, "octets a second while data arrives")               \
+	F(S, u64, queue_messages, 0, "messages in the queue, above it 452")        \
+	F(S, u64, spool_size, 0, "octets the spool may use; 0: what the disk has") \
+	F(S, u64, spool_free, 0, "octets of the disk that stay free, below it 452")
+RECORD_DECLARE(settings_limits, SETTINGS_LIMITS_FIELDS)
+
+#define SETTINGS_RETRY_FIELDS(F, S)                                      \
+	F(S, u64, first, 0, "wait after the first failure")              \
+	F(S, u64, longest, 0, "wait that is never passed but by jitter") \
+	F(S, u64, give_up, 0, "age at which an attempt is the last")
+RECORD_DECLARE(settings_retry, SETTINGS_RETRY_FIELDS)
+
+/* Alias tables: for names without a domain (domain 0), or of a domain. Several add up, in order. */
+#define SETTINGS_ALIASES_FIELDS(F, S)                              \
+	F(S, u32, domain, 0, "number of the domain, 0: top level") \
+	F(S, string, table, SPEC_MAX, "KIND:PATH, path absolute")
+RECORD_DECLARE(settings_aliases, SETTINGS_ALIASES_FIELDS)
+
+/* A `domain a b { }` statement gives one number and a record for each name. */
+#define SETTINGS_DOMAIN_FIELDS(F, S)                     \
+	F(S, u32, number, 0, "from 1, of the statement") \
+	F(S, string, name, HOST_NAME_MAX_OCTETS, "lower case")
+RECORD_DECLARE(settings_domain, SETTINGS_DOMAIN_FIELDS)
+
+/* A `deliver` of a domain; the first that knows the user takes the mail. */
+#define SETTINGS_DELIVER_FIELDS(F, S)                                                            \
+	F(S, u32, number, 0, "from 1, over the whole file")                                      \
+	F(S, u32, domain, 0, "number of the domain")                                             \
+	F(S, string, kind, KIND_MAX, "maildir")                                                  \
+	F(S, string, base, SPEC_MAX, "absolute directory before the first %")                    \
+	F(S, string, path, SPEC_MAX, "the rest, relative: %d domain, %n local part, %u address") \
+	F(S, string, users, SPEC_MAX, "KIND:PATH or any")                                        \
+	F(S, string, owner, KIND_MAX, "name of the user that owns the mailboxes")
+RECORD_DECLARE(settings_deliver, SETTINGS_DELIVER_FIELDS)
+
+/* All of them, ends with NULL. */
+extern const struct record *const settings_records[];
+
+#endif
