@@ -20,7 +20,9 @@ struct service_link {
 	const char *peer; /* role: "router" */
 	const struct dialogue *dialogue;
 	const struct route *routes;
-	void (*up)(struct channel *c);	 /* a fresh channel; the service owns it */
+	/* A fresh channel, owned by the service; instance: which process of that role. The master runs
+	 * local twice: instance 0 for all mail, instance 1 for suspects alone. */
+	void (*up)(struct channel *c, unsigned instance);
 	void (*down)(struct channel *c); /* it has died; do not use it after this */
 };
 
