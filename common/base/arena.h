@@ -16,7 +16,8 @@ struct arena {
 };
 
 void arena_init(struct arena *a, size_t limit);
-void *arena_get(struct arena *a, size_t size); /* aligned for any type, uninitialised; NULL: limit */
+void *arena_get(struct arena *a,
+		size_t size); /* aligned for any type, uninitialised; NULL: limit */
 /* A copy of s, NUL-terminated behind its end; ptr NULL at the limit. */
 struct slice arena_copy(struct arena *a, struct slice s);
 void arena_reset(struct arena *a); /* keeps no memory: idle sessions own none */

@@ -25,8 +25,7 @@ struct slice buffer_slice(const struct buffer *b);
 /* All appends: false, with nothing appended, when the limit would be passed. */
 bool buffer_append(struct buffer *b, struct slice s);
 bool buffer_byte(struct buffer *b, char c);
-bool buffer_printf(struct buffer *b, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+bool buffer_printf(struct buffer *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool buffer_vprintf(struct buffer *b, const char *format, va_list ap);
 /* Room for `want` more octets at the tail (at most up to the limit); *room says how many there
  * are. NULL at the limit. buffer_grew() tells how many were written. */

@@ -14,6 +14,8 @@ bool base64_encode(struct slice s, struct buffer *out);
 bool base64_decode(struct slice s, struct buffer *out);
 /* No overlong forms, surrogates or values over U+10FFFF. */
 bool utf8_valid(struct slice s);
+/* Octets of s's first character (1-4); 0 when s is empty or does not begin with a valid one. */
+size_t utf8_length(struct slice s);
 bool ascii_only(struct slice s);
 
 #endif

@@ -4,7 +4,9 @@
  * A line is: QID EVENT key=value key=value ... ; QID is "-" when the event is about no message.
  * A value is bare when all its octets are printable ASCII without blank, '"', '=' and '\';
  * otherwise it is quoted "..." with \" \\ and \xHH for every octet outside printable ASCII
- * (UTF-8 that is valid passes), so that no stranger's byte can begin a line or a pair.
+ * (UTF-8 that is valid passes, but for what a terminal or a reader of lines takes as control: C1,
+ * the separators U+2028 and U+2029, the marks of writing direction), so that no stranger's byte can
+ * begin a line or a pair.
  */
 #ifndef COMMON_BASE_LOG_H
 #define COMMON_BASE_LOG_H
@@ -34,12 +36,19 @@ void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* The sink gets each finished line (no newline). The default one drops it. Lines under `least` are
- * not built. */
+/* The same with an event and a text that is ready: "- EVENT text=...". A text that does not fit is
+ * cut, and the line marked. */
+void log_sentence(enum log_level level, const char *event, const char *text);
+
+/* The sink gets each finished line (no newline). The default one (NULL) drops it. Lines under
+ * `least` are not built. */
 typedef void log_sink(enum log_level level, struct slice line);
 void log_set_sink(log_sink *sink, enum log_level least);
+bool log_has_sink(void); /* whether another than the default one is set */
 
-/* Reading a line again (log daemon, tests): takes the next word or pair off *line. */
+/* Reading a line again (log daemon, tests): takes the next word or pair off *line. For a word *key
+ * is empty and value is the word. value gets *len octets and a NUL behind them. False at the end
+ * (*line is empty), and with *line unchanged where it is no pair or does not fit in size. */
 bool log_read_pair(struct slice *line, struct slice *key, char *value, size_t size, size_t *len);
 
 #endif

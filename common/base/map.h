@@ -1,7 +1,8 @@
 /*
  * map: octets -> pointer, hashed with SipHash under a key that each process draws at its start, so
  * that a stranger who chooses the keys can't make them collide. idmap: the same for 64-bit ids.
- * The map owns neither keys nor values: a key must live as long as its entry (keep it in the value).
+ * The map owns neither keys nor values: a key must live as long as its entry (keep it in the
+ * value).
  */
 #ifndef COMMON_BASE_MAP_H
 #define COMMON_BASE_MAP_H

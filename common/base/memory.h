@@ -9,10 +9,10 @@
 
 #include "common/base/slice.h"
 
-void *memory_get(size_t size);			 /* uninitialised */
-void *memory_zero(size_t count, size_t size);	 /* zeroed; product checked */
+void *memory_get(size_t size);		      /* uninitialised */
+void *memory_zero(size_t count, size_t size); /* zeroed; product checked */
 void *memory_resize(void *old, size_t count, size_t size);
-char *memory_string(struct slice s);		 /* NUL-terminated copy */
-void memory_free(void *ptr);			 /* NULL is fine */
+char *memory_string(struct slice s); /* NUL-terminated copy */
+void memory_free(void *ptr);	     /* NULL is fine */
 
 #endif

@@ -41,6 +41,11 @@ struct record {
 	const struct record_field *fields;
 };
 
+/* The field of that name, or NULL. */
+const struct record_field *record_field_find(const struct record *r, struct slice name);
+/* Makes the struct at data an empty one: all zero, fd -1. */
+void record_clear(const struct record *r, void *data);
+
 #define RECORD_TYPE_bool   bool
 #define RECORD_TYPE_u32	   uint32_t
 #define RECORD_TYPE_u64	   uint64_t

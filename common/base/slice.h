@@ -47,7 +47,8 @@ struct slice slice_sub(struct slice s, size_t from, size_t len);
 struct slice slice_from(struct slice s, size_t from);
 /* Without the blanks (space, tab, CR, LF) at both ends. */
 struct slice slice_trim(struct slice s);
-/* Splits at the first c: *head before it, *rest after it. Without c: *head all, *rest empty, false. */
+/* Splits at the first c: *head before it, *rest after it. Without c: *head all, *rest empty, false.
+ */
 bool slice_split(struct slice s, char c, struct slice *head, struct slice *rest);
 /* The next word of *s between blanks, which is taken off *s; empty at the end. */
 struct slice slice_word(struct slice *s);
