@@ -1,0 +1,66 @@
+/*
+ * record: one message as it lies in a segment (queue/README.md, section 3), to octets and back.
+ */
+#ifndef QUEUE_STORE_RECORD_H
+#define QUEUE_STORE_RECORD_H
+
+#include "common/base/arena.h"
+#include "common/base/buffer.h"
+#include "common/base/error.h"
+
+enum {
+	RECORD_HEADER_SIZE = 32,
+	CONTENT_INLINE_MAX = 64 * 1024, /* body + header octets in a record; above: a large file */
+	HEADER_BLOCK_MAX = 256 * 1024,	/* octets of a message's header block */
+	RECORD_LENGTH_MAX = 4 * 1024 * 1024, /* with all recipients */
+	DIGEST_SIZE = 32,		     /* SHA-256 */
+	NONCE_SIZE = 16,
+};
+
+/* A recipient as received. DSN fields (RFC 3461) come with a later issue; their parts are not
+ * critical. */
+struct stored_recipient {
+	struct slice address;
+};
+
+/* Where a large message's content lies. */
+struct stored_file {
+	uint64_t number; /* 0: content is inline */
+	uint8_t nonce[NONCE_SIZE];
+	uint8_t digest[DIGEST_SIZE]; /* SHA-256 of the file from octet 4096 to its end */
+	uint64_t length;	     /* of the file, with its first 4096 octets */
+	uint64_t body_offset, body_length, header_offset, header_length;
+};
+
+/* All slices point into the record or belong to the caller. Content as sent on: trace, header,
+ * body (the blank line between header and body is the body's first line, when there is one). */
+struct stored_message {
+	uint64_t id;
+	uint32_t ordinal;
+	uint64_t arrived;	   /* wall clock, microseconds since 1970 */
+	uint32_t content_flags;	   /* mail/content.h */
+	uint64_t content_size;	   /* octets of header and body as received */
+	struct slice reverse_path; /* without < >; empty: null sender */
+	struct slice client;	   /* who sent it, for the log and fairness: "203.0.113.7" */
+	struct slice trace;	   /* Received and what else we add, whole lines with CRLF */
+	struct slice header, body; /* empty when in a file */
+	struct stored_file file;
+	struct stored_recipient *recipients;
+	uint32_t recipient_count;
+};
+
+/* Appends the record; ordinal and CRC are set by record_seal() when the batch is made. False when
+ * out is full or the record would be over RECORD_LENGTH_MAX. */
+bool record_encode(const struct stored_message *m, struct buffer *out);
+void record_seal(void *record, uint32_t ordinal);
+/* Is this a whole record with a right CRC? Its length and numbers, read with care. */
+bool record_look(struct slice octets, uint32_t *length, uint32_t *ordinal, uint64_t *id);
+/* Decodes a record (after record_look); recipients come from the arena. EBADMSG: not as the format
+ * says; ENOTSUP: a critical part that this version does not know. */
+bool record_decode(struct slice record, struct arena *arena, struct stored_message *m,
+		   struct error *error);
+/* SHA-256 of the record's octets from the id on (ordinal and CRC not counted): what the ledger
+ * keeps. */
+void record_digest(struct slice record, uint8_t digest[DIGEST_SIZE]);
+
+#endif
