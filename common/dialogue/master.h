@@ -36,13 +36,14 @@ RECORD_DECLARE(master_link, MASTER_LINK_FIELDS)
 
 /* master -> daemon: any other descriptor; see struct service_descriptor. */
 #define MASTER_DESCRIPTOR_FIELDS(F, S)                                        \
-	F(S, string, kind, ROLE_MAX, "listener, file, directory, log, empty") \
+	F(S, string, kind, ROLE_MAX, "listener, file, directory, log, output, empty") \
 	F(S, string, name, NAME_MAX_OCTETS, "what it is")                     \
 	F(S, string, detail, ROLE_MAX, "kind of listener")                    \
 	F(S, fd, fd, 0, "the descriptor")
 RECORD_DECLARE(master_descriptor, MASTER_DESCRIPTOR_FIELDS)
 
-/* master -> daemon: all is there, enter the sandbox and serve; stop in good order. */
+/* master -> daemon: all is there: the first time enter the sandbox and serve, after later sets of
+ * settings just answer ready; stop in good order. */
 #define MASTER_GO_FIELDS(F, S) F(S, u64, generation, 0, "of the settings")
 RECORD_DECLARE(master_go, MASTER_GO_FIELDS)
 #define MASTER_DRAIN_FIELDS(F, S) F(S, u64, limit, 0, "microseconds until the process is ended")
@@ -53,6 +54,14 @@ RECORD_DECLARE(master_drain, MASTER_DRAIN_FIELDS)
 RECORD_DECLARE(master_ready, MASTER_READY_FIELDS)
 #define MASTER_DRAINED_FIELDS(F, S) F(S, u64, generation, 0, "of the settings now used")
 RECORD_DECLARE(master_drained, MASTER_DRAINED_FIELDS)
+
+/* daemon -> master: the channel to this peer has closed. When both processes live on, the master
+ * makes them a new pair; the one that broke the rules is ended first. */
+#define MASTER_LOST_FIELDS(F, S)                             \
+	F(S, string, peer, ROLE_MAX, "role of the peer")     \
+	F(S, u32, instance, 0, "which process of that role") \
+	F(S, bool, broken, 0, "the peer broke the rules of the channel")
+RECORD_DECLARE(master_lost, MASTER_LOST_FIELDS)
 
 /* control -> master: an administrator asks. master -> control: lines, then done. */
 #define MASTER_ASK_FIELDS(F, S)                           \
@@ -89,7 +98,8 @@ RECORD_DECLARE(master_done, MASTER_DONE_FIELDS)
 	M(MASTER_DRAINED, 10, master_drained)              \
 	M(MASTER_ASK, 11, master_ask)                      \
 	M(MASTER_PROCESS, 12, master_process)              \
-	M(MASTER_DONE, 13, master_done)
+	M(MASTER_DONE, 13, master_done)                    \
+	M(MASTER_LOST, 14, master_lost)
 DIALOGUE_NUMBERS(MASTER_MESSAGES)
 extern const struct dialogue master_dialogue;
 

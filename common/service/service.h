@@ -29,7 +29,8 @@ struct service_link {
 /* A descriptor from the master. kind "listener": name is the address (host:port or unix:path),
  * detail the listener's kind (smtp). kind "file": name is the table spec (file:users), detail
  * empty; sent again when the file has changed. kind "directory": name is the directory's role or
- * path. kind "log": name is the role whose lines arrive on it. The daemon owns fd. */
+ * path. kind "log": name is the role whose lines arrive on it. kind "output": name is stderr, file or
+ * syslog. The daemon owns fd. */
 struct service_descriptor {
 	struct slice kind, name, detail;
 	int fd;
@@ -51,11 +52,16 @@ struct service {
 	/* Orderly stop: refuse new work, finish what is under way, then service_drained(). NULL:
 	 * nothing to finish. The master ends the process when its time is over. */
 	void (*drain)(void);
+	/* The master has gone: what must be done before the process ends, at once; may be NULL. */
+	void (*orphaned)(void);
 	/* Messages of the master beyond the skeleton's own (control only); may be NULL. */
 	const struct route *master_routes;
 };
 
+/* Returns only when it was not started by a master. */
 int service_run(const struct service *s, int argc, char **argv);
+/* Ends the process: what is queued on the channels is sent first. Does not return when the master
+ * has asked for a drain. */
 void service_drained(void);
 /* The channel to the master, for daemons that speak with it beyond the skeleton. */
 struct channel *service_master(void);
