@@ -6,7 +6,7 @@
  * A packet on the channel (SOCK_SEQPACKET or SOCK_DGRAM) is at most LOG_PACKET_MAX octets of whole
  * lines, each "L TIME PID ROLE TEXT\n": L the level's digit (enum log_level), TIME wall clock
  * microseconds, PID the sender's, ROLE its role. When the log daemon does not keep up, lines are
- * dropped and counted; the next packet then begins with "- dropped lines=N" as TEXT.
+ * dropped and counted; the next packet then ends with a line whose TEXT is "- dropped lines=N".
  */
 #ifndef COMMON_OS_LOG_OUTPUT_H
 #define COMMON_OS_LOG_OUTPUT_H
@@ -17,9 +17,9 @@
 
 enum { LOG_PACKET_MAX = 32 * 1024, LOG_ROLE_MAX = 32 };
 
-/* From now on, lines of this level and above go there. Lines of a helper thread go out with the
- * loop's next turn, or when the packet is full. The descriptor stays open; it is used with
- * MSG_DONTWAIT. A channel that is closed at the other end drops all. */
+/* From now on, lines of this level and above go there: at the end of the loop's turn, when a packet
+ * is full, and at once (with what was gathered) for LOG_LEVEL_ERROR. The descriptor stays open; it
+ * is used with MSG_DONTWAIT. A channel that is closed at the other end drops all. */
 void log_output_channel(int fd, const char *role, enum log_level least);
 /* "TIME stagepost/ROLE[PID]: TEXT", RFC 3339 local time, each line in one write. Without a terminal
  * or a reader nothing happens. */

@@ -53,6 +53,7 @@ bool loop_timer_active(const struct loop_timer *t);
 
 struct loop_signal {
 	struct ev_signal signal;
+	LIST_ENTRY(loop_signal) link;
 	loop_call *call;
 	void *arg;
 };
@@ -78,7 +79,7 @@ struct loop_turn {
 	TAILQ_ENTRY(loop_turn) link;
 	loop_call *call;
 	void *arg;
-	bool added;
+	bool added, last;
 };
 
 /* Called at the end of each turn, and once more when loop_run() ends, in the order of adding. */

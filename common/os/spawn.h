@@ -14,7 +14,7 @@ enum { SPAWN_FDS_MAX = 64 };
 
 struct spawn_fd {
 	int fd;	    /* ours */
-	int number; /* in the program; below 1000, given once */
+	int number; /* in the program; given once */
 };
 
 struct spawn {

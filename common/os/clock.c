@@ -1,0 +1,62 @@
+/*
+ * clock: the clocks of the kernel, and the local time zone as the C library read it at
+ * clock_warm(). localtime_r() never looks at the zone's file again, unlike localtime().
+ */
+#include "common/os/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+static uint64_t clock_read(clockid_t clock)
+{
+	struct timespec t;
+	clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * CLOCK_SECOND + (uint64_t)t.tv_nsec / 1000;
+}
+
+uint64_t clock_boot_us(void)
+{
+	return clock_read(CLOCK_BOOTTIME);
+}
+
+uint64_t clock_wall_us(void)
+{
+	return clock_read(CLOCK_REALTIME);
+}
+
+void clock_warm(void)
+{
+	tzset();
+	clock_offset_minutes(clock_wall_us());
+}
+
+static int local_time(uint64_t wall_us, struct tm *tm)
+{
+	time_t seconds = (time_t)(wall_us / CLOCK_SECOND);
+	if (!localtime_r(&seconds, tm)) {
+		*tm = (struct tm){.tm_mday = 1, .tm_year = 70};
+		return 0;
+	}
+	return (int)(tm->tm_gmtoff / 60);
+}
+
+size_t clock_format_local(uint64_t wall_us, char text[CLOCK_TEXT_SIZE])
+{
+	struct tm tm;
+	int offset = local_time(wall_us, &tm);
+	int year = tm.tm_year + 1900;
+	if (year > 9999) /* RFC 3339 1: no year over 9999 */
+		year = 9999;
+	int len = snprintf(text, CLOCK_TEXT_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d.%06u%c%02d:%02d",
+			   year, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+			   (unsigned)(wall_us % CLOCK_SECOND), offset < 0 ? '-' : '+',
+			   abs(offset) / 60, abs(offset) % 60);
+	return (size_t)len;
+}
+
+int clock_offset_minutes(uint64_t wall_us)
+{
+	struct tm tm;
+	return local_time(wall_us, &tm);
+}
