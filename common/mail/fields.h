@@ -9,7 +9,10 @@
 #include "common/base/buffer.h"
 #include "common/mail/header.h"
 
-enum { FIELDS_MAX = 16384 }; /* fields in a list */
+enum {
+	FIELDS_MAX = 65536, /* fields in a list: more than a HEADER_LIMIT of the shortest holds */
+	FIELDS_OWN_MAX = 64 * 1024, /* octets of added fields */
+};
 
 struct fields {
 	struct field *list; /* in order */
@@ -25,7 +28,7 @@ struct field {
 
 void fields_init(struct fields *l);
 void fields_free(struct fields *l);
-/* Appends the fields of a block, From lines renamed; false: over FIELDS_MAX or HEADER_LIMIT. */
+/* Appends the fields of a block, From lines renamed; false: over a limit. */
 bool fields_read(struct fields *l, struct slice block);
 /* A field with its CRLF, which is copied; false at the limits or when it is no single field. */
 bool fields_add_front(struct fields *l, struct slice raw);

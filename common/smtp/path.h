@@ -8,8 +8,6 @@
 #include "common/mail/address.h"
 #include "common/smtp/reply.h"
 
-enum { PATH_MAX_OCTETS = 256 }; /* with brackets, without a source route (RFC 5321 4.5.3.1.3) */
-
 /* argument: "FROM:<a@b> SIZE=1"; options: enum address_option. The null path gives the null
  * address. *parameters gets what follows, blanks cut; points into argument. */
 bool path_parse_mail(struct slice argument, unsigned options, struct address *reverse_path,
