@@ -18,7 +18,7 @@
 
 enum {
 	TABLE_SPEC_MAX = 4096,
-	TABLE_LINE_MAX = 64 * 1024,	    /* octets; an alias with its continuation lines */
+	TABLE_LINE_MAX = 1024 * 1024,	    /* octets; an alias with its continuation lines */
 	TABLE_FILE_MAX = 256 * 1024 * 1024, /* octets */
 	TABLE_ENTRIES_MAX = 4 * 1024 * 1024,
 	TABLE_BAD_LINES_MAX = 20, /* reported of one file, then the rest is not read */
