@@ -1,0 +1,195 @@
+/*
+ * disk_faults: the build that tests strike at (FAULTS=1). STAGEPOST_FAULTS says at which call of
+ * which role the disk fails, waits, or takes the process with it; STAGEPOST_DISK_TRACE where each
+ * call is recorded. A word in either that can't be understood ends the process: a test that strikes
+ * nothing proves nothing.
+ */
+#include "common/os/disk.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/base/error.h"
+#include "common/base/slice.h"
+
+enum { RULES_MAX = 64, ROLE_SIZE = 32, PATH_SIZE = 4096, EVERY_OP = DISK_OPS };
+
+enum action { ACTION_KILL, ACTION_FAIL, ACTION_DELAY };
+
+struct rule {
+	char role[ROLE_SIZE];
+	int op; /* enum disk_op or EVERY_OP */
+	uint64_t n;
+	bool onwards;
+	enum action action;
+	int value; /* errno, or milliseconds */
+};
+
+static const struct {
+	const char *name;
+	int value;
+} errors[] = {
+    {"EACCES", EACCES}, {"EAGAIN", EAGAIN}, {"EDQUOT", EDQUOT}, {"EEXIST", EEXIST},
+    {"EFBIG", EFBIG},	{"EIO", EIO},	    {"EMFILE", EMFILE}, {"ENFILE", ENFILE},
+    {"ENOENT", ENOENT}, {"ENOMEM", ENOMEM}, {"ENOSPC", ENOSPC}, {"ENOTDIR", ENOTDIR},
+    {"EPERM", EPERM},	{"EROFS", EROFS},   {"ESTALE", ESTALE},
+};
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* guards all below */
+static bool begun;
+static char our_role[ROLE_SIZE] = "none";
+static struct rule rules[RULES_MAX];
+static size_t rule_count;
+static uint64_t counts[DISK_OPS + 1]; /* calls so far; the last is of every op */
+static int trace = -1;
+
+static int op_named(struct slice name)
+{
+	if (slice_equal(name, SLICE("*")))
+		return EVERY_OP;
+	for (int op = 0; op < DISK_OPS; op++)
+		if (slice_equal(name, slice_str(disk_op_names[op])))
+			return op;
+	return -1;
+}
+
+static bool parse_action(struct slice text, struct rule *r)
+{
+	uint64_t number;
+	if (slice_equal(text, SLICE("kill"))) {
+		r->action = ACTION_KILL;
+		return true;
+	}
+	if (slice_starts(text, SLICE("delay="))) {
+		r->action = ACTION_DELAY;
+		if (!slice_number(slice_from(text, sizeof("delay=") - 1), INT32_MAX, &number))
+			return false;
+		r->value = (int)number;
+		return true;
+	}
+	r->action = ACTION_FAIL;
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
+		if (slice_equal(text, slice_str(errors[i].name)))
+			r->value = errors[i].value;
+	return r->value != 0;
+}
+
+static bool parse_rule(struct slice text, struct rule *r)
+{
+	struct slice role, op, n, action;
+	slice_split(text, ':', &role, &text);
+	slice_split(text, ':', &op, &text);
+	slice_split(text, ':', &n, &action);
+	r->op = op_named(op);
+	if (n.len > 0 && n.ptr[n.len - 1] == '+') {
+		r->onwards = true;
+		n.len--;
+	}
+	return r->op >= 0 && role.len > 0 && slice_copy(role, r->role, sizeof(r->role)) &&
+	       slice_number(n, UINT64_MAX, &r->n) && r->n > 0 && parse_action(action, r);
+}
+
+static void read_rules(struct slice text)
+{
+	while (text.len > 0) {
+		struct slice one;
+		slice_split(text, ',', &one, &text);
+		if (rule_count == RULES_MAX || !parse_rule(one, &rules[rule_count]))
+			fatal("STAGEPOST_FAULTS: bad rule %.*s", SLICE_FMT(one));
+		rule_count++;
+	}
+}
+
+static void open_trace(const char *where)
+{
+	uint64_t number;
+	char path[PATH_SIZE];
+	if (slice_number(slice_str(where), INT32_MAX, &number)) {
+		trace = (int)number;
+		return;
+	}
+	if (trace >= 0)
+		close(trace);
+	snprintf(path, sizeof(path), "%s.%s.%d", where, our_role, (int)getpid());
+	trace = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+	if (trace < 0)
+		fatal("STAGEPOST_DISK_TRACE: %s can't be opened", path);
+}
+
+static void begin(void)
+{
+	const char *faults = getenv("STAGEPOST_FAULTS");
+	const char *where = getenv("STAGEPOST_DISK_TRACE");
+	if (!begun && faults)
+		read_rules(slice_str(faults));
+	if (where && *where)
+		open_trace(where);
+	begun = true;
+}
+
+void disk_faults_role(const char *name)
+{
+	pthread_mutex_lock(&mutex);
+	snprintf(our_role, sizeof(our_role), "%s", name);
+	begin();
+	pthread_mutex_unlock(&mutex);
+}
+
+bool disk_faults_built(void)
+{
+	return true;
+}
+
+static void record(enum disk_op op, int fd, uint64_t count)
+{
+	char line[128];
+	int n = snprintf(line, sizeof(line), "%s %d %s %d %llu\n", our_role, (int)getpid(),
+			 disk_op_names[op], fd, (unsigned long long)count);
+	if (write(trace, line, (size_t)n) < 0)
+		trace = -1;
+}
+
+static bool strikes(const struct rule *r, enum disk_op op)
+{
+	if (r->op != EVERY_OP && r->op != (int)op)
+		return false;
+	uint64_t count = counts[r->op];
+	return (r->onwards ? count >= r->n : count == r->n) && fnmatch(r->role, our_role, 0) == 0;
+}
+
+int disk_point(enum disk_op op, int fd)
+{
+	int delay = 0, error = 0;
+	pthread_mutex_lock(&mutex);
+	if (!begun)
+		begin();
+	counts[op]++;
+	counts[EVERY_OP]++;
+	if (trace >= 0)
+		record(op, fd, counts[op]);
+	for (size_t i = 0; i < rule_count; i++) {
+		if (!strikes(&rules[i], op))
+			continue;
+		if (rules[i].action == ACTION_KILL)
+			raise(SIGKILL);
+		else if (rules[i].action == ACTION_DELAY)
+			delay += rules[i].value;
+		else
+			error = rules[i].value;
+	}
+	pthread_mutex_unlock(&mutex);
+	if (delay > 0) {
+		struct timespec t = {delay / 1000, delay % 1000 * 1000000L};
+		nanosleep(&t, NULL);
+	}
+	if (error == 0)
+		return 0;
+	errno = error;
+	return -1;
+}

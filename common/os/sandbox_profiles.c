@@ -1,0 +1,26 @@
+/*
+ * sandbox_profiles: the one place that says which role has which right.
+ */
+#include "common/os/sandbox.h"
+
+#include <string.h>
+
+const struct sandbox_profile sandbox_profiles[] = {
+    {"smtpd", SANDBOX_ACCEPT | SANDBOX_APPEND, "strangers' sockets; segments leased to it"},
+    {"queue", SANDBOX_APPEND | SANDBOX_READ | SANDBOX_FILES | SANDBOX_RESIZE | SANDBOX_LIST,
+     "the spool"},
+    {"router", SANDBOX_READ, "tables, read only"},
+    {"accounts", SANDBOX_READ, "users and passwords, read only"},
+    {"local", SANDBOX_READ | SANDBOX_FILES, "mailboxes"},
+    {"control", SANDBOX_ACCEPT, "the administrator's socket"},
+    {"log", 0, "log files and the syslog socket, as they were given"},
+    {NULL, 0, NULL},
+};
+
+const struct sandbox_profile *sandbox_find(const char *role)
+{
+	for (const struct sandbox_profile *p = sandbox_profiles; p->name; p++)
+		if (strcmp(p->name, role) == 0)
+			return p;
+	return NULL;
+}
