@@ -3,9 +3,9 @@
 WARN := -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wconversion \
 	-Wno-sign-conversion -Wpointer-arith -Wwrite-strings -Wvla
 HARDEN := -fstack-protector-strong -fPIE -fno-strict-aliasing
+comma := ,
 OPT := $(if $(SAN),-O1 -fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined \
 	-fno-omit-frame-pointer,-O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
-comma := ,
 CFLAGS ?= -g
 ALL_CFLAGS := -std=c17 -D_GNU_SOURCE -I. $(WARN) $(HARDEN) $(OPT) -MMD -MP $(CFLAGS) $(CPPFLAGS)
 ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now $(if $(SAN),-fsanitize=address$(comma)undefined) $(LDFLAGS)
