@@ -11,6 +11,8 @@
 
 /* Since the boot, suspended time included; never goes back: for intervals and deadlines. */
 uint64_t clock_boot_us(void);
+/* Since the boot without suspended time: what a service manager compares with. */
+uint64_t clock_monotonic_us(void);
 /* Since 1970 UTC; the administrator may set it back: for what people and other hosts read. */
 uint64_t clock_wall_us(void);
 
