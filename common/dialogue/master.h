@@ -35,10 +35,10 @@ RECORD_DECLARE(master_settings_end, MASTER_SETTINGS_END_FIELDS)
 RECORD_DECLARE(master_link, MASTER_LINK_FIELDS)
 
 /* master -> daemon: any other descriptor; see struct service_descriptor. */
-#define MASTER_DESCRIPTOR_FIELDS(F, S)                                        \
+#define MASTER_DESCRIPTOR_FIELDS(F, S)                                                \
 	F(S, string, kind, ROLE_MAX, "listener, file, directory, log, output, empty") \
-	F(S, string, name, NAME_MAX_OCTETS, "what it is")                     \
-	F(S, string, detail, ROLE_MAX, "kind of listener")                    \
+	F(S, string, name, NAME_MAX_OCTETS, "what it is")                             \
+	F(S, string, detail, ROLE_MAX, "kind of listener")                            \
 	F(S, fd, fd, 0, "the descriptor")
 RECORD_DECLARE(master_descriptor, MASTER_DESCRIPTOR_FIELDS)
 

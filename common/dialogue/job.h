@@ -1,0 +1,79 @@
+/*
+ * job: what the queue manager and an agent (local, later smtp) say to each other. A job is the
+ * delivery of one message to one recipient (later: to several of one destination).
+ *
+ * An agent keeps an outcome until it is acknowledged. On a fresh channel the agent first tells
+ * what it holds: JOB_HOLDING for each job under way, the outcomes not yet acknowledged again, then
+ * JOB_HOLDING_END; the manager gives no job before that.
+ */
+#ifndef COMMON_DIALOGUE_JOB_H
+#define COMMON_DIALOGUE_JOB_H
+
+#include "common/wire/dialogue.h"
+
+enum { JOB_CONTENT_MAX = 68 * 1024, JOB_TRACE_MAX = 8 * 1024, JOB_TEXT_MAX = 400 };
+
+/* manager -> agent. Content is header + body in memory, or a file (then header and body are empty
+ * and the fd comes). */
+#define JOB_START_FIELDS(F, S)                                                 \
+	F(S, u64, message, 0, "queue id")                                      \
+	F(S, u32, recipient, 0, "number in the message")                       \
+	F(S, u32, attempt, 0, "from 1")                                        \
+	F(S, string, sender, 320, "reverse-path, without < >")                 \
+	F(S, string, address, 320, "final address")                            \
+	F(S, string, original, 320, "recipient as received")                   \
+	F(S, u32, deliver, 0, "number of the deliver statement")               \
+	F(S, string, user, 64, "of the mailbox")                               \
+	F(S, string, domain, 255, "of the mailbox")                            \
+	F(S, u64, arrived, 0, "wall clock, microseconds, for the log's delay") \
+	F(S, u64, size, 0, "octets of header and body")                        \
+	F(S, bytes, trace, JOB_TRACE_MAX, "lines that we add")                 \
+	F(S, bytes, header, JOB_CONTENT_MAX, "header block")                   \
+	F(S, bytes, body, JOB_CONTENT_MAX, "body")                             \
+	F(S, u64, file, 0, "number of the large file, 0: none")                \
+	F(S, bytes, file_digest, 32, "SHA-256 of the file from octet 4096 on") \
+	F(S, u64, body_offset, 0, "in the file")                               \
+	F(S, u64, body_length, 0, "octets")                                    \
+	F(S, u64, header_offset, 0, "in the file")                             \
+	F(S, u64, header_length, 0, "octets")                                  \
+	F(S, fd, fd, 0, "the file, read only")
+RECORD_DECLARE(job_start, JOB_START_FIELDS)
+
+/* agent -> manager: what became of it. */
+enum job_status { JOB_DELIVERED = 1, JOB_DEFERRED, JOB_FAILED, JOB_SPOILED };
+#define JOB_OUTCOME_FIELDS(F, S)                                         \
+	F(S, u64, message, 0, "queue id")                                \
+	F(S, u32, recipient, 0, "number in the message")                 \
+	F(S, u32, attempt, 0, "of the job")                              \
+	F(S, u32, status, JOB_SPOILED,                                   \
+	  "enum job_status; spoiled: content is not what was committed") \
+	F(S, u32, code, 599, "250, 4xx, 5xx")                            \
+	F(S, string, enhanced, 12, "2.1.5")                              \
+	F(S, string, text, JOB_TEXT_MAX, "for the log and the sender")   \
+	F(S, bool, site, 0, "the destination as a whole is in trouble, not this message alone")
+RECORD_DECLARE(job_outcome, JOB_OUTCOME_FIELDS)
+/* manager -> agent: the outcome is in the ledger. */
+#define JOB_NOTED_FIELDS(F, S)                           \
+	F(S, u64, message, 0, "queue id")                \
+	F(S, u32, recipient, 0, "number in the message") \
+	F(S, u32, attempt, 0, "of the job")
+RECORD_DECLARE(job_noted, JOB_NOTED_FIELDS)
+/* agent -> manager, on a fresh channel: this is under way; that was all. */
+#define JOB_HOLDING_FIELDS(F, S)                         \
+	F(S, u64, message, 0, "queue id")                \
+	F(S, u32, recipient, 0, "number in the message") \
+	F(S, u32, attempt, 0, "of the job")
+RECORD_DECLARE(job_holding, JOB_HOLDING_FIELDS)
+#define JOB_HOLDING_END_FIELDS(F, S) F(S, u32, most, 0, "jobs this agent takes at once")
+RECORD_DECLARE(job_holding_end, JOB_HOLDING_END_FIELDS)
+
+#define JOB_MESSAGES(M)                \
+	M(JOB_START, 1, job_start)     \
+	M(JOB_OUTCOME, 2, job_outcome) \
+	M(JOB_NOTED, 3, job_noted)     \
+	M(JOB_HOLDING, 4, job_holding) \
+	M(JOB_HOLDING_END, 5, job_holding_end)
+DIALOGUE_NUMBERS(JOB_MESSAGES)
+extern const struct dialogue job_dialogue;
+
+#endif
