@@ -1,0 +1,87 @@
+/*
+ * Destinations: a window that opens on success and closes on failure, death after failures in a
+ * row, and the return, which makes what was parked there due at once.
+ */
+#include "queue/schedule/internal.h"
+
+struct destination *schedule_destination(struct schedule *s, unsigned transport, struct slice key)
+{
+	struct transport *t = &s->transports[transport];
+	struct destination *d = map_get(t->destinations, key);
+
+	if (d != NULL)
+		return d;
+	d = memory_zero(1, sizeof(*d) + key.len);
+	d->schedule = s;
+	d->transport = transport;
+	d->window = t->settings.window_first;
+	TAILQ_INIT(&d->parked);
+	heap_init(&d->jobs);
+	memcpy(d->key, key.ptr, key.len);
+	d->key_length = key.len;
+	map_put(t->destinations, destination_key(d), d);
+	return d;
+}
+
+struct slice destination_key(const struct destination *d)
+{
+	return slice_make(d->key, d->key_length);
+}
+
+uint64_t destination_dead_until(const struct destination *d, uint64_t now)
+{
+	return d->dead_until > now ? d->dead_until : 0;
+}
+
+void destination_settle(struct destination *d, uint64_t now)
+{
+	struct transport *t = &d->schedule->transports[d->transport];
+	bool waits = d->jobs.count > 0;
+	bool dead = d->dead_until > now;
+
+	/* One that died and was not tried since is tried by one job alone: it may be dead still. */
+	uint32_t window = d->failures >= SCHEDULE_FAILURES_TO_DIE ? 1 : d->window;
+
+	heap_remove(d->doomed ? &t->doomed : &t->ready, &d->ready);
+	d->doomed = dead;
+	if (waits && dead)
+		heap_insert(&t->doomed, &d->ready, heap_first(&d->jobs)->key);
+	else if (waits && d->out < window)
+		heap_insert(&t->ready, &d->ready, heap_first(&d->jobs)->key);
+	if (dead)
+		heap_move(&t->dead, &d->revive, d->dead_until);
+	else
+		heap_remove(&t->dead, &d->revive);
+	if (waits || dead || d->out > 0 || !TAILQ_EMPTY(&d->parked))
+		return;
+	map_remove(t->destinations, destination_key(d));
+	heap_free(&d->jobs);
+	memory_free(d);
+}
+
+void destination_works(struct destination *d)
+{
+	const struct schedule_transport *t = &d->schedule->transports[d->transport].settings;
+
+	d->failures = 0;
+	d->dead_until = d->dead_for = 0;
+	if (++d->successes >= d->window && d->window < t->window_most) {
+		d->window++;
+		d->successes = 0;
+	}
+	schedule_release_parked(d->schedule, d);
+}
+
+void destination_fails(struct destination *d, uint64_t now)
+{
+	const struct schedule_transport *t = &d->schedule->transports[d->transport].settings;
+
+	d->successes = 0;
+	d->window = d->window > 1 ? d->window / 2 : 1;
+	if (++d->failures < SCHEDULE_FAILURES_TO_DIE)
+		return;
+	d->dead_for = d->dead_for == 0 ? t->dead_first : d->dead_for * 2;
+	if (d->dead_for > t->dead_longest)
+		d->dead_for = t->dead_longest;
+	d->dead_until = now + d->dead_for;
+}

@@ -1,0 +1,70 @@
+/*
+ * What the files of schedule share among themselves.
+ */
+#ifndef QUEUE_SCHEDULE_INTERNAL_H
+#define QUEUE_SCHEDULE_INTERNAL_H
+
+#include "common/base/map.h"
+#include "common/base/memory.h"
+#include "common/base/error.h"
+#include "queue/schedule/schedule.h"
+
+TAILQ_HEAD(schedule_list, schedule_message);
+
+/* Who sends: has messages that are due, or jobs queued. */
+struct origin {
+	uint32_t id;
+	uint32_t jobs;			/* queued or out */
+	uint64_t first_tail, rest_tail; /* tags given last */
+	struct schedule_list due;
+	TAILQ_ENTRY(origin) turn; /* in schedule.turns while due is not empty */
+	bool in_turns;
+};
+
+struct destination {
+	struct schedule *schedule;
+	unsigned transport;
+	struct heap jobs;	 /* by tag, not out */
+	struct heap_node ready;	 /* in the transport's ready heap while a job may go, in the doomed
+				  * heap while it is dead and has jobs; key: tag of its first job */
+	bool doomed;		 /* which of the two */
+	struct heap_node revive; /* in the transport's dead heap; key: time */
+	struct schedule_list parked;
+	uint32_t out;	    /* jobs with the agent */
+	uint32_t window;    /* jobs that may be out */
+	uint32_t successes; /* since the window last grew */
+	uint32_t failures;  /* of the destination, in a row */
+	uint64_t dead_until, dead_for;
+	size_t key_length;
+	char key[];
+};
+
+struct transport {
+	struct schedule_transport settings;
+	struct heap ready, doomed, dead;
+	struct map *destinations; /* key -> struct destination */
+	uint64_t served;	  /* the tag served last: where new tags begin */
+	uint32_t out;
+};
+
+struct schedule {
+	struct schedule_settings settings;
+	uint64_t random;
+	struct heap waiting;
+	TAILQ_HEAD(, origin) turns;
+	struct idmap *origins; /* id + 1 -> struct origin */
+	uint64_t due_count, active_count, job_count;
+	struct transport transports[SCHEDULE_TRANSPORTS];
+};
+
+struct origin *origin_of(struct schedule *s, uint32_t id);
+void origin_release(struct schedule *s, struct origin *o);
+/* Puts the destination where its state says: ready, dead or neither; frees it when it is unused. */
+void destination_settle(struct destination *d, uint64_t now);
+void destination_works(struct destination *d);
+void destination_fails(struct destination *d, uint64_t now);
+/* Everything parked at it becomes due. */
+void schedule_release_parked(struct schedule *s, struct destination *d);
+uint64_t schedule_random(struct schedule *s, uint64_t below);
+
+#endif

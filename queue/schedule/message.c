@@ -1,0 +1,162 @@
+/*
+ * Messages: waiting until their time, then due in their origin's turn, then active. Turns go round
+ * between origins, so that one client's flood costs another one place at most.
+ */
+#include "queue/schedule/internal.h"
+
+struct origin *origin_of(struct schedule *s, uint32_t id)
+{
+	struct origin *o = idmap_get(s->origins, (uint64_t)id + 1);
+
+	if (o == NULL) {
+		o = memory_zero(1, sizeof(*o));
+		o->id = id;
+		TAILQ_INIT(&o->due);
+		idmap_put(s->origins, (uint64_t)id + 1, o);
+	}
+	return o;
+}
+
+void origin_release(struct schedule *s, struct origin *o)
+{
+	if (o->jobs > 0 || o->in_turns)
+		return;
+	idmap_remove(s->origins, (uint64_t)o->id + 1);
+	memory_free(o);
+}
+
+static void message_due(struct schedule *s, struct schedule_message *m)
+{
+	struct origin *o = origin_of(s, m->origin);
+
+	m->place = PLACE_DUE;
+	TAILQ_INSERT_TAIL(&o->due, m, link);
+	s->due_count++;
+	if (!o->in_turns) {
+		TAILQ_INSERT_TAIL(&s->turns, o, turn);
+		o->in_turns = true;
+	}
+}
+
+static void message_unpark(struct schedule_message *m, uint64_t now)
+{
+	struct destination *d = m->parked;
+
+	if (d == NULL)
+		return;
+	TAILQ_REMOVE(&d->parked, m, link);
+	m->parked = NULL;
+	destination_settle(d, now);
+}
+
+static void due_remove(struct schedule *s, struct schedule_message *m)
+{
+	struct origin *o = origin_of(s, m->origin);
+
+	TAILQ_REMOVE(&o->due, m, link);
+	s->due_count--;
+	if (TAILQ_EMPTY(&o->due)) {
+		TAILQ_REMOVE(&s->turns, o, turn);
+		o->in_turns = false;
+		origin_release(s, o);
+	}
+}
+
+void schedule_wait(struct schedule *s, struct schedule_message *m, uint64_t due, uint64_t now,
+		   struct destination *parked)
+{
+	if (m->place == PLACE_WAITING || m->place == PLACE_DUE)
+		panic("schedule_wait: the message waits already");
+	if (m->place == PLACE_ACTIVE)
+		s->active_count--;
+	if (due <= now) {
+		message_due(s, m);
+		return;
+	}
+	m->place = PLACE_WAITING;
+	heap_insert(&s->waiting, &m->due, due);
+	m->parked = parked;
+	if (parked != NULL)
+		TAILQ_INSERT_TAIL(&parked->parked, m, link);
+}
+
+void schedule_forget(struct schedule *s, struct schedule_message *m, uint64_t now)
+{
+	switch (m->place) {
+	case PLACE_WAITING:
+		heap_remove(&s->waiting, &m->due);
+		message_unpark(m, now);
+		break;
+	case PLACE_DUE:
+		due_remove(s, m);
+		break;
+	case PLACE_ACTIVE:
+		s->active_count--;
+		break;
+	}
+	m->place = PLACE_NONE;
+}
+
+bool schedule_hurry(struct schedule *s, struct schedule_message *m, uint64_t now)
+{
+	if (m->place != PLACE_WAITING)
+		return false;
+	heap_remove(&s->waiting, &m->due);
+	message_unpark(m, now);
+	message_due(s, m);
+	return true;
+}
+
+void schedule_release_parked(struct schedule *s, struct destination *d)
+{
+	struct schedule_message *m;
+
+	while ((m = TAILQ_FIRST(&d->parked)) != NULL) {
+		heap_remove(&s->waiting, &m->due);
+		TAILQ_REMOVE(&d->parked, m, link);
+		m->parked = NULL;
+		message_due(s, m);
+	}
+}
+
+struct schedule_message *schedule_activate(struct schedule *s, uint64_t now)
+{
+	struct heap_node *first;
+	struct origin *o;
+	struct schedule_message *m;
+
+	while ((first = heap_first(&s->waiting)) != NULL && first->key <= now)
+		schedule_hurry(s, container_of(first, struct schedule_message, due), now);
+	if (s->active_count >= s->settings.active_messages ||
+	    s->job_count >= s->settings.active_jobs)
+		return NULL;
+	o = TAILQ_FIRST(&s->turns);
+	if (o == NULL)
+		return NULL;
+	m = TAILQ_FIRST(&o->due);
+	TAILQ_REMOVE(&s->turns, o, turn);
+	TAILQ_INSERT_TAIL(&s->turns, o, turn);
+	due_remove(s, m);
+	m->place = PLACE_ACTIVE;
+	s->active_count++;
+	return m;
+}
+
+uint64_t schedule_wake(const struct schedule *s)
+{
+	struct heap_node *first = heap_first(&s->waiting);
+
+	if (!TAILQ_EMPTY(&s->turns) && s->active_count < s->settings.active_messages &&
+	    s->job_count < s->settings.active_jobs)
+		return 0;
+	return first ? first->key : UINT64_MAX;
+}
+
+void schedule_counts(const struct schedule *s, uint64_t *waiting, uint64_t *due, uint64_t *active,
+		     uint64_t *jobs)
+{
+	*waiting = s->waiting.count;
+	*due = s->due_count;
+	*active = s->active_count;
+	*jobs = s->job_count;
+}

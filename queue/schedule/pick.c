@@ -1,0 +1,111 @@
+/*
+ * Jobs: queued at their destination in the order of their tags; the next one is that with the
+ * lowest tag among all destinations whose window is open.
+ */
+#include "queue/schedule/internal.h"
+
+void schedule_job_add(struct schedule *s, struct schedule_job *j, struct destination *d,
+		      uint32_t origin, bool first, uint64_t now)
+{
+	struct transport *t = &s->transports[d->transport];
+	struct origin *o = origin_of(s, origin);
+	uint64_t *tail = first ? &o->first_tail : &o->rest_tail;
+
+	if (*tail < t->served)
+		*tail = t->served;
+	*tail += 1;
+	j->destination = d;
+	j->origin = origin;
+	j->out = false;
+	o->jobs++;
+	s->job_count++;
+	heap_insert(&d->jobs, &j->order, *tail);
+	destination_settle(d, now);
+}
+
+/* The job leaves the schedule's hands: its origin may be forgotten. */
+static void job_leave(struct schedule *s, struct schedule_job *j)
+{
+	struct origin *o = origin_of(s, j->origin);
+
+	o->jobs--;
+	s->job_count--;
+	origin_release(s, o);
+	j->destination = NULL;
+}
+
+static void revive_dead(struct transport *t, uint64_t now)
+{
+	struct heap_node *first;
+
+	while ((first = heap_first(&t->dead)) != NULL && first->key <= now)
+		destination_settle(container_of(first, struct destination, revive), now);
+}
+
+struct schedule_job *schedule_pick(struct schedule *s, unsigned transport, uint64_t now)
+{
+	struct transport *t = &s->transports[transport];
+	struct heap_node *first;
+	struct destination *d;
+	struct schedule_job *j;
+
+	revive_dead(t, now);
+	if (t->out >= t->settings.agent_most || (first = heap_first(&t->ready)) == NULL)
+		return NULL;
+	d = container_of(first, struct destination, ready);
+	j = container_of(heap_first(&d->jobs), struct schedule_job, order);
+	t->served = j->order.key;
+	heap_remove(&d->jobs, &j->order);
+	j->out = true;
+	d->out++;
+	t->out++;
+	destination_settle(d, now);
+	return j;
+}
+
+struct schedule_job *schedule_pick_dead(struct schedule *s, unsigned transport, uint64_t now)
+{
+	struct transport *t = &s->transports[transport];
+	struct heap_node *first;
+	struct destination *d;
+	struct schedule_job *j;
+
+	revive_dead(t, now);
+	if ((first = heap_first(&t->doomed)) == NULL)
+		return NULL;
+	d = container_of(first, struct destination, ready);
+	j = container_of(heap_first(&d->jobs), struct schedule_job, order);
+	heap_remove(&d->jobs, &j->order);
+	job_leave(s, j);
+	destination_settle(d, now);
+	return j;
+}
+
+void schedule_job_done(struct schedule *s, struct schedule_job *j, enum schedule_outcome outcome,
+		       uint64_t now)
+{
+	struct destination *d = j->destination;
+
+	if (!j->out)
+		panic("schedule_job_done: the job is not out");
+	j->out = false;
+	d->out--;
+	s->transports[d->transport].out--;
+	job_leave(s, j);
+	if (outcome == OUTCOME_SUCCESS || outcome == OUTCOME_MESSAGE)
+		destination_works(d);
+	else if (outcome == OUTCOME_SITE && d->dead_until <= now)
+		destination_fails(d, now);
+	destination_settle(d, now);
+}
+
+void schedule_job_remove(struct schedule *s, struct schedule_job *j, uint64_t now)
+{
+	struct destination *d = j->destination;
+
+	if (j->out)
+		panic("schedule_job_remove: the job is out");
+	heap_remove(&d->jobs, &j->order);
+	job_leave(s, j);
+	destination_settle(d, now);
+}

@@ -1,0 +1,127 @@
+/*
+ * schedule: decides what is tried next. Pure: the clock is passed in (queue time, microseconds),
+ * randomness comes from a seed, no file and no socket is known here.
+ *
+ * Two stages. A *message* waits until it is due; when there is room for active ones, the next is
+ * chosen in turn between origins (an authenticated user, else a client network). An active message
+ * has *jobs*, one for each delivery, queued at their *destination* (a mailbox, later an MX site).
+ * The next job is chosen fairly between origins, then by age, among the destinations whose window
+ * is open.
+ *
+ * Fairness is start-time fair queueing: every origin has two tails, one for the first job of a
+ * message and one for all others, and a job's tag is one more than its tail, or than what is being
+ * served now. So a list of 100,000 recipients delays neither another's mail nor a single mail of
+ * its own sender.
+ */
+#ifndef QUEUE_SCHEDULE_SCHEDULE_H
+#define QUEUE_SCHEDULE_SCHEDULE_H
+
+#include <bsd/sys/queue.h>
+
+#include "common/base/heap.h"
+#include "common/base/slice.h"
+
+enum {
+	SCHEDULE_ACTIVE_MESSAGES = 20000,
+	SCHEDULE_ACTIVE_JOBS = 100000,
+	SCHEDULE_JITTER_PERCENT = 25, /* a wait is lengthened by up to so much, never shortened */
+	SCHEDULE_FAILURES_TO_DIE = 3, /* failures of a destination in a row */
+};
+
+struct schedule;
+struct destination;
+
+struct schedule_settings {
+	uint64_t retry_first, retry_longest, give_up; /* microseconds */
+	uint32_t active_messages, active_jobs;	      /* limits; 0: the constants above */
+};
+
+/* A transport's windows: jobs out at once for one destination, and for the agent as a whole. */
+struct schedule_transport {
+	uint32_t window_first, window_most;
+	uint32_t agent_most; /* jobs that the agent takes at once; 0: it is away */
+	uint64_t dead_first, dead_longest;
+};
+
+enum schedule_place {
+	PLACE_NONE,    /* held, set aside: schedule does not know it */
+	PLACE_WAITING, /* until its time */
+	PLACE_DUE,     /* in its origin's turn */
+	PLACE_ACTIVE
+};
+
+/* The part of a waiting message's stub that belongs to schedule; zeroed at first. */
+struct schedule_message {
+	struct heap_node due;		    /* WAITING: key is the time */
+	TAILQ_ENTRY(schedule_message) link; /* WAITING: of its destination; DUE: of its origin */
+	struct destination *parked;	    /* WAITING: released when this comes back; NULL none */
+	uint32_t origin;		    /* hash of user or client network */
+	uint8_t place;			    /* enum schedule_place */
+};
+
+/* One delivery of an active message; embedded in the caller's struct, zeroed at first. */
+struct schedule_job {
+	struct heap_node order; /* in its destination, by tag */
+	struct destination *destination;
+	uint32_t origin;
+	bool out; /* given to the agent */
+};
+
+struct schedule *schedule_new(const struct schedule_settings *settings, uint64_t seed);
+void schedule_free(struct schedule **s);
+void schedule_set(struct schedule *s, const struct schedule_settings *settings);
+
+/* Transports are few and numbered by the caller from 0. */
+enum { SCHEDULE_TRANSPORTS = 4 };
+void schedule_transport(struct schedule *s, unsigned transport, const struct schedule_transport *t);
+
+/* A message that is due at a time (past: now). It must be in PLACE_NONE or PLACE_ACTIVE. parked:
+ * the destination whose return makes it due, or NULL. */
+void schedule_wait(struct schedule *s, struct schedule_message *m, uint64_t due, uint64_t now,
+		   struct destination *parked);
+/* Takes a message out, wherever it is; its jobs must be out of here before. */
+void schedule_forget(struct schedule *s, struct schedule_message *m, uint64_t now);
+/* Makes a waiting message due now; false when it is not waiting. */
+bool schedule_hurry(struct schedule *s, struct schedule_message *m, uint64_t now);
+/* The next message to become active, which it is from then on; NULL: none is due or the limits are
+ * reached. */
+struct schedule_message *schedule_activate(struct schedule *s, uint64_t now);
+/* The next moment at which schedule_activate may have something, UINT64_MAX: none. */
+uint64_t schedule_wake(const struct schedule *s);
+void schedule_counts(const struct schedule *s, uint64_t *waiting, uint64_t *due, uint64_t *active,
+		     uint64_t *jobs);
+
+/* A destination by its key, made when it is new. It lives while jobs, parked messages or its being
+ * dead refer to it: look it up again after any call that takes a job or a message from it. */
+struct destination *schedule_destination(struct schedule *s, unsigned transport, struct slice key);
+struct slice destination_key(const struct destination *d);
+/* Until when it is given nothing; 0: it is alive. */
+uint64_t destination_dead_until(const struct destination *d, uint64_t now);
+
+/* Queues a job. first: it is the first job of its message. */
+void schedule_job_add(struct schedule *s, struct schedule_job *j, struct destination *d,
+		      uint32_t origin, bool first, uint64_t now);
+/* The next job for this transport's agent, which counts as out; NULL: nothing may go now. */
+struct schedule_job *schedule_pick(struct schedule *s, unsigned transport, uint64_t now);
+/* A job that will not be tried now because its destination is dead; the caller defers it. NULL:
+ * none. */
+struct schedule_job *schedule_pick_dead(struct schedule *s, unsigned transport, uint64_t now);
+enum schedule_outcome {
+	OUTCOME_SUCCESS, /* the destination works */
+	OUTCOME_MESSAGE, /* this message or recipient was refused: the destination works */
+	OUTCOME_SITE,	 /* the destination as a whole is in trouble */
+	OUTCOME_NONE	 /* says nothing: the agent died, the job was taken back */
+};
+/* A job that was out is back; it belongs to the caller again. Messages that were parked at a
+ * destination which works again become due. */
+void schedule_job_done(struct schedule *s, struct schedule_job *j, enum schedule_outcome outcome,
+		       uint64_t now);
+/* Takes a job that is not out from its queue. */
+void schedule_job_remove(struct schedule *s, struct schedule_job *j, uint64_t now);
+
+/* When to try again a message that failed now and arrived then; with jitter. */
+uint64_t schedule_retry_at(struct schedule *s, uint64_t arrived, uint64_t now);
+/* Was the attempt that just failed the last one? */
+bool schedule_give_up(const struct schedule *s, uint64_t arrived, uint64_t now);
+
+#endif
