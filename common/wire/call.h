@@ -15,7 +15,8 @@ typedef void call_done(void *arg, const void *answer);
 
 struct caller *caller_new(size_t most_pending);
 void caller_free(struct caller **c); /* pending calls end without their done() */
-/* The channel to use from now on (NULL: none, questions wait); unanswered ones are asked again. */
+/* The channel to use from now on; unanswered questions are asked again. NULL when it has died:
+ * questions wait then. */
 void caller_use(struct caller *c, struct channel *channel);
 /* Asks. record's first field is filled in here. The number of the call, or 0 (done is not called)
  * when most_pending are waiting. */

@@ -16,6 +16,7 @@
 enum {
 	CHANNEL_PACKET_MAX = 128 * 1024,      /* octets in a packet */
 	CHANNEL_QUEUE_MAX = 16 * 1024 * 1024, /* octets waiting to be sent */
+	CHANNEL_RECORD_MAX = 4096,	      /* octets of the struct of a record */
 };
 
 struct channel;
@@ -29,6 +30,9 @@ struct route {
 };
 enum { ROUTE_ALWAYS = ~0 };
 
+/* Makes the two ends of a channel, close-on-exec, with large socket buffers; false and errno. Who
+ * hands out channels uses this: a sandboxed end can't raise its buffers any more. */
+bool channel_pair(int fds[2]);
 /* Takes the descriptor (non-blocking is set here) and starts to listen. closed() is called once,
  * from the loop, when the peer has gone or broke the rules; the channel is then dead but still must
  * be freed by its owner (in closed() or later). routes ends with number 0. */
