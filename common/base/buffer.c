@@ -131,9 +131,11 @@ char *buffer_reserve(struct buffer *b, size_t want, size_t *room)
 
 void buffer_grew(struct buffer *b, size_t n)
 {
-	if (n > b->size - b->start - b->len || n > b->limit - b->len)
-		panic("buffer: %zu octets were written where %zu had room", n,
-		      b->size - b->start - b->len);
+	size_t room = b->size - b->start - b->len;
+	if (room > b->limit - b->len)
+		room = b->limit - b->len;
+	if (n > room)
+		panic("buffer: %zu octets were written where %zu had room", n, room);
 	b->len += n;
 }
 

@@ -5,8 +5,11 @@
  *	#define GREETING_FIELDS(F, S) \
  *		F(S, u64, request, 0, "what the answer repeats") \
  *		F(S, string, address, 320, "the recipient")
- *	RECORD_DECLARE(greeting, GREETING_FIELDS)      in the header: struct greeting,
- *greeting_record RECORD_DEFINE(greeting, GREETING_FIELDS)       in one .c file
+ *	RECORD_DECLARE(greeting, GREETING_FIELDS)
+ *	RECORD_DEFINE(greeting, GREETING_FIELDS)
+ *
+ * The first, in the header, makes struct greeting and greeting_record known; the second stands in
+ * one .c file.
  *
  * Kinds: bool u32 u64 (limit: the largest value, 0 for any), string (a slice; limit in octets; no
  * NUL), bytes (a slice; limit in octets), fd (int, -1 when none; at most one a record).

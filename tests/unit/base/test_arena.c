@@ -66,6 +66,7 @@ int main(void)
 {
 	Suite *s = suite_create("arena");
 	TCase *c = tcase_create("arena");
+	tcase_set_timeout(c, 60);
 	tcase_add_test(c, hands_out_aligned_pieces_that_do_not_overlap);
 	tcase_add_test(c, stops_at_the_limit_and_starts_anew);
 	tcase_add_test(c, copies_with_a_nul_behind);

@@ -105,6 +105,7 @@ int main(void)
 {
 	Suite *s = suite_create("heap");
 	TCase *c = tcase_create("heap");
+	tcase_set_timeout(c, 60);
 	tcase_add_test(c, gives_keys_in_order);
 	tcase_add_test(c, keeps_order_under_random_use);
 	tcase_add_test(c, finds_the_struct_around_a_node);

@@ -227,6 +227,7 @@ int main(void)
 {
 	Suite *s = suite_create("map");
 	TCase *c = tcase_create("map");
+	tcase_set_timeout(c, 60);
 	tcase_add_test(c, a_map_finds_what_was_put);
 	tcase_add_test(c, a_put_replaces_the_key_too);
 	tcase_add_test(c, a_map_agrees_with_an_array);

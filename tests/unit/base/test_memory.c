@@ -52,6 +52,7 @@ int main(void)
 {
 	Suite *s = suite_create("memory");
 	TCase *c = tcase_create("memory");
+	tcase_set_timeout(c, 60);
 	tcase_add_test(c, gives_memory_of_every_size);
 	tcase_add_test(c, copies_strings);
 	tcase_add_test_raise_signal(c, refuses_a_product_that_overflows, SIGABRT);

@@ -175,6 +175,7 @@ int main(void)
 {
 	Suite *s = suite_create("slice");
 	TCase *c = tcase_create("slice");
+	tcase_set_timeout(c, 60);
 	tcase_add_test(c, compares_octets_and_folds_only_ascii);
 	tcase_add_test(c, sees_starts_and_ends);
 	tcase_add_test(c, orders_by_octet_then_length);
