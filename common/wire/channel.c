@@ -55,6 +55,7 @@ struct channel {
 	bool waiting; /* for the socket to take more */
 	bool mute;    /* the peer reads no more; what it sent is still read */
 	bool dead;
+	bool broken; /* dead because the peer broke the rules */
 	bool told; /* closed() was called, or nobody is to be told */
 	bool busy; /* on the stack */
 	bool gone; /* freed by the owner while busy */
@@ -112,6 +113,7 @@ channel_break(struct channel *c, const char *format, ...)
 	vsnprintf(why, sizeof(why), format, ap);
 	va_end(ap);
 	log_error("channel %s: closed, the peer is broken: %s", c->dialogue->name, why);
+	c->broken = true;
 	channel_die(c);
 }
 
@@ -414,6 +416,11 @@ void channel_on_room(struct channel *c, void (*room)(struct channel *c))
 bool channel_alive(const struct channel *c)
 {
 	return !c->dead && !c->mute;
+}
+
+bool channel_broken(const struct channel *c)
+{
+	return c->broken;
 }
 
 bool channel_peer(const struct channel *c, unsigned *uid, unsigned *gid, int *pid)
