@@ -84,8 +84,9 @@ fuzz: $(FUZZ_TARGETS)
 	@tests/fuzz/run $(SECONDS) $(FUZZ_TARGETS)
 .PRECIOUS: build/fuzz/%.o
 
-layers:
-	@conf/layers $(B)
+layers: $(ALL_LIBS)
+	@$(foreach l,$(LAYERS),DIR_$(l)='$(DIR_$(l))' MAY_$(l)='$(MAY_$(l))') LAYERS='$(LAYERS)' \
+		CC='$(CC)' LDFLAGS='$(ALL_LDFLAGS)' LIBS='$(LIBS)' conf/layers $B
 
 style:
 	@conf/style
