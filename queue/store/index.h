@@ -1,0 +1,134 @@
+/*
+ * index: all that the ledger says, in memory: a stub for each live message, the table of segments,
+ * numbers, time. It changes only by index_apply(); the running manager and recovery call it with
+ * the same lines. No input or output here, and no globals: verify builds a second one in the
+ * helper.
+ */
+#ifndef QUEUE_STORE_INDEX_H
+#define QUEUE_STORE_INDEX_H
+
+#include "queue/store/ledger_format.h"
+
+enum {
+	ENTRY_SIZE = 72,      /* of a stub */
+	ENTRY_WHOLE_MAX = 128 /* with the manager's part */
+};
+
+/* Where a line lies in the ledger. */
+struct place {
+	uint32_t file; /* sequence; 0: nowhere yet (the ledger waits for a new file) */
+	uint32_t offset;
+};
+
+/* A message that has not ended. Read it; only index_apply() writes it. It stays where it is until
+ * it ends. The manager's own octets follow it: entry_extra(). */
+struct entry {
+	uint64_t id;
+	uint64_t next;				   /* queue time, as last written */
+	uint64_t file;				   /* number of its large file, 0 none */
+	struct message_state *state;		   /* NULL: at rest */
+	uint32_t segment, offset, length, ordinal; /* its record */
+	struct place place;			   /* of its newest STATE line */
+	uint32_t mark;	       /* hash of that line and of those that changed it since */
+	uint32_t arrived;      /* queue time in seconds */
+	uint16_t alive, count; /* recipients */
+	uint16_t attempts;     /* the highest of its recipients' */
+	uint8_t disposition;   /* enum disposition */
+	uint8_t deaths;	       /* of agents that held it alone */
+};
+
+static inline void *entry_extra(struct entry *e)
+{
+	return e + 1;
+}
+
+struct recipient_state {
+	uint64_t next; /* queue time */
+	uint16_t attempts;
+	uint8_t status;			/* enum recipient_status */
+	struct reply reply;		/* the last; the text is the state's */
+	struct slice address, original; /* of one that was added; else empty: it is in the record */
+};
+
+/* Of an active message. The manager reads it; it moves when the message is expanded, so go by
+ * entry->state. */
+struct message_state {
+	uint8_t
+	    digest[DIGEST_SIZE]; /* record_digest(); all zero: not known (its line was damaged) */
+	uint32_t received;	 /* recipients of the record; those from here on were added */
+	uint32_t count;
+	bool changed; /* since its newest STATE line */
+	struct recipient_state recipients[];
+};
+
+struct segment_entry {
+	struct line_segment line; /* state, lease, known, ... */
+	uint32_t live;		  /* messages whose record lies here */
+	uint64_t live_octets;
+	uint64_t ended_at; /* ledger position after the last line that ended one or took it away */
+};
+
+struct index_counts {
+	size_t messages, by_disposition[DISPOSITIONS];
+	size_t recipients; /* alive */
+	size_t states;	   /* loaded */
+};
+
+struct index_calls {
+	/* The message has ended, or its record or file changes place after this (moved): called
+	 * before. May be NULL. */
+	void (*ended)(void *arg, struct entry *e);
+	/* The state of a message at rest, for a line that changes a recipient: the octets of its
+	 * STATE line; empty when it can't be read. Used in replay. NULL: never asked for. */
+	struct slice (*fetch)(void *arg, struct place place);
+	void *arg;
+};
+
+struct index;
+
+/* extra: octets behind each stub, zero at first. */
+struct index *index_new(size_t extra, const struct index_calls *calls);
+void index_free(struct index **ix);
+
+/* Applies one line that lies (or will lie) at `place` and ends before `position`. raw: the line's
+ * own octets. False: the line contradicts what is known (of a message that is not here: ignored and
+ * true). */
+bool index_apply(struct index *ix, const struct line *l, struct slice raw, struct place place,
+		 uint64_t position);
+
+struct entry *index_get(const struct index *ix, uint64_t id);
+/* Resumable walk in no order: from *cursor (0 at first) over at most `most` places; false at the
+ * end. The index may change between and during calls; what came in meanwhile may show or not. */
+bool index_walk(struct index *ix, size_t *cursor, size_t most,
+		void (*call)(void *arg, struct entry *e), void *arg);
+const struct index_counts *index_counts(const struct index *ix);
+size_t index_octets(const struct index *ix); /* of memory for stubs */
+
+/* Gives the message its state: from its STATE line, or as at its arrival. False: the line is not
+ * that message's newest (mark), or malformed. */
+bool index_load(struct index *ix, struct entry *e, struct slice raw);
+void index_load_fresh(struct index *ix, struct entry *e, const uint8_t digest[DIGEST_SIZE]);
+/* Forgets it; only when nothing has changed since its STATE line. */
+void index_unload(struct index *ix, struct entry *e);
+/* A STATE line from memory (e->state) or, when it is at rest, from its present STATE line `old`
+ * with what the stub knows better. Slices live until the next call. */
+bool index_describe(struct index *ix, const struct entry *e, struct slice old,
+		    struct line_state *out);
+
+/* Table of segments: NULL when the number was never seen or it is free. */
+struct segment_entry *index_segment(const struct index *ix, uint32_t number);
+/* The next one that is not free, from *cursor on (0 at first); NULL at the end. */
+struct segment_entry *index_segment_next(const struct index *ix, uint32_t *cursor);
+
+const struct line_reserved *index_reserved(const struct index *ix);
+const struct line_time *index_time(const struct index *ix); /* the last TIME line */
+
+/* How many messages have their newest STATE line in that ledger file, and about how many octets
+ * those lines are. */
+size_t index_stated(const struct index *ix, uint32_t file, uint64_t *octets);
+void index_file_gone(struct index *ix, uint32_t file);
+
+/* The sum of a hash over each message and each segment, kept by index_apply(). */
+uint64_t index_digest(const struct index *ix);
+
+#endif
