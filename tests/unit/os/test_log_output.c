@@ -142,9 +142,10 @@ START_TEST(threads_do_not_mix_their_lines)
 	pthread_t a, b;
 	struct log_entry entry;
 	int count[2] = {0, 0};
+	char one[] = "aaaa", other[] = "bbbb";
 	struct slice p;
-	ck_assert_int_eq(pthread_create(&a, NULL, log_many, (char[]){"aaaa"}), 0);
-	ck_assert_int_eq(pthread_create(&b, NULL, log_many, (char[]){"bbbb"}), 0);
+	ck_assert_int_eq(pthread_create(&a, NULL, log_many, one), 0);
+	ck_assert_int_eq(pthread_create(&b, NULL, log_many, other), 0);
 	pthread_join(a, NULL);
 	pthread_join(b, NULL);
 	log_output_flush();

@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <bsd/string.h>
 
 #include "common/os/clock.h"
 #include "common/os/loop.h"
@@ -19,8 +20,7 @@ static char story[64]; /* what happened, a letter for each event */
 
 static void tell(void *arg)
 {
-	const char *letter = arg;
-	strncat(story, letter, 1);
+	strlcat(story, arg, sizeof(story));
 }
 
 static void tell_and_stop(void *arg)
@@ -113,7 +113,7 @@ static void free_called(void *arg, unsigned what)
 	loop_watch_stop(&p->watch);
 	close(p->fd);
 	free(p);
-	strncat(story, "f", 1);
+	tell(LETTER("f"));
 }
 
 START_TEST(a_watch_may_be_freed_from_its_own_call)
