@@ -20,8 +20,8 @@ struct service_link {
 	const char *peer; /* role: "router" */
 	const struct dialogue *dialogue;
 	const struct route *routes;
-	/* A fresh channel, owned by the service; instance: which process of that role. The master runs
-	 * local twice: instance 0 for all mail, instance 1 for suspects alone. */
+	/* A fresh channel, owned by the service; instance: which process of that role. The master
+	 * runs local twice: instance 0 for all mail, instance 1 for suspects alone. */
 	void (*up)(struct channel *c, unsigned instance);
 	void (*down)(struct channel *c); /* it has died; do not use it after this */
 };
@@ -29,8 +29,8 @@ struct service_link {
 /* A descriptor from the master. kind "listener": name is the address (host:port or unix:path),
  * detail the listener's kind (smtp). kind "file": name is the table spec (file:users), detail
  * empty; sent again when the file has changed. kind "directory": name is the directory's role or
- * path. kind "log": name is the role whose lines arrive on it. kind "output": name is stderr, file or
- * syslog. The daemon owns fd. */
+ * path. kind "log": name is the role whose lines arrive on it. kind "output": name is stderr, file
+ * or syslog. The daemon owns fd. */
 struct service_descriptor {
 	struct slice kind, name, detail;
 	int fd;

@@ -1,0 +1,71 @@
+/*
+ * Where a daemon lives: the directories it was given, the empty directory that becomes its root,
+ * the user it becomes, and the profile of its role. Copies of the directories' descriptors are kept
+ * until the sandbox knows them, since the daemon may do with its own what it likes.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+#include "common/os/loop.h"
+#include "common/os/sandbox.h"
+#include "common/service/parts.h"
+
+static int directories[SANDBOX_DIRS_MAX];
+static size_t directory_count;
+static int empty = -1;
+static bool entered;
+
+static void remember_directory(int fd)
+{
+	int copy;
+	if (entered || directory_count == SANDBOX_DIRS_MAX)
+		return;
+	copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (copy < 0)
+		fatal("a directory's descriptor can't be copied: %s", strerror(errno));
+	directories[directory_count++] = copy;
+}
+
+void place_descriptor(const struct service *s, const struct master_descriptor *m)
+{
+	struct service_descriptor d = {m->kind, m->name, m->detail, m->fd};
+	if (slice_equal(m->kind, SLICE("empty"))) {
+		if (empty >= 0)
+			close(empty);
+		empty = m->fd;
+		return;
+	}
+	if (slice_equal(m->kind, SLICE("directory")))
+		remember_directory(m->fd);
+	if (s->descriptor)
+		s->descriptor(&d);
+	else
+		close(m->fd);
+}
+
+void place_enter(const struct service *s, const struct master_begin *begin)
+{
+	const struct sandbox_profile *profile = sandbox_find(s->name);
+	struct sandbox_place place = {.uid = begin->uid,
+				      .gid = begin->gid,
+				      .root_dir = begin->one_uid ? -1 : empty,
+				      .write_dirs = directories,
+				      .write_count = directory_count};
+	struct error e = {0};
+	if (!profile)
+		panic("no sandbox profile is named %s", s->name);
+	if (!begin->one_uid && empty < 0)
+		fatal("the master sent no empty directory to live in");
+	loop_now();
+	if (!sandbox_enter(profile, &place, &e))
+		fatal("the sandbox can't be entered: %s", e.text);
+	entered = true;
+	for (size_t i = 0; i < directory_count; i++)
+		close(directories[i]);
+	directory_count = 0;
+	if (empty >= 0)
+		close(empty);
+	empty = -1;
+}

@@ -1,0 +1,281 @@
+/*
+ * What is open, and what the table of services says about who gets it. A reload opens everything
+ * that is new before it changes anything, so that it can still be refused as a whole.
+ */
+#include "master/house.h"
+
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "common/os/disk.h"
+#include "common/os/user.h"
+#include "master/listeners.h"
+#include "master/mailboxes.h"
+#include "master/output.h"
+#include "master/settings.h"
+#include "master/tables.h"
+
+enum { RENEW_LIMIT_US = 30000000 }; /* for a daemon that must be started anew to see a change */
+
+/* What a configuration opens. */
+struct stock {
+	struct settings *settings;
+	struct tables *tables;
+	struct mailboxes *mailboxes;
+	int output; /* -1: none */
+	char target[KIND_MAX + 1];
+};
+
+static struct stock stock = {.output = -1};
+static struct settings *fixed; /* as at the start: listeners, paths, numbers of processes */
+static struct identity nobody; /* whom local runs as when nothing is delivered */
+static uint64_t generation = 1;
+static bool one_uid;
+
+static void stock_free(struct stock *s)
+{
+	if (s->settings != fixed)
+		settings_free(&s->settings);
+	tables_free(&s->tables);
+	mailboxes_free(&s->mailboxes);
+	if (s->output >= 0)
+		disk_close(s->output);
+	*s = (struct stock){.output = -1};
+}
+
+/* All but the settings, which are there. */
+static bool stock_open(struct stock *s, struct error *e)
+{
+	const struct config *config = settings_config(s->settings);
+	return tables_open(config, &s->tables, e) &&
+	       mailboxes_open(config, one_uid, &nobody, &s->mailboxes, e) &&
+	       output_open(config, &s->output, s->target, e);
+}
+
+static void set_owner(void)
+{
+	struct process *p;
+	TAILQ_FOREACH (p, processes(), next) {
+		if (services[p->role].as_owner)
+			p->as = mailboxes_owner(stock.mailboxes);
+	}
+}
+
+static bool open_places(struct error *e)
+{
+	const struct config *config = settings_config(fixed);
+	struct process *queue = process_find(SLICE("queue"), 0);
+	struct process *local = process_find(SLICE("local"), 0);
+	nobody = local->as;
+	return place_spool(config_string(config, "spool"), one_uid ? NULL : &queue->as, e) &&
+	       place_run(config_string(config, "run"), e) && listeners_open(fixed, e) &&
+	       stock_open(&stock, e);
+}
+
+/* Warnings of a start go to the log; what is wrong goes whole to whoever starts us. */
+static void tell_remarks(struct buffer *remarks)
+{
+	struct slice rest = buffer_slice(remarks), line;
+	while (rest.len > 0) {
+		slice_split(rest, '\n', &line, &rest);
+		if (line.len > 0)
+			log_warning("%.*s", SLICE_FMT(line));
+	}
+}
+
+static void error_take_all(struct error *e, const struct buffer *remarks)
+{
+	struct slice all = slice_trim(buffer_slice(remarks));
+	if (all.len > 0)
+		error_set(e, e->code, "%.*s", SLICE_FMT(all));
+}
+
+bool house_open(const char *config_path, const struct process_events *events, struct error *e)
+{
+	unsigned counts[ROLES];
+	struct buffer remarks;
+	bool good;
+	buffer_init(&remarks, SETTINGS_REMARKS_MAX);
+	one_uid = !user_is_root();
+	good = settings_load(config_path, &fixed, &remarks, e);
+	if (!good)
+		error_take_all(e, &remarks);
+	stock.settings = fixed;
+	for (unsigned role = 0; good && role < ROLES; role++) {
+		const struct service_row *row = &services[role];
+		counts[role] = row->count;
+		if (!row->count_key)
+			continue;
+		uint64_t count = config_number(settings_config(fixed), row->count_key);
+		if (count == 0 || count > PROCESSES_MAX)
+			good = error_set(e, EX_CONFIG, "%s: from 1 to %d", row->count_key,
+					 PROCESSES_MAX);
+		counts[role] = (unsigned)count;
+	}
+	good = good && processes_make(counts, one_uid, events, e) && open_places(e);
+	if (good) {
+		set_owner();
+		tell_remarks(&remarks);
+	}
+	buffer_free(&remarks);
+	return good;
+}
+
+uint64_t house_generation(void)
+{
+	return generation;
+}
+
+bool house_one_uid(void)
+{
+	return one_uid;
+}
+
+/* Giving */
+
+static void give_listener(void *arg, const char *address, const char *kind, int fd)
+{
+	process_send_fd(arg, "listener", address, kind, fd);
+}
+
+static void give_mailbox(void *arg, const char *base, int fd)
+{
+	process_send_fd(arg, "directory", base, "", fd);
+}
+
+static void give_table(void *arg, enum table_use use, const char *spec, int fd)
+{
+	struct process *p = arg;
+	unsigned gift = use == TABLE_USERS ? GIFT_USERS : GIFT_ALIASES;
+	if (p->channel && (services[p->role].gifts & gift))
+		process_send_fd(p, "file", spec, "", fd);
+}
+
+static void give_table_to_all(void *arg, enum table_use use, const char *spec, int fd)
+{
+	struct process *p;
+	(void)arg;
+	TAILQ_FOREACH (p, processes(), next) {
+		give_table(p, use, spec, fd);
+	}
+}
+
+static void give_output(struct process *p)
+{
+	process_send_fd(p, "output", stock.target, "", stock.output);
+}
+
+static void give_log_ends(struct process *p)
+{
+	struct process *q;
+	process_send_fd(p, "log", "master", "", process_master_log());
+	TAILQ_FOREACH (q, processes(), next) {
+		process_send_fd(p, "log", services[q->role].name, "", q->log_reader);
+	}
+}
+
+/* The one that is open stays when the new one can't be had. */
+static void reopen_output(void)
+{
+	struct error e = {0};
+	char target[KIND_MAX + 1];
+	int fd;
+	if (!output_open(settings_config(stock.settings), &fd, target, &e)) {
+		log_error("%s; the log goes where it went before", e.text);
+		return;
+	}
+	disk_close(stock.output);
+	stock.output = fd;
+	memcpy(stock.target, target, sizeof(target));
+}
+
+void house_equip(struct process *p)
+{
+	struct master_begin begin = {.role = slice_str(services[p->role].name),
+				     .instance = p->instance,
+				     .one_uid = one_uid,
+				     .uid = p->as.uid,
+				     .gid = p->as.gid};
+	unsigned gifts = services[p->role].gifts;
+	process_send(p, MASTER_BEGIN, &begin);
+	if (!settings_send(stock.settings, generation, p->channel))
+		process_kill(p);
+	process_send_fd(p, "empty", "", "", place_empty_fd());
+	if (gifts & GIFT_LOG_ENDS) {
+		if (p->starts > 1)
+			reopen_output(); /* the system's logger may be a new one */
+		give_output(p);
+		give_log_ends(p);
+	}
+	if (gifts & GIFT_LISTENERS)
+		listeners_each(give_listener, p);
+	if (gifts & GIFT_CONTROL)
+		process_send_fd(p, "listener", "control", "control", place_control_fd());
+	if (gifts & GIFT_SPOOL)
+		process_send_fd(p, "directory", "spool", "", place_spool_fd());
+	if (gifts & GIFT_MAILBOXES)
+		mailboxes_each(stock.mailboxes, give_mailbox, p);
+	tables_each(stock.tables, give_table, p);
+}
+
+/* Changing */
+
+static void tell_new(struct process *p, bool renew)
+{
+	if (!p->channel || p->state == PROCESS_DRAINING)
+		return;
+	if (renew && (services[p->role].gifts & GIFT_MAILBOXES)) {
+		process_drain(p, RENEW_LIMIT_US, true); /* its sandbox is of the old places */
+		return;
+	}
+	if (!settings_send(stock.settings, generation, p->channel))
+		process_kill(p);
+	if (services[p->role].gifts & GIFT_LOG_ENDS)
+		give_output(p);
+	tables_each(stock.tables, give_table, p);
+	process_go(p, generation);
+}
+
+bool house_reload(struct buffer *remarks, struct error *e)
+{
+	struct stock fresh = {.output = -1}, old = stock;
+	struct process *p;
+	bool renew;
+	const char *path = config_path(settings_config(stock.settings));
+	if (!settings_load(path, &fresh.settings, remarks, e)) {
+		error_take_all(e, remarks);
+		return false;
+	}
+	settings_keep_fixed(fresh.settings, fixed, remarks);
+	if (!stock_open(&fresh, e)) {
+		stock_free(&fresh);
+		return false;
+	}
+	renew = !mailboxes_same(old.mailboxes, fresh.mailboxes);
+	stock = fresh;
+	generation++;
+	set_owner();
+	TAILQ_FOREACH (p, processes(), next) {
+		tell_new(p, renew);
+	}
+	stock_free(&old);
+	return true;
+}
+
+void house_look_at_tables(void)
+{
+	tables_look(stock.tables, give_table_to_all, NULL);
+}
+
+void house_reopen_log(void)
+{
+	struct process *p;
+	reopen_output();
+	TAILQ_FOREACH (p, processes(), next) {
+		if (p->channel && (services[p->role].gifts & GIFT_LOG_ENDS))
+			give_output(p);
+	}
+}

@@ -1,0 +1,171 @@
+/*
+ * What the master makes on the disk before any daemon runs. The socket for commands is bound by a
+ * relative name inside the run directory, so that its path may be longer than the 108 octets of a
+ * socket address.
+ */
+#include "master/places.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/base/slice.h"
+#include "common/os/disk.h"
+#include "common/os/lock.h"
+
+enum { CONTROL_BACKLOG = 128 };
+
+static int spool_fd = -1, lock_fd = -1, run_fd = -1, empty_fd = -1, control_fd = -1;
+
+static bool is_there(const char *path)
+{
+	struct stat st;
+	return disk_stat_at(AT_FDCWD, path, &st) == 0;
+}
+
+/* umask takes bits away, so the mode is set again. */
+static int make_one(const char *path, mode_t mode)
+{
+	int fd, result;
+	if (disk_mkdir(AT_FDCWD, path, mode) < 0)
+		return errno == EEXIST ? 0 : -1;
+	fd = disk_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
+	if (fd < 0)
+		return -1;
+	result = disk_chmod(fd, mode);
+	disk_close(fd);
+	return result;
+}
+
+static int make_all(const char *path, mode_t mode)
+{
+	char part[PATH_MAX];
+	if (!slice_copy(slice_str(path), part, sizeof(part))) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	for (char *p = part + 1; *p; p++) {
+		if (*p != '/')
+			continue;
+		*p = '\0';
+		if (!is_there(part) && make_one(part, 0755) < 0)
+			return -1;
+		*p = '/';
+	}
+	return make_one(part, mode);
+}
+
+bool place_directory(const char *path, mode_t mode, const struct identity *owner, int *result,
+		     struct error *e)
+{
+	struct stat st;
+	int fd = disk_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
+	if (fd < 0 && errno == ENOENT && make_all(path, mode) == 0)
+		fd = disk_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
+	if (fd < 0)
+		return error_set(e, errno, "directory %s: %s", path, strerror(errno));
+	if (owner &&
+	    (disk_stat(fd, &st) < 0 || ((st.st_uid != owner->uid || st.st_gid != owner->gid) &&
+					disk_chown(fd, owner->uid, owner->gid) < 0))) {
+		error_set(e, errno, "directory %s can't be given to its user: %s", path,
+			  strerror(errno));
+		disk_close(fd);
+		return false;
+	}
+	*result = fd;
+	return true;
+}
+
+bool place_spool(const char *path, const struct identity *queue, struct error *e)
+{
+	pid_t holder = 0;
+	if (!place_directory(path, 0700, queue, &spool_fd, e)) {
+		e->code = EX_OSERR;
+		return error_prefix(e, "spool");
+	}
+	if (lock_file_take(spool_fd, "lock", &lock_fd, &holder, e))
+		return true;
+	if (e->code == EAGAIN)
+		return error_set(e, EX_TEMPFAIL,
+				 "another master, process %d, is running on the spool %s",
+				 (int)holder, path);
+	e->code = EX_OSERR;
+	return error_prefix(e, "spool %s", path);
+}
+
+int place_spool_fd(void)
+{
+	return spool_fd;
+}
+
+/* A relative name is what the kernel sees; the way there does not count. */
+static bool bind_in_run(int fd, const char *name)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	mode_t before;
+	int bound;
+	if (!slice_copy(slice_str(name), address.sun_path, sizeof(address.sun_path)))
+		return false;
+	if (disk_unlink(run_fd, name) < 0 && errno != ENOENT)
+		return false;
+	if (fchdir(run_fd) < 0)
+		return false;
+	before = umask(0111); /* 0666: who may ask is decided by SO_PEERCRED */
+	bound = bind(fd, (struct sockaddr *)&address, sizeof(address));
+	umask(before);
+	return chdir("/") == 0 && bound == 0;
+}
+
+static bool open_control(const char *run, struct error *e)
+{
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= 0 && bind_in_run(fd, "control") && listen(fd, CONTROL_BACKLOG) == 0) {
+		control_fd = fd;
+		return true;
+	}
+	return error_set(e, EX_OSERR, "socket %s/control: %s", run, strerror(errno));
+}
+
+bool place_run(const char *path, struct error *e)
+{
+	char empty[PATH_MAX];
+	struct buffer b;
+	bool fits;
+	if (!place_directory(path, 0755, NULL, &run_fd, e)) {
+		e->code = EX_OSERR;
+		return error_prefix(e, "run");
+	}
+	buffer_init(&b, sizeof(empty) - 1);
+	fits = buffer_printf(&b, "%s/empty", path) &&
+	       slice_copy(buffer_slice(&b), empty, sizeof(empty));
+	buffer_free(&b);
+	if (!fits)
+		return error_set(e, EX_OSERR, "run: the path is too long");
+	if (!place_directory(empty, 0555, NULL, &empty_fd, e)) {
+		e->code = EX_OSERR;
+		return error_prefix(e, "run");
+	}
+	return open_control(path, e);
+}
+
+int place_empty_fd(void)
+{
+	return empty_fd;
+}
+
+int place_control_fd(void)
+{
+	return control_fd;
+}
+
+void place_leave(void)
+{
+	if (run_fd >= 0)
+		(void)disk_unlink(run_fd, "control");
+}

@@ -1,0 +1,34 @@
+/*
+ * places: the spool with its lock, the run directory, the directories of mailboxes.
+ */
+#ifndef MASTER_PLACES_H
+#define MASTER_PLACES_H
+
+#include <sys/types.h>
+
+#include "common/base/error.h"
+#include "common/config/config.h"
+
+/* Whom a role's processes run as. */
+struct identity {
+	uid_t uid;
+	gid_t gid;
+};
+
+/* Opens the directory, and makes it and what is missing above it. A directory that is made gets the
+ * mode; with `owner` it is given to that user, made or not. code: an errno. */
+bool place_directory(const char *path, mode_t mode, const struct identity *owner, int *fd,
+		     struct error *e);
+
+/* The spool's directory and the lock in it. code 75 (EX_TEMPFAIL): another master has it, the text
+ * names its process id; 71 (EX_OSERR) anything else. */
+bool place_spool(const char *path, const struct identity *queue, struct error *e);
+int place_spool_fd(void);
+
+/* The run directory with the empty directory in it, and the socket for commands. code 71. */
+bool place_run(const char *path, struct error *e);
+int place_empty_fd(void);
+int place_control_fd(void);
+void place_leave(void); /* takes the socket's name away */
+
+#endif

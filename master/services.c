@@ -1,0 +1,48 @@
+/*
+ * The picture of the house. Each line of `services` is a daemon, each line of `pairs` a channel
+ * between every process of the one and every process of the other. Local runs twice: instance 0
+ * for all mail, instance 1 for what an agent held when it died.
+ */
+#include "master/services.h"
+
+/* clang-format off */
+const struct service_row services[ROLES] = {
+    /*                name     count  or key              gifts                         stop owner */
+    [ROLE_LOG]      = {"log",      1, NULL,              GIFT_LOG_ENDS,                   3, false},
+    [ROLE_ACCOUNTS] = {"accounts", 1, NULL,              GIFT_USERS,                      2, false},
+    [ROLE_ROUTER]   = {"router",   1, NULL,              GIFT_ALIASES,                    2, false},
+    [ROLE_QUEUE]    = {"queue",    1, NULL,              GIFT_SPOOL,                      1, false},
+    [ROLE_LOCAL]    = {"local",    2, NULL,              GIFT_MAILBOXES,                  2, true},
+    [ROLE_CONTROL]  = {"control",  1, NULL,              GIFT_CONTROL | GIFT_ASK,         2, false},
+    [ROLE_SMTPD]    = {"smtpd",    0, "processes.smtpd", GIFT_LISTENERS,                  0, false},
+};
+
+static const struct { enum role_id a, b; } pairs[] = {
+    {ROLE_SMTPD,   ROLE_ROUTER},   /* may this recipient have mail? */
+    {ROLE_SMTPD,   ROLE_QUEUE},	   /* segments, and notices of what is durable */
+    {ROLE_QUEUE,   ROLE_ROUTER},   /* deliveries of each recipient */
+    {ROLE_QUEUE,   ROLE_LOCAL},	   /* jobs and their outcomes */
+    {ROLE_ROUTER,  ROLE_ACCOUNTS}, /* is this a user, where is the mailbox */
+    {ROLE_CONTROL, ROLE_QUEUE},	   /* an administrator's verbs */
+    {ROLE_CONTROL, ROLE_ROUTER},   /* explain a route */
+};
+/* clang-format on */
+
+bool services_linked(enum role_id a, enum role_id b)
+{
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+		if ((pairs[i].a == a && pairs[i].b == b) || (pairs[i].a == b && pairs[i].b == a))
+			return true;
+	return false;
+}
+
+bool services_find(struct slice name, enum role_id *role)
+{
+	for (unsigned i = 0; i < ROLES; i++) {
+		if (slice_equal(name, slice_str(services[i].name))) {
+			*role = (enum role_id)i;
+			return true;
+		}
+	}
+	return false;
+}
