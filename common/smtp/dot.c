@@ -25,15 +25,16 @@ static inline unsigned char look(unsigned char before, unsigned char c)
 /* p[-1] must be readable. */
 static unsigned char look_at_all(const unsigned char *p, size_t len)
 {
+	const unsigned char *before = p - 1;
 	unsigned char seen = 0, sums[BLOCK] = {0};
 	size_t i = 0;
 
 	for (; i + BLOCK <= len; i += BLOCK) {
 		for (size_t j = 0; j < BLOCK; j++)
-			sums[j] |= look(p[i + j - 1], p[i + j]);
+			sums[j] |= look(before[i + j], p[i + j]);
 	}
 	for (; i < len; i++)
-		seen |= look(p[i - 1], p[i]);
+		seen |= look(before[i], p[i]);
 	for (i = 0; i < BLOCK; i++)
 		seen |= sums[i];
 	return seen;
