@@ -1,0 +1,97 @@
+/*
+ * check_table: the tables and their files, read as the daemons will read them. Their faults are
+ * told apart from those of the configuration: the exit code is another.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "common/config/check.h"
+#include "common/os/disk.h"
+
+/* A line's report, "path:line: text", as place and text. */
+static void table_line(void *arg, bool warning, const char *text)
+{
+	struct check *k = arg;
+	char place[ERROR_TEXT_SIZE];
+	const char *colon = strstr(text, ": ");
+	size_t len = colon ? (size_t)(colon - text) : 0;
+	slice_copy(slice_make(text, len), place, sizeof(place));
+	k->bad_table = k->bad_table || !warning;
+	k->report(k->arg, warning ? CONFIG_WARNING : CONFIG_ERROR, place, colon ? colon + 2 : text);
+}
+
+static void table_fault(struct check *k, const struct node *n, const char *path, const char *why)
+{
+	char place[CONFIG_PLACE_SIZE], text[CONFIG_PLACE_SIZE + ERROR_TEXT_SIZE];
+	node_place(k->c, n, place);
+	snprintf(text, sizeof(text), "%s: %s", path, why);
+	k->bad_table = true;
+	k->report(k->arg, CONFIG_ERROR, place, text);
+}
+
+static void read_table(struct check *k, const struct node *n, struct table *t, const char *path)
+{
+	struct stat st;
+	struct error e;
+	int fd = disk_open(AT_FDCWD, path, O_RDONLY | O_NOCTTY | O_NONBLOCK, 0);
+	if (fd < 0 || disk_stat(fd, &st) != 0)
+		table_fault(k, n, path, strerror(errno));
+	else if (!S_ISREG(st.st_mode))
+		table_fault(k, n, path, "it is no ordinary file");
+	else
+		table_load_fd(t, fd, table_line, k, &e);
+	if (fd >= 0)
+		disk_close(fd);
+}
+
+void check_table(struct check *k, const struct node *n, struct slice spec, enum table_use use)
+{
+	struct table *t;
+	struct error e;
+	if (map_get(k->tables[use], spec))
+		return;
+	if (!table_open(spec.ptr, use, &t, &e)) {
+		check_error(k, n, "%s", e.text);
+		return;
+	}
+	map_put(k->tables[use], slice_str(table_spec(t)), t);
+	const char *path = table_spec_path(spec.ptr);
+	if (path)
+		read_table(k, n, t, path);
+}
+
+static void note_result(void *arg, enum table_result result, struct slice value)
+{
+	(void)value;
+	*(bool *)arg = result != TABLE_MISSING;
+}
+
+bool check_has_entry(struct check *k, struct slice spec, enum table_use use, struct slice key)
+{
+	struct table *t = map_get(k->tables[use], spec);
+	bool found = true;
+	if (t)
+		table_lookup(t, key, note_result, &found);
+	return found;
+}
+
+static void free_tables(struct map **tables)
+{
+	size_t at = 0;
+	struct slice spec;
+	void *value;
+	while (map_next(*tables, &at, &spec, &value)) {
+		struct table *t = value;
+		map_remove(*tables, spec);
+		table_free(&t);
+	}
+	map_free(tables);
+}
+
+void check_free(struct check *k)
+{
+	free_tables(&k->tables[TABLE_ALIASES]);
+	free_tables(&k->tables[TABLE_USERS]);
+	map_free(&k->domains);
+	map_free(&k->listeners);
+}

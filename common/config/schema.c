@@ -1,0 +1,200 @@
+/*
+ * schema: the table of directives, in the manual's order, and how to find one. Only what works
+ * stands here.
+ */
+#include <stdio.h>
+
+#include "common/config/schema.h"
+#include "common/config/settings.h"
+#include "common/os/clock.h"
+
+#define KIB    UINT64_C(1024)
+#define GIB    (KIB * KIB * KIB)
+#define SECOND CLOCK_SECOND
+#define DAY    (24 * 3600 * SECOND)
+#define YEAR   (366 * DAY)
+
+/* The commonest shapes: a record's member gives record, field and limit. */
+#define SERVER(member) .record = &settings_server_record, .field = member
+#define LIMIT(member)  .in = PLACE_LIMITS, .record = &settings_limits_record, .field = member
+#define RETRY(member)                                                                            \
+	.in = PLACE_RETRY, .type = TYPE_TIME, .record = &settings_retry_record, .field = member, \
+	.most = YEAR
+
+const struct schema schema[] = {
+    {"hostname", PLACE_TOP, .type = TYPE_WORD, .machine = MACHINE_HOSTNAME,
+     .most = HOST_NAME_MAX_OCTETS, SERVER("hostname"),
+     .help = "The full name of this server, as it greets and signs trace fields."},
+    {"origin", PLACE_TOP, .type = TYPE_WORD, .machine = MACHINE_MAILNAME,
+     .most = HOST_NAME_MAX_OCTETS, SERVER("origin"),
+     .help = "The domain that completes names without one."},
+    {"postmaster", PLACE_TOP, .type = TYPE_WORD, .fallback = "", .most = ADDRESS_MAX_OCTETS,
+     SERVER("postmaster"),
+     .help = "The address that gets mail for postmaster of a domain which has neither an alias nor "
+	     "a user of that name."},
+    {"spool", PLACE_TOP, .type = TYPE_PATH, .fallback = "/var/spool/stagepost", .most = SPEC_MAX,
+     .help = "The directory of the queue; on a local disk, of one server only."},
+    {"run", PLACE_TOP, .type = TYPE_PATH, .fallback = "/run/stagepost", .most = SPEC_MAX,
+     .help = "The directory of the control socket."},
+    {"log", PLACE_TOP, .type = TYPE_LOG, .fallback = "syslog text", .most = SPEC_MAX,
+     .help = "Where log lines go: to syslog, to standard error, or to a file."},
+    {"log-name", PLACE_TOP, .type = TYPE_WORD, .fallback = "stagepost", .most = KIND_MAX,
+     .record = &settings_log_record, .field = "name",
+     .help = "The word before the role in each log line."},
+    {"trust", PLACE_TOP, .type = TYPE_NETWORKS, .list = true, .fallback = "",
+     .help = "Networks whose clients are trusted, each an address with /BITS or an address alone."},
+    {"listen", PLACE_TOP, .opens = PLACE_LISTEN, .type = TYPE_LISTEN, .list = true,
+     .choices = "smtp", .most = SPEC_MAX,
+     .help = "An address and port to accept mail on; *:25 is every address of both families."},
+    {"aliases", PLACE_TOP | PLACE_DOMAIN, .type = TYPE_TABLES, .list = true, .most = SPEC_MAX,
+     .help = "Alias tables, asked in the order in which they stand: at the top for names without a "
+	     "domain, in a domain for its addresses."},
+    {"domain", PLACE_TOP, .opens = PLACE_DOMAIN, .type = TYPE_DOMAINS, .list = true,
+     .most = HOST_NAME_MAX_OCTETS,
+     .help = "Domains whose mail is ours, all with what stands in the block."},
+    {"retry", PLACE_TOP, .opens = PLACE_RETRY, .help = "When deferred mail is tried again."},
+    {"limits", PLACE_TOP, .opens = PLACE_LIMITS, .help = "How much of everything is accepted."},
+    {"processes", PLACE_TOP, .opens = PLACE_PROCESSES,
+     .help = "How many processes of a kind there are."},
+    {"bare-newline", PLACE_TOP, .type = TYPE_CHOICE, .fallback = "refuse", .choices = "refuse",
+     .help = "What to do with a line that ends in LF without CR."},
+
+    {"bare-newline", PLACE_LISTEN, .type = TYPE_CHOICE, .choices = "refuse normalize",
+     .help = "The same for this listener; normalize takes such an LF for the end of a line, for "
+	     "devices that know no better, on a network that no stranger reaches."},
+
+    {"deliver", PLACE_DOMAIN, .opens = PLACE_DELIVER, .type = TYPE_DELIVER, .list = true,
+     .choices = "maildir", .most = SPEC_MAX,
+     .help = "Mailboxes of the domain's users; the first deliver that knows the user takes the "
+	     "mail. In the path %d is the domain, %n the local part, %u the address."},
+
+    {"users", PLACE_DELIVER, .type = TYPE_USERS, .most = SPEC_MAX,
+     .help = "The table of users; any takes every name."},
+    {"owner", PLACE_DELIVER, .type = TYPE_WORD, .most = KIND_MAX,
+     .help = "The system user that owns the mailboxes; needed when the server is started by root."},
+
+    {"first", RETRY("first"), .fallback = "5m", .least = SECOND,
+     .help = "The wait after the first failure; each further wait is longer."},
+    {"longest", RETRY("longest"), .fallback = "1h", .least = SECOND,
+     .help = "The longest wait between two attempts."},
+    {"give-up", RETRY("give_up"), .fallback = "5d", .least = SECOND,
+     .help = "The age at which a failed attempt is the last."},
+
+    {"message-size", LIMIT("message_size"), .type = TYPE_SIZE, .fallback = "50M", .least = KIB,
+     .most = 4 * GIB, .help = "The largest message."},
+    {"recipients", LIMIT("recipients"), .type = TYPE_NUMBER, .fallback = "1000", .least = 1,
+     .most = 100000, .help = "Recipients of one transaction."},
+    {"connections", LIMIT("connections"), .type = TYPE_NUMBER, .fallback = "10000", .least = 1,
+     .most = 100000, .help = "Connections at once."},
+    {"per-client", LIMIT("per_client"), .type = TYPE_NUMBER, .fallback = "50", .least = 1,
+     .most = 100000, .help = "Connections at once of one client address (IPv6: of one /64)."},
+    {"errors", LIMIT("errors"), .type = TYPE_NUMBER, .fallback = "20", .least = 1, .most = 10000,
+     .help = "Refused commands of a session, after which it is closed."},
+    {"unknown-recipients", LIMIT("unknown_recipients"), .type = TYPE_NUMBER, .fallback = "10",
+     .least = 1, .most = 10000,
+     .help = "Unknown recipients of a session, after which it is closed."},
+    {"idle", LIMIT("idle"), .type = TYPE_TIME, .fallback = "5m", .least = SECOND, .most = DAY,
+     .help = "How long a client may be silent."},
+    {"min-rate", LIMIT("min_rate"), .type = TYPE_NUMBER, .fallback = "500", .most = 1000000,
+     .help = "Octets a second that a client must send at least while it sends a message; 0 is no "
+	     "such limit."},
+    {"queue-messages", LIMIT("queue_messages"), .type = TYPE_NUMBER, .fallback = "1000000",
+     .least = 1, .most = 100000000,
+     .help = "Messages in the queue, above which new mail is put off."},
+    {"spool-size", LIMIT("spool_size"), .type = TYPE_SIZE, .fallback = "0", .most = KIB * KIB * GIB,
+     .help = "The most that the queue may use; 0 is all that the disk has."},
+    {"spool-free", LIMIT("spool_free"), .type = TYPE_SIZE, .fallback = "64M",
+     .most = KIB * KIB * GIB,
+     .help = "What stays free on the queue's disk; below it new mail is put off."},
+
+    {"smtpd", PLACE_PROCESSES, .type = TYPE_NUMBER, .fallback = "1", .least = 1, .most = 64,
+     .help = "Processes that receive mail by SMTP."},
+};
+
+const size_t schema_count = sizeof(schema) / sizeof(schema[0]);
+_Static_assert(sizeof(schema) / sizeof(schema[0]) <= SCHEMA_MAX, "raise SCHEMA_MAX");
+
+const struct schema *schema_find(enum schema_place place, struct slice name)
+{
+	for (size_t i = 0; i < schema_count; i++)
+		if ((schema[i].in & place) && slice_equal(name, slice_str(schema[i].name)))
+			return &schema[i];
+	return NULL;
+}
+
+const struct schema *schema_opener(enum schema_place place)
+{
+	for (size_t i = 0; i < schema_count; i++)
+		if (schema[i].opens == place && place != PLACE_NONE)
+			return &schema[i];
+	return NULL;
+}
+
+const struct schema *schema_by_key(struct slice key)
+{
+	struct slice block, name;
+	if (!slice_split(key, '.', &block, &name))
+		return schema_find(PLACE_TOP, key);
+	const struct schema *opener = schema_find(PLACE_TOP, block);
+	if (!opener || opener->opens == PLACE_NONE || opener->list)
+		return NULL;
+	return schema_find(opener->opens, name);
+}
+
+void schema_key(const struct schema *s, char *key, size_t size)
+{
+	const struct schema *opener = s->in & PLACE_TOP ? NULL : schema_opener(s->in);
+	snprintf(key, size, "%s%s%s", opener ? opener->name : "", opener ? "." : "", s->name);
+}
+
+static const struct schema *nearest_in(unsigned places, struct slice name)
+{
+	const struct schema *best = NULL;
+	unsigned limit = edit_tolerance(name.len);
+	for (size_t i = 0; i < schema_count; i++) {
+		if (!(schema[i].in & places))
+			continue;
+		unsigned distance = edit_distance(name, slice_str(schema[i].name), limit);
+		if (distance <= limit) {
+			best = &schema[i];
+			if (distance == 0)
+				break;
+			limit = distance - 1;
+		}
+	}
+	return best;
+}
+
+const struct schema *schema_nearest(enum schema_place place, struct slice name,
+				    enum schema_place *elsewhere)
+{
+	*elsewhere = PLACE_NONE;
+	for (size_t i = 0; i < schema_count; i++) {
+		if (slice_equal_fold(name, slice_str(schema[i].name)) && !(schema[i].in & place)) {
+			*elsewhere = schema[i].in & PLACE_TOP ? PLACE_TOP : schema[i].in;
+			return &schema[i];
+		}
+	}
+	return nearest_in(place, name);
+}
+
+bool schema_nearest_key(struct slice key, char *nearest, size_t size)
+{
+	unsigned limit = edit_tolerance(key.len);
+	bool found = false;
+	for (size_t i = 0; i < schema_count; i++) {
+		char text[128];
+		schema_key(&schema[i], text, sizeof(text));
+		if (schema_by_key(slice_str(text)) != &schema[i])
+			continue;
+		unsigned distance = edit_distance(key, slice_str(text), limit);
+		bool same_name = !found && slice_equal_fold(key, slice_str(schema[i].name));
+		if (distance > limit && !same_name)
+			continue;
+		found = slice_copy(slice_str(text), nearest, size);
+		if (distance == 0)
+			break;
+		limit = distance <= limit ? distance - 1 : limit;
+	}
+	return found;
+}

@@ -1,0 +1,22 @@
+/*
+ * settings: the tables of the settings records' fields, and the list of all.
+ */
+#include "common/config/settings.h"
+
+RECORD_DEFINE(settings_server, SETTINGS_SERVER_FIELDS)
+RECORD_DEFINE(settings_log, SETTINGS_LOG_FIELDS)
+RECORD_DEFINE(settings_listen, SETTINGS_LISTEN_FIELDS)
+RECORD_DEFINE(settings_network, SETTINGS_NETWORK_FIELDS)
+RECORD_DEFINE(settings_limits, SETTINGS_LIMITS_FIELDS)
+RECORD_DEFINE(settings_retry, SETTINGS_RETRY_FIELDS)
+RECORD_DEFINE(settings_aliases, SETTINGS_ALIASES_FIELDS)
+RECORD_DEFINE(settings_domain, SETTINGS_DOMAIN_FIELDS)
+RECORD_DEFINE(settings_deliver, SETTINGS_DELIVER_FIELDS)
+
+const struct record *const settings_records[] = {
+    &settings_server_record,  &settings_log_record,
+    &settings_listen_record,  &settings_network_record,
+    &settings_limits_record,  &settings_retry_record,
+    &settings_aliases_record, &settings_domain_record,
+    &settings_deliver_record, NULL,
+};
