@@ -485,7 +485,7 @@ START_TEST(the_filter_alone_grants_what_the_table_says_and_nothing_else)
 			      result, expected);
 		if (result == 0) { /* as it was, for the next profile */
 			teardown();
-			strcpy(dir_path + strlen(dir_path) - 6, "XXXXXX");
+			memset(dir_path + strlen(dir_path) - 6, 'X', 6);
 			setup();
 		}
 	}
