@@ -1,0 +1,529 @@
+/*
+ * stream: what arrives is read into one buffer of the process and shown there; only what the owner
+ * leaves is kept, in a buffer of the stream. What is sent gathers until the turn's end.
+ *
+ * The owner's calls free and finish streams, so nothing is told from inside a send: what comes of
+ * it is noted (dead, input_due, drained_due) and told by stream_settle() when the loop's call is
+ * over, or by the timer at once after the turn's end. Deadlines are lazy: to move one forward
+ * touches no timer; one that fires early is set again.
+ */
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/base/buffer.h"
+#include "common/base/error.h"
+#include "common/base/memory.h"
+#include "common/net/stream.h"
+#include "common/net/transport.h"
+#include "common/os/loop.h"
+
+enum stream_state {
+	STATE_OPEN,
+	STATE_DEAD,	 /* the owner is told, or will be */
+	STATE_FINISHING, /* let go by the owner: the rest of the output is on its way */
+	STATE_LINGERING, /* all is sent: waiting for the peer's end */
+};
+
+enum { LINGER_OCTETS = 256 * 1024 }; /* read and dropped at most, in the last wait */
+
+struct stream {
+	TAILQ_ENTRY(stream) dirty_link;
+	int fd;
+	uint8_t state;	/* enum stream_state */
+	uint8_t reason; /* enum stream_end */
+	bool dirty;	/* in the list for the turn's end */
+	bool waiting;	/* for room to write */
+	bool reads;	/* the watch asks for octets */
+	bool paused;
+	bool in_input;	  /* inside the owner's input() */
+	bool input_again; /* paused and resumed in there */
+	bool in_scratch;  /* the unread octets lie in scratch, not in `in` */
+	bool input_due, drained_due;
+	bool told;	/* end() was called, or nobody is to be told */
+	bool peer_done; /* the peer has said all */
+	bool busy;	/* on the stack */
+	bool gone;	/* freed while busy */
+	const struct stream_kind *kind;
+	const struct transport *transport;
+	void *owner;
+	struct slice unread; /* while in_scratch */
+	struct buffer in, out;
+	struct loop_watch watch;
+	struct loop_timer timer;
+	uint64_t timer_at; /* loop_now() for which it is set */
+	uint64_t deadline; /* 0: none */
+	uint64_t paused_at;
+	uint64_t received;
+	uint64_t window_us, window_end; /* minimum rate; window_end 0: none */
+	uint64_t window_octets, window_least;
+};
+
+TAILQ_HEAD(dirty_list, stream);
+static struct dirty_list dirty_streams;
+static struct loop_turn turn;
+static pid_t turn_of; /* the process whose turn it is: a child has to begin anew */
+static char scratch[STREAM_INPUT_MAX];
+
+const char *stream_end_name(enum stream_end end)
+{
+	static const char *const names[] = {
+	    [STREAM_CLOSED] = "closed", [STREAM_BROKEN] = "broken", [STREAM_LATE] = "late",
+	    [STREAM_SLOW] = "slow",	[STREAM_FULL] = "full",
+	};
+	return names[end];
+}
+
+/* Time */
+
+static void on_timer(void *arg);
+
+static void timer_by(struct stream *s, uint64_t at)
+{
+	if (at == 0 || (loop_timer_active(&s->timer) && s->timer_at <= at))
+		return;
+	uint64_t now = loop_now();
+	s->timer_at = at;
+	loop_timer_start(&s->timer, at > now ? at - now : 0, on_timer, s);
+}
+
+static void timer_set(struct stream *s)
+{
+	if (s->paused)
+		return;
+	timer_by(s, s->deadline);
+	timer_by(s, s->window_end);
+}
+
+void stream_deadline(struct stream *s, uint64_t us)
+{
+	if (s->state != STATE_OPEN)
+		return;
+	/* what is set in a pause runs from its end on */
+	uint64_t from = s->paused ? s->paused_at : loop_now();
+	s->deadline = us > 0 ? from + us : 0;
+	timer_set(s);
+}
+
+static void window_begin(struct stream *s)
+{
+	uint64_t from = s->paused ? s->paused_at : loop_now();
+	s->window_end = s->window_us > 0 ? from + s->window_us : 0;
+	s->window_octets = 0;
+	timer_set(s);
+}
+
+void stream_rate(struct stream *s, uint32_t octets_per_second, uint64_t window_us)
+{
+	if (s->state != STATE_OPEN)
+		return;
+	s->window_us = octets_per_second > 0 ? window_us : 0;
+	s->window_least = octets_per_second * window_us / 1000000;
+	window_begin(s);
+}
+
+/* Life */
+
+static void stream_die(struct stream *s, enum stream_end reason)
+{
+	if (s->state != STATE_OPEN)
+		return;
+	s->state = STATE_DEAD;
+	s->reason = reason;
+	s->deadline = s->window_end = 0;
+	loop_watch_stop(&s->watch);
+	if (!s->busy)
+		timer_by(s, loop_now());
+}
+
+static void stream_close(struct stream *s)
+{
+	loop_watch_stop(&s->watch);
+	loop_timer_stop(&s->timer);
+	if (s->dirty)
+		TAILQ_REMOVE(&dirty_streams, s, dirty_link);
+	s->dirty = false;
+	s->state = STATE_DEAD;
+	s->told = true;
+	s->in_scratch = false;
+	buffer_free(&s->in);
+	buffer_free(&s->out);
+	close(s->fd);
+	s->gone = true;
+	if (!s->busy)
+		memory_free(s);
+}
+
+void stream_free(struct stream **stream)
+{
+	struct stream *s = *stream;
+	*stream = NULL;
+	if (s)
+		stream_close(s);
+}
+
+void *stream_owner(const struct stream *s)
+{
+	return s->owner;
+}
+
+/* Input */
+
+struct slice stream_input(const struct stream *s)
+{
+	return s->in_scratch ? s->unread : buffer_slice(&s->in);
+}
+
+void stream_consume(struct stream *s, size_t n)
+{
+	if (!s->in_scratch) {
+		buffer_consume(&s->in, n);
+		buffer_release(&s->in);
+		return;
+	}
+	if (n > s->unread.len)
+		panic("stream: %zu octets consumed of %zu", n, s->unread.len);
+	s->unread = slice_from(s->unread, n);
+}
+
+bool stream_ready(const struct stream *s)
+{
+	return s->state == STATE_OPEN && !s->paused && s->out.len < s->kind->output_limit / 2;
+}
+
+/* A pause does not stop the watch for octets (two system calls a verdict saved): on_ready() does,
+ * when some come in a pause. */
+static void watch_set(struct stream *s)
+{
+	if (s->state == STATE_LINGERING ||
+	    (stream_ready(s) && stream_input(s).len < s->kind->input_limit))
+		s->reads = true;
+	loop_watch_set(&s->watch, (s->waiting ? LOOP_WRITE : 0) | (s->reads ? LOOP_READ : 0));
+}
+
+static void input_call(struct stream *s)
+{
+	do {
+		s->input_again = false;
+		s->in_input = true;
+		s->kind->input(s);
+		s->in_input = false;
+	} while (s->input_again && stream_ready(s) && stream_input(s).len > 0);
+	if (s->state == STATE_OPEN && !s->paused && stream_input(s).len > 0 && !stream_ready(s))
+		s->input_due = true; /* when there is room for output */
+}
+
+/* Takes out of the scratch buffer what the owner has left there. */
+static void scratch_keep(struct stream *s)
+{
+	if (!s->in_scratch)
+		return;
+	s->in_scratch = false;
+	if (s->state == STATE_OPEN)
+		buffer_append(&s->in, s->unread);
+}
+
+static void stream_read(struct stream *s)
+{
+	size_t kept = s->in.len, room = s->kind->input_limit - kept;
+	ssize_t n = s->transport->read(s->fd, scratch + kept, room);
+	if (n < 0 && errno == EAGAIN)
+		return;
+	if (n <= 0) {
+		s->peer_done = n == 0;
+		stream_die(s, n == 0 ? STREAM_CLOSED : STREAM_BROKEN);
+		return;
+	}
+	if (kept > 0)
+		memcpy(scratch, buffer_slice(&s->in).ptr, kept);
+	buffer_free(&s->in);
+	s->unread = slice_make(scratch, kept + (size_t)n);
+	s->in_scratch = true;
+	s->received += (uint64_t)n;
+	s->window_octets += (uint64_t)n;
+	input_call(s);
+	scratch_keep(s);
+}
+
+uint64_t stream_received(const struct stream *s)
+{
+	return s->received;
+}
+
+bool stream_spoke(const struct stream *s)
+{
+	char c;
+	return stream_input(s).len > 0 ||
+	       (s->state == STATE_OPEN && recv(s->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) > 0);
+}
+
+/* Output */
+
+static void linger_begin(struct stream *s)
+{
+	s->transport->end(s->fd);
+	if (s->peer_done) {
+		stream_close(s);
+		return;
+	}
+	s->state = STATE_LINGERING;
+	s->received = 0;
+	s->deadline = loop_now() + STREAM_LINGER_US;
+	loop_timer_stop(&s->timer);
+	timer_set(s);
+	watch_set(s);
+}
+
+/* Drops what comes; the peer's end, an error or too much of it is the end. */
+static void linger_read(struct stream *s)
+{
+	ssize_t n = s->transport->read(s->fd, scratch, sizeof(scratch));
+	if (n < 0 && errno == EAGAIN)
+		return;
+	s->received += n > 0 ? (uint64_t)n : 0;
+	if (n <= 0 || s->received > LINGER_OCTETS)
+		stream_close(s);
+}
+
+static void output_gone(struct stream *s)
+{
+	buffer_release(&s->out);
+	if (s->state == STATE_FINISHING)
+		linger_begin(s);
+	else
+		s->drained_due = s->kind->drained != NULL;
+}
+
+/* Writes what it can. May close a finishing stream. */
+static void stream_write(struct stream *s)
+{
+	if (s->out.len > 0) {
+		ssize_t n = s->transport->write(s->fd, buffer_slice(&s->out));
+		if (n < 0 && errno != EAGAIN) {
+			if (s->state == STATE_FINISHING)
+				stream_close(s);
+			else
+				stream_die(s, STREAM_BROKEN);
+			return;
+		}
+		buffer_consume(&s->out, n > 0 ? (size_t)n : 0);
+	}
+	bool waited = s->waiting;
+	s->waiting = s->out.len > 0;
+	if (!s->waiting)
+		output_gone(s);
+	else if (!waited)
+		watch_set(s);
+}
+
+static bool writes(const struct stream *s)
+{
+	return s->state == STATE_OPEN || s->state == STATE_FINISHING;
+}
+
+static bool something_due(const struct stream *s)
+{
+	return (s->drained_due && s->state == STATE_OPEN) || (s->input_due && stream_ready(s));
+}
+
+static void on_turn_end(void *arg)
+{
+	struct stream *s;
+	(void)arg;
+	while ((s = TAILQ_FIRST(&dirty_streams))) {
+		TAILQ_REMOVE(&dirty_streams, s, dirty_link);
+		s->dirty = false;
+		bool open = s->state == STATE_OPEN;
+		if (writes(s) && !s->waiting)
+			stream_write(s); /* a finishing one may be gone now */
+		if (open && something_due(s))
+			timer_by(s, loop_now());
+	}
+}
+
+static void dirty_add(struct stream *s)
+{
+	if (s->dirty)
+		return;
+	TAILQ_INSERT_TAIL(&dirty_streams, s, dirty_link);
+	s->dirty = true;
+}
+
+bool stream_send(struct stream *s, struct slice octets)
+{
+	if (s->state != STATE_OPEN)
+		return false;
+	if (!buffer_append(&s->out, octets)) {
+		stream_die(s, STREAM_FULL);
+		return false;
+	}
+	if (octets.len > 0 && !s->waiting)
+		dirty_add(s);
+	return true;
+}
+
+void stream_flush(struct stream *s)
+{
+	if (s->state != STATE_OPEN || s->waiting || s->out.len == 0)
+		return;
+	stream_write(s);
+	if (!s->busy && something_due(s))
+		timer_by(s, loop_now());
+}
+
+size_t stream_unsent(const struct stream *s)
+{
+	return s->out.len;
+}
+
+/* Calls of the loop */
+
+/* Tells what is due to the owner, and lets go what he freed. The last thing in every call. */
+static void stream_settle(struct stream *s)
+{
+	if (s->state == STATE_OPEN && s->drained_due) {
+		s->drained_due = false;
+		if (s->out.len == 0)
+			s->kind->drained(s);
+	}
+	if (s->input_due && stream_ready(s)) {
+		s->input_due = false;
+		if (stream_input(s).len > 0)
+			input_call(s);
+	}
+	if (something_due(s))
+		timer_by(s, loop_now());
+	if (s->state == STATE_DEAD && !s->told) {
+		s->told = true;
+		s->kind->end(s, s->reason);
+	}
+	s->busy = false;
+	if (s->gone) {
+		memory_free(s);
+		return;
+	}
+	if (s->state != STATE_DEAD)
+		watch_set(s);
+}
+
+static void on_ready(void *arg, unsigned what)
+{
+	struct stream *s = arg;
+	s->busy = true;
+	if ((what & LOOP_WRITE) && s->waiting && writes(s))
+		stream_write(s);
+	if (what & LOOP_READ) {
+		if (s->state == STATE_LINGERING)
+			linger_read(s);
+		else if (stream_ready(s) && s->in.len < s->kind->input_limit)
+			stream_read(s);
+		else
+			s->reads = false;
+	}
+	stream_settle(s);
+}
+
+static void window_check(struct stream *s)
+{
+	if (s->window_octets < s->window_least)
+		stream_die(s, STREAM_SLOW);
+	else
+		window_begin(s);
+}
+
+static void on_timer(void *arg)
+{
+	struct stream *s = arg;
+	uint64_t now = loop_now();
+	s->busy = true;
+	if (!s->paused && s->deadline != 0 && s->deadline <= now) {
+		if (s->state == STATE_OPEN)
+			stream_die(s, STREAM_LATE);
+		else
+			stream_close(s);
+	} else if (!s->paused && s->window_end != 0 && s->window_end <= now) {
+		window_check(s);
+	}
+	if (!s->gone)
+		timer_set(s);
+	stream_settle(s);
+}
+
+void stream_pause(struct stream *s)
+{
+	if (s->paused || s->state != STATE_OPEN)
+		return;
+	s->paused = true;
+	s->paused_at = loop_now();
+}
+
+void stream_resume(struct stream *s)
+{
+	if (!s->paused || s->state != STATE_OPEN)
+		return;
+	uint64_t lasted = loop_now() - s->paused_at;
+	s->paused = false;
+	s->deadline += s->deadline ? lasted : 0;
+	s->window_end += s->window_end ? lasted : 0;
+	timer_set(s);
+	if (s->in_input) {
+		s->input_again = true;
+		return;
+	}
+	s->input_due = stream_input(s).len > 0;
+	if (s->busy)
+		return; /* in drained(): stream_settle comes */
+	s->busy = true;
+	stream_settle(s);
+}
+
+/* Opening and finishing */
+
+static void turn_join(void)
+{
+	if (turn_of == getpid())
+		return;
+	turn_of = getpid();
+	turn = (struct loop_turn){0};
+	TAILQ_INIT(&dirty_streams);
+	loop_turn_add_last(&turn, on_turn_end, NULL);
+}
+
+struct stream *stream_open(int fd, const struct stream_kind *kind, void *owner)
+{
+	if (kind->input_limit == 0 || kind->input_limit > STREAM_INPUT_MAX)
+		panic("stream: an input limit of %zu", kind->input_limit);
+	turn_join();
+	struct stream *s = memory_zero(1, sizeof(*s));
+	s->fd = fd;
+	s->kind = kind;
+	s->owner = owner;
+	s->transport = &transport_plain;
+	s->reads = true;
+	buffer_init(&s->in, kind->input_limit);
+	buffer_init(&s->out, kind->output_limit);
+	loop_watch_start(&s->watch, fd, LOOP_READ, on_ready, s);
+	return s;
+}
+
+void stream_finish(struct stream **stream)
+{
+	struct stream *s = *stream;
+	*stream = NULL;
+	if (!s)
+		return;
+	if (s->state == STATE_DEAD && !s->peer_done) {
+		stream_close(s);
+		return;
+	}
+	s->state = STATE_FINISHING;
+	s->told = true;
+	s->paused = s->in_scratch = s->reads = false;
+	s->input_due = s->drained_due = false;
+	s->window_end = 0;
+	s->deadline = loop_now() + STREAM_FINISH_US;
+	buffer_free(&s->in);
+	timer_set(s);
+	if (!s->waiting)
+		dirty_add(s);
+}

@@ -1,0 +1,32 @@
+/*
+ * transport_plain: the octets as they are.
+ */
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "common/net/transport.h"
+
+static ssize_t plain_read(int fd, void *data, size_t len)
+{
+	ssize_t n;
+	do
+		n = recv(fd, data, len, MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	return n;
+}
+
+static ssize_t plain_write(int fd, struct slice octets)
+{
+	ssize_t n;
+	do
+		n = send(fd, octets.ptr, octets.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	return n;
+}
+
+static void plain_end(int fd)
+{
+	(void)shutdown(fd, SHUT_WR); /* fails when the peer is gone: nobody is left to tell */
+}
+
+const struct transport transport_plain = {plain_read, plain_write, plain_end};
