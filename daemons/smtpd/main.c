@@ -1,0 +1,38 @@
+/*
+ * smtpd: receives mail by SMTP (RFC 5321) and puts it into the queue. A stranger talks with this
+ * process alone, and it can do nothing but talk, append to a segment that it was lent, and ask.
+ */
+#include "common/dialogue/writer.h"
+#include "daemons/smtpd/smtpd.h"
+
+static const struct record *const settings[] = {
+    &settings_server_record,
+    &settings_listen_record,
+    &settings_network_record,
+    &settings_limits_record,
+    NULL,
+};
+
+static const struct service_link links[] = {
+    {"router", &router_dialogue, verdict_routes, verdict_up, verdict_down},
+    {"queue", &writer_dialogue, queue_routes, queue_up, queue_down},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static const struct service smtpd = {
+    .name = "smtpd",
+    .links = links,
+    .settings = settings,
+    .settings_begin = server_settings_begin,
+    .setting = server_setting,
+    .settings_end = server_settings_end,
+    .descriptor = server_descriptor,
+    .warm = verdict_warm,
+    .start = server_start,
+    .drain = server_drain,
+};
+
+int main(int argc, char **argv)
+{
+	return service_run(&smtpd, argc, argv);
+}

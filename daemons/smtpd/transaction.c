@@ -1,0 +1,65 @@
+/*
+ * The transaction: what MAIL began. Its memory is one arena, given back whole.
+ */
+#include "common/base/memory.h"
+#include "daemons/smtpd/smtpd.h"
+
+struct transaction *transaction_new(struct session *s, uint64_t id, struct slice sender)
+{
+	struct transaction *t = memory_zero(1, sizeof(*t));
+	size_t limit = TRANSACTION_ARENA_FIXED +
+		       (size_t)smtpd_settings()->limits.recipients * TRANSACTION_ARENA_RECIPIENT;
+
+	t->session = s;
+	t->id = id;
+	arena_init(&t->arena, limit);
+	t->sender = arena_copy(&t->arena, sender);
+	buffer_init(&t->head, HEADER_BLOCK_MAX + SESSION_OUTPUT_MAX);
+	dot_reader_init(&t->dot);
+	return t;
+}
+
+void transaction_free(struct transaction **t)
+{
+	struct transaction *old = *t;
+
+	if (old == NULL)
+		return;
+	if (old->draft != NULL)
+		draft_free(&old->draft);
+	buffer_free(&old->head);
+	map_free(&old->seen);
+	memory_free(old->recipients);
+	arena_free(&old->arena);
+	memory_free(old);
+	*t = NULL;
+}
+
+bool transaction_has(const struct transaction *t, struct slice recipient)
+{
+	if (t->recipient_count == 0)
+		return false;
+	if (t->seen == NULL)
+		return slice_equal(t->recipients[0], recipient);
+	return map_get(t->seen, recipient) != NULL;
+}
+
+bool transaction_add(struct transaction *t, struct slice recipient)
+{
+	struct slice copy = arena_copy(&t->arena, recipient);
+
+	if (copy.ptr == NULL)
+		return false;
+	if (t->recipient_count == t->recipient_size) {
+		t->recipient_size = t->recipient_size ? t->recipient_size * 2 : 1;
+		t->recipients = memory_resize(t->recipients, t->recipient_size, sizeof(copy));
+	}
+	t->recipients[t->recipient_count++] = copy;
+	if (t->recipient_count == 2) {
+		t->seen = map_new();
+		map_put(t->seen, t->recipients[0], (void *)t);
+	}
+	if (t->seen != NULL)
+		map_put(t->seen, copy, (void *)t);
+	return true;
+}

@@ -1,0 +1,111 @@
+/*
+ * Verdicts: at each step of a session whoever has a say is asked, and the session waits for the
+ * answer. The router is asked at RCPT; at the other steps nobody has a say yet, and the session
+ * goes on at once.
+ */
+#include "common/base/memory.h"
+#include "common/wire/call.h"
+#include "daemons/smtpd/smtpd.h"
+
+enum { VERDICTS_PENDING_MAX = 65536 };
+
+struct question {
+	struct session *session;
+	verdict_done *done;
+};
+
+static struct caller *router;
+
+static const struct router_verdict go_on = {.action = VERDICT_CONTINUE};
+static const struct router_verdict later = {
+    .action = VERDICT_REPLY,
+    .code = 451,
+    .enhanced = {"4.3.0", 5},
+    .text = {"Recipients can't be looked up now, try later", 44},
+};
+
+static void router_answered(void *arg, const void *answer)
+{
+	struct question *q = arg;
+	struct session *s = q->session;
+	verdict_done *done = q->done;
+
+	memory_free(q);
+	s->verdict = 0;
+	s->question = NULL;
+	done(s, answer ? answer : &later);
+	session_resume(s);
+}
+
+static void router_ask(struct session *s, enum verdict_step step, struct slice recipient,
+		       verdict_done *done)
+{
+	struct router_check check = {
+	    .step = step,
+	    .client = slice_str(s->address),
+	    .listener = SLICE("smtp"),
+	    .trusted = s->trusted,
+	    .helo = slice_str(s->helo),
+	    .sender = s->transaction ? s->transaction->sender : SLICE_EMPTY,
+	    .recipient = recipient,
+	};
+	struct question *q = memory_get(sizeof(*q));
+
+	q->session = s;
+	q->done = done;
+	s->question = q;
+	stream_pause(s->stream);
+	s->verdict = caller_ask(router, ROUTER_CHECK, &router_check_record, &check,
+				VERDICT_TIMEOUT_US, router_answered, q);
+	if (s->verdict == 0)
+		router_answered(q, NULL);
+}
+
+void verdict_ask(struct session *s, enum verdict_step step, struct slice recipient,
+		 verdict_done *done)
+{
+	if (step == STEP_RCPT)
+		router_ask(s, step, recipient, done);
+	else
+		done(s, &go_on);
+}
+
+void verdict_cancel(struct session *s)
+{
+	if (s->verdict == 0)
+		return;
+	caller_cancel(router, s->verdict);
+	memory_free(s->question);
+	s->verdict = 0;
+	s->question = NULL;
+}
+
+static void on_verdict(struct channel *c, const void *record)
+{
+	const struct router_verdict *v = record;
+
+	(void)c;
+	caller_answered(router, v->request, v);
+}
+
+const struct route verdict_routes[] = {
+    {ROUTER_VERDICT, ROUTE_ALWAYS, on_verdict},
+    {0, 0, NULL},
+};
+
+void verdict_up(struct channel *c, unsigned instance)
+{
+	(void)instance;
+	caller_use(router, c);
+}
+
+void verdict_down(struct channel *c)
+{
+	(void)c;
+	caller_use(router, NULL);
+}
+
+void verdict_warm(void)
+{
+	router = caller_new(VERDICTS_PENDING_MAX);
+}
