@@ -69,10 +69,9 @@ static bool find_user(enum role_id role, struct identity *as, struct error *e)
 	char name[ROLE_MAX + 16];
 	snprintf(name, sizeof(name), "stagepost-%s", services[role].name);
 	if (!user_find(name, &as->uid, &as->gid, e)) {
-		e->code = EX_CONFIG;
 		return error_set(e, EX_CONFIG,
 				 "%s: the system users are missing; make them with "
-				 "\"systemd-sysusers conf/sysusers.conf\"",
+				 "\"systemd-sysusers stagepost.conf\" (conf/sysusers.conf)",
 				 e->text);
 	}
 	if (as->uid == 0)

@@ -12,7 +12,6 @@
 #include "common/base/log.h"
 #include "common/os/clock.h"
 #include "common/os/log_output.h"
-#include "common/os/user.h"
 #include "master/asks.h"
 #include "master/house.h"
 #include "master/links.h"
@@ -195,17 +194,21 @@ static void listen_to_signals(void)
 	loop_signal_start(&on_chld, SIGCHLD, signal_child, NULL);
 }
 
-/* Ten thousand connections need more than the usual limit; the daemons inherit ours. */
+/* Ten thousand connections need more than the usual limit; the daemons inherit ours. Root may lack
+ * the right to raise the upper one: then it is what counts. */
 static void raise_limits(void)
 {
-	struct rlimit files;
-	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+	struct rlimit has, wanted = {.rlim_cur = FILES_WANTED, .rlim_max = FILES_WANTED};
+	if (getrlimit(RLIMIT_NOFILE, &has) < 0)
 		return;
-	if (files.rlim_max < FILES_WANTED && user_is_root())
-		files.rlim_max = FILES_WANTED;
-	files.rlim_cur = files.rlim_max < FILES_WANTED ? files.rlim_max : FILES_WANTED;
-	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
-		log_warning("the limit of open files can't be raised");
+	if (has.rlim_max >= FILES_WANTED)
+		wanted.rlim_max = has.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &wanted) == 0)
+		return;
+	has.rlim_cur = has.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &has) < 0 || has.rlim_max < FILES_WANTED)
+		log_warning("a process may open only %llu files: that limits the connections",
+			    (unsigned long long)has.rlim_max);
 }
 
 static void start_all(void)
