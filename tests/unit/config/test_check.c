@@ -1,0 +1,255 @@
+/*
+ * The check: what a file that reads well may still have wrong. Each case changes one thing of a
+ * configuration that is right.
+ */
+#include <sysexits.h>
+
+#include "common/base/buffer.h"
+#include "common/config/tree.h"
+#include "tests/unit/config/folder.h"
+
+struct found {
+	int errors, warnings;
+	struct buffer text; /* "place text" lines, the folder's name taken off */
+};
+
+static void note(void *arg, enum config_severity severity, const char *place, const char *text)
+{
+	struct found *f = arg;
+	f->errors += severity == CONFIG_ERROR;
+	f->warnings += severity == CONFIG_WARNING;
+	if (strncmp(place, folder, strlen(folder)) == 0)
+		place += strlen(folder) + 1;
+	buffer_printf(&f->text, "%s %s\n", place, text);
+}
+
+static int check(const char *text, struct found *f)
+{
+	struct config *c = folder_load(text);
+	*f = (struct found){0};
+	buffer_init(&f->text, 100000);
+	int code = config_check(c, note, f);
+	buffer_byte(&f->text, '\0');
+	config_free(&c);
+	return code;
+}
+
+static void make_files(void)
+{
+	folder_make();
+	ck_assert_int_eq(mkdir(folder_path("mail"), 0700), 0);
+	folder_write("users", "alice\nbob:{PLAIN}x:1000:1000\n");
+	folder_write("aliases", "postmaster: alice\n");
+	folder_write("bad", "alice\nno body\n: x\n");
+	folder_write("odd", "postmaster: alice\nprog: |cmd\nfile: /x\ninc: :include:/y\n");
+}
+
+#define TOP	    "hostname mx.example.org\nlisten 127.0.0.1:2525 smtp\n"
+#define MAILBOXES   "deliver maildir \"mail/%d/%n\" { users file:users; owner nobody }"
+#define TOP_ALIASES "aliases file:aliases\n"
+
+START_TEST(a_good_file_has_nothing_to_say)
+{
+	struct found f;
+	ck_assert_int_eq(check(TOP TOP_ALIASES "domain a.example { " MAILBOXES " }", &f), 0);
+	ck_assert_str_eq(f.text.data, "");
+	buffer_free(&f.text);
+}
+END_TEST
+
+/* What is said begins so; code is that of the whole. */
+static const struct {
+	const char *text;
+	int code;
+	const char *said;
+} CASES[] = {
+    {TOP_ALIASES "hostname mx.example.org", EX_CONFIG,
+     "stagepost.conf there is no listen: a server that only sends mail is not supported yet"},
+    {TOP TOP_ALIASES, EX_CONFIG,
+     "stagepost.conf there is no domain: a server that only sends mail is not supported yet"},
+    {TOP TOP_ALIASES "domain a.example { }", EX_CONFIG,
+     "stagepost.conf:4:1 domain a.example has no deliver"},
+    {TOP TOP_ALIASES "domain a.example { deliver maildir mail/%n { owner nobody } }", EX_CONFIG,
+     "stagepost.conf:4:20 deliver must say who exists: users TABLE or users any"},
+    {TOP TOP_ALIASES "domain a.example A.Example { " MAILBOXES " }", EX_CONFIG,
+     "stagepost.conf:4:1 domain a.example is there twice; first at "},
+    {TOP TOP_ALIASES "domain -a- { " MAILBOXES " }", EX_CONFIG,
+     "stagepost.conf:4:1 `-a-` is no domain name"},
+    {TOP TOP_ALIASES "listen mx:25 smtp\ndomain a.example { " MAILBOXES " }", EX_CONFIG,
+     "stagepost.conf:4:1 `listen mx:25`: the host is *, an IPv4 address, or"},
+    {TOP TOP_ALIASES "listen *:70000 smtp\ndomain a.example { " MAILBOXES " }", EX_CONFIG,
+     "stagepost.conf:4:1 `listen *:70000`: the port is a number from 1 to 65535"},
+    {TOP TOP_ALIASES "listen 127.0.0.1:2525 smtp\ndomain a.example { " MAILBOXES " }", EX_CONFIG,
+     "stagepost.conf:4:1 `listen 127.0.0.1:2525` is there twice; first at line 2"},
+    {TOP TOP_ALIASES "origin a..b\ndomain a.example { " MAILBOXES " }", EX_CONFIG,
+     "stagepost.conf:4:1 `origin a..b`: that is no domain name"},
+    {TOP "postmaster a@b@c\ndomain a.example { " MAILBOXES " }", EX_CONFIG,
+     "stagepost.conf:3:1 `postmaster a@b@c`: that is no mail address"},
+    {TOP TOP_ALIASES "spool x; run x\ndomain a.example { " MAILBOXES " }", EX_CONFIG,
+     "stagepost.conf:4:10 spool and run are the same directory"},
+    {TOP TOP_ALIASES "log file none/x\ndomain a.example { " MAILBOXES " }", EX_CONFIG,
+     "stagepost.conf:4:1 directory "},
+    {TOP TOP_ALIASES "log-name a/b\ndomain a.example { " MAILBOXES " }", EX_CONFIG,
+     "stagepost.conf:4:1 log-name may not hold blanks or any of / [ ] :"},
+    {TOP TOP_ALIASES "retry { first 1h; longest 5m }\ndomain a.example { " MAILBOXES " }",
+     EX_CONFIG, "stagepost.conf:4:19 retry: longest is shorter than first"},
+    {TOP TOP_ALIASES "domain a.example { deliver maildir none/%n { users any; owner nobody } }", 0,
+     "stagepost.conf:4:20 directory "},
+    {TOP TOP_ALIASES "domain a.example { deliver maildir users/%n { users any; owner nobody } }",
+     EX_CONFIG, "stagepost.conf:4:20 directory "},
+    {TOP TOP_ALIASES "domain a.example { deliver maildir mail/%d { users any; owner nobody } }",
+     EX_CONFIG, "stagepost.conf:4:20 `deliver maildir "},
+    {TOP TOP_ALIASES "domain a.example { deliver maildir mail/%n { users files:x; owner nobody } }",
+     EX_CONFIG, "stagepost.conf:4:46 `files:x` is no table"},
+    {TOP TOP_ALIASES "aliases file:none\ndomain a.example { " MAILBOXES " }", EX_DATAERR,
+     "stagepost.conf:4:1 "},
+    {TOP TOP_ALIASES "aliases file:mail\ndomain a.example { " MAILBOXES " }", EX_DATAERR,
+     "stagepost.conf:4:1 "},
+    {TOP TOP_ALIASES
+     "domain a.example { deliver maildir mail/%n { users file:bad; owner nobody } }",
+     EX_DATAERR, "bad:2 `no body`: "},
+    {TOP "aliases file:odd\ndomain a.example { " MAILBOXES " }", 0,
+     "odd:2 prog: target `|cmd` is not supported"},
+    {TOP "domain a.example { " MAILBOXES " }", 0,
+     "stagepost.conf:3:1 nobody reads postmaster@a.example: add `postmaster ADDRESS`"},
+    {TOP TOP_ALIASES "trust 0.0.0.0/0\ndomain a.example { " MAILBOXES " }", 0,
+     "stagepost.conf:4:1 trust 0.0.0.0/0 trusts everybody"},
+    {TOP TOP_ALIASES "limits { recipients 99 }\ndomain a.example { " MAILBOXES " }", 0,
+     "stagepost.conf:4:10 recipients: servers must take at least 100"},
+    {"hostname mx\nlisten *:25 smtp\norigin a.example\n" TOP_ALIASES "domain a.example { " MAILBOXES
+     " }",
+     0, "stagepost.conf:1:1 `hostname mx`: a full name has a dot"},
+};
+
+START_TEST(reports)
+{
+	struct found f;
+	int code = check(CASES[_i].text, &f);
+	ck_assert_msg(strncmp(f.text.data, CASES[_i].said, strlen(CASES[_i].said)) == 0,
+		      "%s\nsaid: %s", CASES[_i].text, f.text.data);
+	ck_assert_int_eq(code, CASES[_i].code);
+	ck_assert_int_eq(f.errors > 0, code != 0);
+	buffer_free(&f.text);
+}
+END_TEST
+
+START_TEST(reports_all_faults_at_once)
+{
+	struct found f;
+	ck_assert_int_eq(check("hostname -\norigin -\nlisten x smtp\ndomain a.example { "
+			       "deliver maildir mail/%n { users file:bad; owner nobody } }",
+			       &f),
+			 EX_CONFIG);
+	ck_assert_int_eq(f.errors, 5);
+	buffer_free(&f.text);
+}
+END_TEST
+
+START_TEST(names_each_target_that_is_not_supported)
+{
+	struct found f;
+	ck_assert_int_eq(check(TOP "aliases file:odd\ndomain a.example { " MAILBOXES " }", &f), 0);
+	ck_assert_int_eq(f.warnings, 3);
+	ck_assert_ptr_nonnull(strstr(f.text.data, "odd:3 file: target `/x`"));
+	ck_assert_ptr_nonnull(strstr(f.text.data, "odd:4 inc: target `:include:/y`"));
+	buffer_free(&f.text);
+}
+END_TEST
+
+START_TEST(root_must_name_an_owner_that_exists)
+{
+	static const struct {
+		const char *owner, *said;
+	} cases[] = {
+	    {"", "deliver needs the mailboxes' owner: owner USER"},
+	    {"owner no-such-user-here", "no-such-user-here"},
+	    {"owner root", "mailboxes may not belong to root"},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[512];
+		struct found f;
+		snprintf(text, sizeof(text),
+			 TOP TOP_ALIASES
+			 "domain a.example { deliver maildir mail/%%n { users any; %s } }",
+			 cases[i].owner);
+		ck_assert_int_eq(check(text, &f), geteuid() == 0 ? EX_CONFIG : 0);
+		ck_assert(geteuid() != 0 || strstr(f.text.data, cases[i].said));
+		buffer_free(&f.text);
+	}
+}
+END_TEST
+
+static const struct {
+	const char *path, *base, *rest; /* base NULL: refused */
+} TEMPLATES[] = {
+    {"/var/mail/%d/%n", "/var/mail", "%d/%n"},
+    {"/var/mail/x%n/y", "/var/mail", "x%n/y"},
+    {"/m/%u", "/m", "%u"},
+    {"/m/%n", "/m", "%n"},
+    {"/m/%d", NULL, NULL},
+    {"/m/all", NULL, NULL},
+    {"/%d/%n", NULL, NULL},
+    {"/m/../%n", NULL, NULL},
+    {"/m/%n/..", NULL, NULL},
+    {"/m/%n/./x", NULL, NULL},
+    {"/m//%n", NULL, NULL},
+    {"/m/%n/", NULL, NULL},
+    {"/m/%h", NULL, NULL},
+    {"/m/%n%", NULL, NULL},
+    {"/m/%%n", NULL, NULL},
+};
+
+START_TEST(mailbox_paths_stay_below_their_directory)
+{
+	struct slice base, rest;
+	const char *fault = template_split(slice_str(TEMPLATES[_i].path), &base, &rest);
+	ck_assert_msg((fault == NULL) == (TEMPLATES[_i].base != NULL), "%s: %s", TEMPLATES[_i].path,
+		      fault ? fault : "taken");
+	if (fault)
+		return;
+	ck_assert(slice_equal(base, slice_str(TEMPLATES[_i].base)));
+	ck_assert(slice_equal(rest, slice_str(TEMPLATES[_i].rest)));
+}
+END_TEST
+
+static const struct {
+	const char *text;
+	bool good;
+} LISTENS[] = {
+    {"*:25", true},	    {"127.0.0.1:2525", true},
+    {"[::1]:25", true},	    {"[::]:65535", true},
+    {"25", false},	    {"*", false},
+    {"*:0", false},	    {"*:65536", false},
+    {"*:+5", false},	    {"localhost:25", false},
+    {"::1:25", false},	    {"[::1]", false},
+    {"127.0.0.1", false},   {"1.2.3:25", false},
+    {":25", false},	    {"[127.0.0.1]:25", false},
+    {"[::1%lo]:25", false},
+};
+
+START_TEST(listen_addresses)
+{
+	ck_assert_int_eq(listen_fault(slice_str(LISTENS[_i].text)) == NULL, LISTENS[_i].good);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("check");
+	TCase *cases = tcase_create("check");
+	tcase_add_checked_fixture(cases, make_files, folder_remove);
+	tcase_add_test(cases, a_good_file_has_nothing_to_say);
+	tcase_add_loop_test(cases, reports, 0, sizeof(CASES) / sizeof(CASES[0]));
+	tcase_add_test(cases, reports_all_faults_at_once);
+	tcase_add_test(cases, names_each_target_that_is_not_supported);
+	tcase_add_test(cases, root_must_name_an_owner_that_exists);
+	tcase_add_loop_test(cases, mailbox_paths_stay_below_their_directory, 0,
+			    sizeof(TEMPLATES) / sizeof(TEMPLATES[0]));
+	tcase_add_loop_test(cases, listen_addresses, 0, sizeof(LISTENS) / sizeof(LISTENS[0]));
+	suite_add_tcase(suite, cases);
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? 1 : 0;
+}
