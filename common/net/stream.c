@@ -308,12 +308,11 @@ static void stream_write(struct stream *s)
 		}
 		buffer_consume(&s->out, n > 0 ? (size_t)n : 0);
 	}
-	bool waited = s->waiting;
 	s->waiting = s->out.len > 0;
+	if (s->waiting || s->state == STATE_OPEN)
+		watch_set(s);
 	if (!s->waiting)
 		output_gone(s);
-	else if (!waited)
-		watch_set(s);
 }
 
 static bool writes(const struct stream *s)
