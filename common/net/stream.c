@@ -129,7 +129,7 @@ static void stream_die(struct stream *s, enum stream_end reason)
 	if (s->state != STATE_OPEN)
 		return;
 	s->state = STATE_DEAD;
-	s->reason = reason;
+	s->reason = (uint8_t)reason;
 	s->deadline = s->window_end = 0;
 	loop_watch_stop(&s->watch);
 	if (!s->busy)

@@ -1,5 +1,5 @@
 /*
- * transport_plain: the octets as they are.
+ * transport: the plain one, the octets as they are.
  */
 #include <errno.h>
 #include <sys/socket.h>
