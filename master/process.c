@@ -216,7 +216,8 @@ static void environment(char *list_out[SERVICE_ENVIRONMENT_MAX + 1])
 static pid_t exec(struct process *p, int channel, struct error *e)
 {
 	char path[PATH_MAX];
-	char *argv[] = {p->name, NULL};
+	char title[ROLE_MAX + 16]; /* also all the room that the daemon's own title has */
+	char *argv[] = {title, NULL};
 	char *vars[SERVICE_ENVIRONMENT_MAX + 1];
 	struct spawn_fd fds[] = {{channel, MASTER_FD}, {p->log_end, LOG_FD}, {2, 2}};
 	struct spawn s = {.path = path,
@@ -227,6 +228,7 @@ static pid_t exec(struct process *p, int channel, struct error *e)
 	pid_t pid;
 	if (!program_path(services[p->role].name, path, e))
 		return -1;
+	snprintf(title, sizeof(title), "stagepost: %s", p->name);
 	environment(vars);
 	pid = spawn_start(&s, e);
 	for (char **v = vars; *v; v++)

@@ -48,7 +48,7 @@ static void on_begin(struct channel *c, const void *record)
 	if (!slice_equal(begun.role, slice_str(self->name)))
 		fatal("the master takes this daemon for %.*s", SLICE_FMT(begun.role));
 	if (begun.instance > 0)
-		process_title("%s %u", self->name, begun.instance);
+		process_title("%s-%u", self->name, begun.instance);
 	else
 		process_title("%s", self->name);
 	begun.role = slice_str(self->name);
@@ -101,9 +101,9 @@ static void on_go(struct channel *c, const void *record)
 			self->warm();
 		place_enter(self, &begun);
 		live(LIFE_SERVING);
-		peers_open();
 		if (self->start)
 			self->start();
+		peers_open();
 	}
 	channel_send(c, MASTER_READY, &ready);
 }

@@ -48,7 +48,8 @@ struct service {
 	void (*descriptor)(const struct service_descriptor *d);
 	/* Before the sandbox: start threads, load what libraries load late. May be NULL. */
 	void (*warm)(void);
-	void (*start)(void); /* sandboxed; from here on strangers */
+	/* Sandboxed; from here on strangers. The links come up after it. */
+	void (*start)(void);
 	/* Orderly stop: refuse new work, finish what is under way, then service_drained(). NULL:
 	 * nothing to finish. The master ends the process when its time is over. */
 	void (*drain)(void);
