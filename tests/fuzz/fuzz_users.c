@@ -1,0 +1,46 @@
+/*
+ * A table of users: what loads can be looked up, and its values can be read.
+ */
+#include <stdlib.h>
+
+#include "common/table/table.h"
+
+static void read_value(void *arg, enum table_result result, struct slice value)
+{
+	struct table_user user;
+	size_t *found = arg;
+	if (result != TABLE_FOUND)
+		return;
+	++*found;
+	table_user_read(value, &user);
+	if (user.password.len + user.uid.len + user.gid.len + user.home.len + user.extra.len >
+	    value.len)
+		abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct table *t;
+	struct error e = {0};
+	struct slice text = slice_make(data, size), line, name, rest;
+	size_t found = 0;
+	char folded[256];
+	if (!table_open("file:/t", TABLE_USERS, &t, &e))
+		abort();
+	bool good = table_load_text(t, text, NULL, NULL, &e);
+	if (good != (e.text[0] == '\0'))
+		abort();
+	while (text.len > 0) {
+		slice_split(text, '\n', &line, &text);
+		slice_split(line, ':', &name, &rest);
+		name = slice_trim(name);
+		if (name.len > sizeof(folded))
+			continue;
+		slice_lower(name, folded);
+		table_lookup(t, slice_make(folded, name.len), read_value, &found);
+	}
+	if (!good && found > 0)
+		abort();
+	table_free(&t);
+	return 0;
+}
