@@ -77,6 +77,12 @@ RECORD_DECLARE(queue_done, QUEUE_DONE_FIELDS)
 /* control -> manager: the asker has gone, stop the walk. */
 #define QUEUE_CANCEL_FIELDS(F, S) F(S, u64, request, 0, "of the question")
 RECORD_DECLARE(queue_cancel, QUEUE_CANCEL_FIELDS)
+/* control -> manager: the asker does not read for now: the walk waits, until the same message with
+ * wait false. Unknown requests are fine: the walk may have ended meanwhile. */
+#define QUEUE_PAUSE_FIELDS(F, S)                 \
+	F(S, u64, request, 0, "of the question") \
+	F(S, bool, wait, 0, "wait, or go on")
+RECORD_DECLARE(queue_pause, QUEUE_PAUSE_FIELDS)
 
 #define QUEUE_MESSAGES(M)                      \
 	M(QUEUE_ASK, 1, queue_ask)             \
@@ -85,7 +91,8 @@ RECORD_DECLARE(queue_cancel, QUEUE_CANCEL_FIELDS)
 	M(QUEUE_LINE, 4, queue_line)           \
 	M(QUEUE_COUNTS, 5, queue_counts)       \
 	M(QUEUE_DONE, 6, queue_done)           \
-	M(QUEUE_CANCEL, 7, queue_cancel)
+	M(QUEUE_CANCEL, 7, queue_cancel)       \
+	M(QUEUE_PAUSE, 8, queue_pause)
 DIALOGUE_NUMBERS(QUEUE_MESSAGES)
 extern const struct dialogue queue_dialogue;
 
