@@ -351,7 +351,7 @@ START_TEST(opens_links_and_tells_of_lost_ones)
 	assert_line(text, "up queue 2");
 	assert_line(text, "down");
 	ck_assert_ptr_nonnull(strstr(text, "up queue 2"));
-	ck_assert(strstr(text, "up queue 2") < strstr(text, "text=start"));
+	ck_assert(strstr(text, "text=start") < strstr(text, "up queue 2"));
 	channel_free(&daemon_channel);
 	ck_assert_int_eq(end_daemon(), 0);
 }

@@ -1,0 +1,99 @@
+/*
+ * The picture of the house: who is there, who speaks with whom, who is given what.
+ */
+#include <check.h>
+
+#include "common/os/sandbox.h"
+#include "master/services.h"
+
+START_TEST(every_role_has_a_name_and_a_sandbox)
+{
+	for (unsigned i = 0; i < ROLES; i++) {
+		enum role_id found;
+		ck_assert_ptr_nonnull(services[i].name);
+		ck_assert_ptr_nonnull(sandbox_find(services[i].name));
+		ck_assert(services_find(slice_str(services[i].name), &found));
+		ck_assert_uint_eq(found, i);
+		ck_assert(services[i].count > 0 || services[i].count_key);
+		ck_assert_uint_lt(services[i].stop, STOP_STAGES);
+	}
+}
+END_TEST
+
+START_TEST(an_unknown_role_is_not_found)
+{
+	enum role_id role;
+	ck_assert(!services_find(SLICE("smtp"), &role));
+	ck_assert(!services_find(SLICE(""), &role));
+}
+END_TEST
+
+static const struct {
+	enum role_id a, b;
+	bool linked;
+} links[] = {
+    {ROLE_SMTPD, ROLE_ROUTER, true},	  {ROLE_SMTPD, ROLE_QUEUE, true},
+    {ROLE_QUEUE, ROLE_ROUTER, true},	  {ROLE_QUEUE, ROLE_LOCAL, true},
+    {ROLE_ROUTER, ROLE_ACCOUNTS, true},	  {ROLE_CONTROL, ROLE_QUEUE, true},
+    {ROLE_CONTROL, ROLE_ROUTER, true},	  {ROLE_SMTPD, ROLE_LOCAL, false},
+    {ROLE_SMTPD, ROLE_ACCOUNTS, false},	  {ROLE_SMTPD, ROLE_CONTROL, false},
+    {ROLE_SMTPD, ROLE_SMTPD, false},	  {ROLE_LOG, ROLE_SMTPD, false},
+    {ROLE_CONTROL, ROLE_ACCOUNTS, false}, {ROLE_LOCAL, ROLE_LOCAL, false},
+};
+
+START_TEST(links_are_the_same_seen_from_both_ends)
+{
+	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
+		ck_assert(services_linked(links[i].a, links[i].b) == links[i].linked);
+		ck_assert(services_linked(links[i].b, links[i].a) == links[i].linked);
+	}
+}
+END_TEST
+
+START_TEST(who_meets_strangers_is_given_nothing_else)
+{
+	ck_assert_uint_eq(services[ROLE_SMTPD].gifts, GIFT_LISTENERS);
+	ck_assert(!services[ROLE_SMTPD].as_owner);
+}
+END_TEST
+
+START_TEST(each_gift_has_one_owner)
+{
+	unsigned seen = 0;
+	for (unsigned i = 0; i < ROLES; i++) {
+		ck_assert_uint_eq(seen & services[i].gifts, 0);
+		seen |= services[i].gifts;
+	}
+}
+END_TEST
+
+START_TEST(log_stops_last_and_smtpd_first)
+{
+	for (unsigned i = 0; i < ROLES; i++) {
+		if (i != ROLE_LOG)
+			ck_assert_uint_lt(services[i].stop, services[ROLE_LOG].stop);
+		if (i != ROLE_SMTPD)
+			ck_assert_uint_gt(services[i].stop, services[ROLE_SMTPD].stop);
+	}
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("services");
+	TCase *t = tcase_create("table");
+	SRunner *sr;
+	int failed;
+	tcase_add_test(t, every_role_has_a_name_and_a_sandbox);
+	tcase_add_test(t, an_unknown_role_is_not_found);
+	tcase_add_test(t, links_are_the_same_seen_from_both_ends);
+	tcase_add_test(t, who_meets_strangers_is_given_nothing_else);
+	tcase_add_test(t, each_gift_has_one_owner);
+	tcase_add_test(t, log_stops_last_and_smtpd_first);
+	suite_add_tcase(s, t);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_ENV);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? 1 : 0;
+}
