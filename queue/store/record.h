@@ -50,17 +50,22 @@ struct stored_message {
 };
 
 /* Appends the record; ordinal and CRC are set by record_seal() when the batch is made. False when
- * out is full or the record would be over RECORD_LENGTH_MAX. */
+ * out is full, the record would be over RECORD_LENGTH_MAX, or its content over CONTENT_INLINE_MAX.
+ */
 bool record_encode(const struct stored_message *m, struct buffer *out);
 void record_seal(void *record, uint32_t ordinal);
-/* Is this a whole record with a right CRC? Its length and numbers, read with care. */
+/* Does a whole record with a right CRC and a possible id begin here? Its length and numbers, read
+ * with care. */
 bool record_look(struct slice octets, uint32_t *length, uint32_t *ordinal, uint64_t *id);
-/* Decodes a record (after record_look); recipients come from the arena. EBADMSG: not as the format
- * says; ENOTSUP: a critical part that this version does not know. */
+/* Decodes just one record; recipients come from the arena. EBADMSG: not as the format says;
+ * ENOTSUP: a version, or a critical part, that this program does not know; ENOMEM: the arena's
+ * limit. */
 bool record_decode(struct slice record, struct arena *arena, struct stored_message *m,
 		   struct error *error);
 /* SHA-256 of the record's octets from the id on (ordinal and CRC not counted): what the ledger
  * keeps. */
 void record_digest(struct slice record, uint8_t digest[DIGEST_SIZE]);
+/* Loads what record_digest() and content_read() need; call it before the sandbox. */
+void record_warm(void);
 
 #endif

@@ -42,8 +42,8 @@ struct writer_entry {
 };
 
 struct writer_hooks {
-	/* A segment is wanted (at the start, and whenever there is no spare). fresh: with a new
-	 * incarnation, the counter of the old one is used up. */
+	/* A segment is wanted (from writer_found() on, whenever there is no spare). fresh: with a
+	 * new incarnation, the counter of the old one is used up. */
 	void (*want_lease)(void *arg, bool fresh);
 	void (*want_file)(void *arg);
 	/* These are durable; called after their done(). */
@@ -58,9 +58,10 @@ struct writer_hooks {
 	void *arg;
 };
 
-/* Makes the threads: call it before the sandbox. */
+/* Makes the threads: call it before the sandbox. It asks for nothing until writer_found(). */
 struct writer *writer_new(const struct writer_hooks *hooks);
-void writer_free(struct writer **w); /* waits for the commit under way */
+/* After its drafts. Waits for the commit under way; what else was handed in fails ECONNRESET. */
+void writer_free(struct writer **w);
 
 /* The writer owns fd from here on. */
 void writer_take_lease(struct writer *w, const struct writer_lease *lease, int fd);
@@ -70,6 +71,8 @@ void writer_take_file(struct writer *w, uint64_t number, const uint8_t nonce[NON
  * called when the owner calls writer_found(). */
 void writer_lost(struct writer *w);
 void writer_found(struct writer *w);
+/* While the manager is full: what would have to wait for a lease or a file fails ENOSPC. */
+void writer_pressure(struct writer *w, bool full);
 
 /* Can a message begin now? False: no lease (451 4.3.0) or too much in memory (452 4.3.1). */
 enum writer_state { WRITER_READY, WRITER_NO_LEASE, WRITER_FULL };

@@ -1,0 +1,21 @@
+/*
+ * digest: SHA-256 through OpenSSL's EVP. Private to the store. A failure of the library is fatal.
+ */
+#ifndef QUEUE_STORE_DIGEST_H
+#define QUEUE_STORE_DIGEST_H
+
+#include "queue/store/record.h"
+
+struct evp_md_ctx_st;
+
+/* A running hash; used by one thread at a time. */
+struct digest {
+	struct evp_md_ctx_st *context;
+};
+
+void digest_init(struct digest *d);
+void digest_add(struct digest *d, struct slice octets);
+void digest_end(struct digest *d, uint8_t out[DIGEST_SIZE]); /* ready to begin anew */
+void digest_free(struct digest *d);
+
+#endif

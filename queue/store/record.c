@@ -1,0 +1,331 @@
+/*
+ * record: one message to octets and back. Encoding knows the whole size first and writes straight
+ * into the caller's buffer; decoding copies nothing but the list of recipients, and believes no
+ * length that it has not held against what is there.
+ */
+#include "queue/store/record.h"
+
+#include <errno.h>
+
+#include "common/base/bytes.h"
+#include "common/base/queue_id.h"
+#include "queue/store/digest.h"
+#include "queue/store/format.h"
+
+/* Envelope, reverse-path, client, trace, and body with header or file. */
+enum { PARTS_BESIDE_RECIPIENTS = 6 };
+
+/* Ids from elsewhere may hold anything; queue_id_text() takes only these. */
+static bool id_possible(uint64_t id)
+{
+	return id > 0 &&
+	       id >> (QUEUE_ID_SPOOL_BITS + QUEUE_ID_INCARNATION_BITS + QUEUE_ID_COUNTER_BITS) == 0;
+}
+
+static size_t part_size(size_t len)
+{
+	return PART_HEADER_SIZE + record_align(len);
+}
+
+static size_t record_size(const struct stored_message *m)
+{
+	size_t size = RECORD_HEADER_SIZE + part_size(PART_ENVELOPE_SIZE) +
+		      part_size(m->reverse_path.len) + part_size(m->client.len) +
+		      part_size(m->trace.len);
+	for (uint32_t i = 0; i < m->recipient_count; i++)
+		size += part_size(m->recipients[i].address.len);
+	if (m->file.number)
+		return size + part_size(PART_FILE_SIZE);
+	return size + part_size(m->body.len) + part_size(m->header.len);
+}
+
+/* Both return the place behind the part. put_part_room leaves its octets to the caller. */
+static uint8_t *put_part_room(uint8_t *at, enum record_part type, size_t len)
+{
+	put_u16(at, (uint16_t)type);
+	put_u16(at + 2, type == PART_CLIENT ? 0 : PART_CRITICAL);
+	put_u32(at + 4, (uint32_t)len);
+	memset(at + PART_HEADER_SIZE + len, 0, record_align(len) - len);
+	return at + part_size(len);
+}
+
+static uint8_t *put_part(uint8_t *at, enum record_part type, struct slice octets)
+{
+	if (octets.len > 0)
+		memcpy(at + PART_HEADER_SIZE, octets.ptr, octets.len);
+	return put_part_room(at, type, octets.len);
+}
+
+static void put_file(uint8_t *at, const struct stored_file *f)
+{
+	put_u64(at, f->number);
+	memcpy(at + 8, f->nonce, NONCE_SIZE);
+	put_u64(at + 24, f->length);
+	memcpy(at + 32, f->digest, DIGEST_SIZE);
+	put_u64(at + 64, f->body_offset);
+	put_u64(at + 72, f->body_length);
+	put_u64(at + 80, f->header_offset);
+	put_u64(at + 88, f->header_length);
+}
+
+static uint8_t *put_envelope(uint8_t *at, const struct stored_message *m)
+{
+	uint8_t *to = at + PART_HEADER_SIZE;
+	put_u64(to, m->arrived);
+	put_u32(to + 8, m->content_flags);
+	put_u64(to + 12, m->content_size);
+	put_u32(to + 20, m->recipient_count);
+	return put_part_room(at, PART_ENVELOPE, PART_ENVELOPE_SIZE);
+}
+
+bool record_encode(const struct stored_message *m, struct buffer *out)
+{
+	if (m->recipient_count > UINT16_MAX - PARTS_BESIDE_RECIPIENTS ||
+	    (!m->file.number && m->body.len + m->header.len > CONTENT_INLINE_MAX))
+		return false;
+	size_t size = record_size(m), room;
+	if (size > RECORD_LENGTH_MAX)
+		return false;
+	uint8_t *record = (uint8_t *)buffer_reserve(out, size, &room);
+	if (!record || room < size)
+		return false;
+	bool in_file = m->file.number != 0;
+	memset(record, 0, RECORD_HEADER_SIZE);
+	put_u32(record, RECORD_MAGIC);
+	put_u32(record + 4, (uint32_t)size);
+	put_u64(record + 16, m->id);
+	put_u16(record + 24, RECORD_VERSION);
+	put_u16(record + 26,
+		(uint16_t)(m->recipient_count + PARTS_BESIDE_RECIPIENTS - (in_file ? 1 : 0)));
+
+	uint8_t *at = put_envelope(record + RECORD_HEADER_SIZE, m);
+	at = put_part(at, PART_REVERSE_PATH, m->reverse_path);
+	for (uint32_t i = 0; i < m->recipient_count; i++)
+		at = put_part(at, PART_RECIPIENT, m->recipients[i].address);
+	at = put_part(at, PART_CLIENT, m->client);
+	at = put_part(at, PART_TRACE, m->trace);
+	if (in_file) {
+		put_file(at + PART_HEADER_SIZE, &m->file);
+		put_part_room(at, PART_FILE, PART_FILE_SIZE);
+	} else {
+		at = put_part(at, PART_BODY, m->body);
+		put_part(at, PART_HEADER, m->header);
+	}
+	buffer_grew(out, size);
+	return true;
+}
+
+void record_set_file(void *record, const struct stored_file *file)
+{
+	uint8_t *end = (uint8_t *)record + get_u32((uint8_t *)record + 4);
+	put_file(end - PART_FILE_SIZE, file); /* a multiple of 8: no padding behind it */
+}
+
+void record_seal(void *record, uint32_t ordinal)
+{
+	uint8_t *at = record;
+	put_u32(at + 12, ordinal);
+	put_u32(at + 8, crc32c(0, at + RECORD_CRC_FROM, get_u32(at + 4) - RECORD_CRC_FROM));
+}
+
+bool record_look(struct slice octets, uint32_t *length, uint32_t *ordinal, uint64_t *id)
+{
+	const uint8_t *at = (const uint8_t *)octets.ptr;
+	if (octets.len < RECORD_HEADER_SIZE || get_u32(at) != RECORD_MAGIC)
+		return false;
+	uint32_t len = get_u32(at + 4);
+	if (len < RECORD_HEADER_SIZE || len > RECORD_LENGTH_MAX || len % RECORD_ALIGN != 0 ||
+	    len > octets.len || !id_possible(get_u64(at + 16)) ||
+	    get_u32(at + 8) != crc32c(0, at + RECORD_CRC_FROM, len - RECORD_CRC_FROM))
+		return false;
+	*length = len;
+	*ordinal = get_u32(at + 12);
+	*id = get_u64(at + 16);
+	return true;
+}
+
+struct part {
+	uint16_t type, flags;
+	struct slice octets;
+};
+
+/* Takes the next part off; false when what is there is none. */
+static bool part_next(struct slice *rest, struct part *p)
+{
+	if (rest->len < PART_HEADER_SIZE)
+		return false;
+	p->type = get_u16(rest->ptr);
+	p->flags = get_u16(rest->ptr + 2);
+	size_t len = get_u32(rest->ptr + 4);
+	if (part_size(len) > rest->len)
+		return false;
+	p->octets = slice_make(rest->ptr + PART_HEADER_SIZE, len);
+	for (size_t i = len; i < record_align(len); i++)
+		if (p->octets.ptr[i] != 0)
+			return false;
+	*rest = slice_from(*rest, part_size(len));
+	return true;
+}
+
+static bool take_envelope(struct slice s, struct stored_message *m)
+{
+	if (s.len < PART_ENVELOPE_SIZE) /* a later version may add numbers */
+		return false;
+	m->arrived = get_u64(s.ptr);
+	m->content_flags = get_u32(s.ptr + 8);
+	m->content_size = get_u64(s.ptr + 12);
+	m->recipient_count = get_u32(s.ptr + 20);
+	return true;
+}
+
+static bool take_file(struct slice s, struct stored_file *f)
+{
+	if (s.len < PART_FILE_SIZE)
+		return false;
+	f->number = get_u64(s.ptr);
+	memcpy(f->nonce, s.ptr + 8, NONCE_SIZE);
+	f->length = get_u64(s.ptr + 24);
+	memcpy(f->digest, s.ptr + 32, DIGEST_SIZE);
+	f->body_offset = get_u64(s.ptr + 64);
+	f->body_length = get_u64(s.ptr + 72);
+	f->header_offset = get_u64(s.ptr + 80);
+	f->header_length = get_u64(s.ptr + 88);
+	return f->number != 0;
+}
+
+/* What a decode has seen so far. */
+struct decoder {
+	struct stored_message *m;
+	uint32_t recipients;
+	unsigned seen; /* bit n: part type n */
+	uint16_t last; /* known type */
+};
+
+/* One known part; false: not as the format says. */
+static bool take_part(struct decoder *d, const struct part *p)
+{
+	struct stored_message *m = d->m;
+	if (p->type < d->last || (p->type == d->last && p->type != PART_RECIPIENT))
+		return false;
+	d->last = p->type;
+	d->seen |= 1U << p->type;
+	switch ((enum record_part)p->type) {
+	case PART_ENVELOPE:
+		return take_envelope(p->octets, m);
+	case PART_REVERSE_PATH:
+		m->reverse_path = p->octets;
+		return true;
+	case PART_RECIPIENT:
+		if (d->recipients == m->recipient_count)
+			return false;
+		m->recipients[d->recipients++].address = p->octets;
+		return true;
+	case PART_CLIENT:
+		m->client = p->octets;
+		return true;
+	case PART_TRACE:
+		m->trace = p->octets;
+		return true;
+	case PART_BODY:
+		m->body = p->octets;
+		return true;
+	case PART_HEADER:
+		m->header = p->octets;
+		return true;
+	case PART_FILE:
+		return take_file(p->octets, &m->file);
+	case PART_KNOWN_END:
+		break;
+	}
+	return false;
+}
+
+/* Are the parts that must be there, there, and none that exclude each other? */
+static bool parts_complete(const struct decoder *d)
+{
+	unsigned envelope = 1U << PART_ENVELOPE | 1U << PART_REVERSE_PATH,
+		 content = 1U << PART_BODY | 1U << PART_HEADER, file = 1U << PART_FILE,
+		 where = d->seen & (content | file);
+	return (d->seen & envelope) == envelope && (where == content || where == file) &&
+	       d->recipients == d->m->recipient_count &&
+	       d->m->body.len + d->m->header.len <= CONTENT_INLINE_MAX;
+}
+
+/* The list is made when the envelope has said how long it will be. */
+static bool make_recipients(struct decoder *d, size_t parts, struct arena *arena,
+			    struct error *error)
+{
+	struct stored_message *m = d->m;
+	if (m->recipient_count > parts)
+		return error_set(error, EBADMSG, "the record has fewer parts than recipients");
+	m->recipients = arena_get(arena, m->recipient_count * sizeof(*m->recipients));
+	if (!m->recipients)
+		return error_set(error, ENOMEM, "no room for the record's %u recipients",
+				 m->recipient_count);
+	return true;
+}
+
+bool record_decode(struct slice record, struct arena *arena, struct stored_message *m,
+		   struct error *error)
+{
+	uint32_t length;
+	*m = (struct stored_message){0};
+	if (!record_look(record, &length, &m->ordinal, &m->id) || length != record.len)
+		return error_set(error, EBADMSG, "the record is not whole");
+	if (get_u16(record.ptr + 24) != RECORD_VERSION)
+		return error_set(error, ENOTSUP, "the record has version %u; this program knows %d",
+				 get_u16(record.ptr + 24), RECORD_VERSION);
+	size_t parts = get_u16(record.ptr + 26);
+	struct slice rest = slice_from(record, RECORD_HEADER_SIZE);
+	struct decoder d = {.m = m};
+	for (size_t i = 0; i < parts; i++) {
+		struct part p;
+		if (!part_next(&rest, &p))
+			return error_set(error, EBADMSG, "part %zu of the record is broken", i);
+		if (p.type == 0 || p.type >= PART_KNOWN_END) {
+			if (p.flags & PART_CRITICAL)
+				return error_set(error, ENOTSUP,
+						 "the record has a critical part of type %u, which "
+						 "this program does not know",
+						 p.type);
+			continue;
+		}
+		if (!take_part(&d, &p))
+			return error_set(error, EBADMSG,
+					 "part %zu of the record, of type %u, is wrong", i, p.type);
+		if (p.type == PART_ENVELOPE && !make_recipients(&d, parts, arena, error))
+			return false;
+	}
+	if (rest.len > 0 || !parts_complete(&d))
+		return error_set(error, EBADMSG, "the record's parts are not complete");
+	return true;
+}
+
+void record_numbers(struct slice record, uint32_t *recipients, uint64_t *file)
+{
+	struct slice rest = slice_from(record, RECORD_HEADER_SIZE);
+	struct part p;
+	*recipients = 0;
+	*file = 0;
+	while (part_next(&rest, &p)) {
+		if (p.type == PART_ENVELOPE && p.octets.len >= PART_ENVELOPE_SIZE)
+			*recipients = get_u32(p.octets.ptr + 20);
+		if (p.type == PART_FILE && p.octets.len >= PART_FILE_SIZE)
+			*file = get_u64(p.octets.ptr);
+	}
+}
+
+void record_digest(struct slice record, uint8_t digest[DIGEST_SIZE])
+{
+	struct digest d;
+	digest_init(&d);
+	digest_add(&d, slice_from(record, RECORD_DIGEST_FROM));
+	digest_end(&d, digest);
+	digest_free(&d);
+}
+
+void record_warm(void)
+{
+	uint8_t digest[DIGEST_SIZE];
+	record_digest(SLICE_EMPTY, digest);
+}
