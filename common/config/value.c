@@ -288,8 +288,14 @@ static bool read_log(struct reading *r)
 
 static bool read_deliver(struct reading *r)
 {
-	return wants(r, 2, 2) && put_choice(r, 0, r->n->schema->choices) &&
-	       put_path(r, 1, r->values[1].text, 1);
+	if (!wants(r, 2, 2) || !put_choice(r, 0, r->n->schema->choices))
+		return false;
+	/* a % of the directory's own name would be taken for one of the template */
+	if (!slice_starts(r->values[1].text, SLICE("/")) && strchr(r->c->directory, '%'))
+		return text_error(r->e, r->values[1].place,
+				  "the configuration's directory has a %% in its name: write the "
+				  "path from / on");
+	return put_path(r, 1, r->values[1].text, 1);
 }
 
 static const struct {

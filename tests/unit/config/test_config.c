@@ -246,6 +246,21 @@ START_TEST(a_missing_file_is_no_input)
 }
 END_TEST
 
+START_TEST(a_percent_in_the_directory_is_no_template)
+{
+	struct config_host host = {"mx.test.example", NULL};
+	struct config *c;
+	struct error e = {0};
+	ck_assert_int_eq(mkdir(folder_path("%d"), 0700), 0);
+	folder_write("%d/c", "domain a.example { deliver maildir m/%n { users any } }");
+	ck_assert(!config_load_for(&host, folder_path("%d/c"), &c, &e));
+	ck_assert_ptr_nonnull(strstr(e.text, "the configuration's directory has a % in its name"));
+	folder_write("%d/c", "domain a.example { deliver maildir /m/%n { users any } }");
+	ck_assert(config_load_for(&host, folder_path("%d/c"), &c, &e));
+	config_free(&c);
+}
+END_TEST
+
 START_TEST(includes_count_in_the_size_limit)
 {
 	static char text[CONFIG_TEXT_MAX / 2 + 1];
@@ -365,6 +380,7 @@ int main(void)
 	tcase_add_test(cases, each_table_is_named_once_for_each_use);
 	tcase_add_loop_test(cases, names_what_is_wrong_and_where, 0, sizeof(BAD) / sizeof(BAD[0]));
 	tcase_add_test(cases, a_missing_file_is_no_input);
+	tcase_add_test(cases, a_percent_in_the_directory_is_no_template);
 	tcase_add_test(cases, includes_count_in_the_size_limit);
 	tcase_add_test(cases, prints_what_reads_back_to_the_same);
 	tcase_add_test(cases, prints_only_what_was_changed);
