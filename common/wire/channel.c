@@ -56,9 +56,9 @@ struct channel {
 	bool mute;    /* the peer reads no more; what it sent is still read */
 	bool dead;
 	bool broken; /* dead because the peer broke the rules */
-	bool told; /* closed() was called, or nobody is to be told */
-	bool busy; /* on the stack */
-	bool gone; /* freed by the owner while busy */
+	bool told;   /* closed() was called, or nobody is to be told */
+	bool busy;   /* on the stack */
+	bool gone;   /* freed by the owner while busy */
 };
 
 TAILQ_HEAD(dirty_list, channel);
