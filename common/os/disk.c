@@ -6,19 +6,69 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { READ_CHUNK = 64 * 1024, ZERO_CHUNK = 64 * 1024 };
+enum { READ_CHUNK = 64 * 1024, ZERO_CHUNK = 64 * 1024, BENEATH_TRIES = 8 };
 
 int disk_open(int dirfd, const char *name, int flags, mode_t mode)
 {
 	if (disk_point(DISK_OPEN, dirfd) < 0)
 		return -1;
 	return (int)TEMP_FAILURE_RETRY(openat(dirfd, name, flags | O_CLOEXEC | O_NOCTTY, mode));
+}
+
+/* For kernels without openat2: part by part, no link followed, no way up. */
+static int walk_beneath(int dirfd, const char *name, int flags)
+{
+	int at = dirfd;
+	for (;;) {
+		char part[NAME_MAX + 1];
+		size_t len = strcspn(name, "/");
+		bool last = name[len] == '\0';
+		int next = -1;
+		if (len > NAME_MAX) {
+			errno = ENAMETOOLONG;
+		} else {
+			memcpy(part, name, len);
+			part[len] = '\0';
+			if (len == 0 || strcmp(part, "..") == 0)
+				errno = len == 0 ? ENOENT : EXDEV;
+			else
+				next = openat(at, part,
+					      O_CLOEXEC | O_NOCTTY | O_NOFOLLOW |
+						  (last ? flags : O_PATH | O_DIRECTORY));
+		}
+		int error = errno;
+		if (at != dirfd)
+			close(at);
+		errno = error;
+		if (next < 0 || last)
+			return next;
+		at = next;
+		name += len + 1;
+	}
+}
+
+int disk_open_beneath(int dirfd, const char *name, int flags)
+{
+	struct open_how how = {.flags = (__u64)(flags | O_CLOEXEC | O_NOCTTY),
+			       .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+	if (disk_point(DISK_OPEN, dirfd) < 0)
+		return -1;
+	for (int tries = 1;; tries++) {
+		int fd = (int)syscall(SYS_openat2, dirfd, name, &how, sizeof(how));
+		if (fd < 0 && errno == ENOSYS)
+			return walk_beneath(dirfd, name, flags);
+		/* EAGAIN: something was renamed meanwhile, and the kernel can't tell */
+		if (fd >= 0 || (errno != EINTR && (errno != EAGAIN || tries == BENEATH_TRIES)))
+			return fd;
+	}
 }
 
 int disk_create(int dirfd, const char *name, int flags, mode_t mode)

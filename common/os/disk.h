@@ -61,6 +61,10 @@ bool disk_faults_built(void);
 
 /* flags: of open(2), without O_CREAT|O_EXCL together (that is disk_create); mode for O_CREAT. */
 int disk_open(int dirfd, const char *name, int flags, mode_t mode);
+/* The same for a name whose path must not leave dirfd: `..` and symbolic links may lead about below
+ * it, not out of it (EXDEV). A kernel before 5.6 refuses every symbolic link (ELOOP, ENOTDIR). For
+ * opening what is there: no O_CREAT. */
+int disk_open_beneath(int dirfd, const char *name, int flags);
 /* A new file that must not be there yet (EEXIST); flags: O_WRONLY, O_RDWR, O_APPEND, ... Symbolic
  * links are not followed. */
 int disk_create(int dirfd, const char *name, int flags, mode_t mode);

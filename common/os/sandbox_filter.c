@@ -55,9 +55,9 @@ static const struct call_group {
     {SANDBOX_APPEND | SANDBOX_FILES, CALLS(SCMP_SYS(fdatasync), SCMP_SYS(fsync))},
     {SANDBOX_READ, CALLS(SCMP_SYS(pread64), SCMP_SYS(preadv), SCMP_SYS(preadv2), SCMP_SYS(lseek),
 			 SCMP_SYS(fadvise64))},
-    {SANDBOX_FILES, CALLS(SCMP_SYS(openat), SCMP_SYS(mkdirat), SCMP_SYS(linkat), SCMP_SYS(unlinkat),
-			  SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(newfstatat),
-			  SCMP_SYS(fchmod), SCMP_SYS(fstatfs))},
+    {SANDBOX_FILES, CALLS(SCMP_SYS(openat), SCMP_SYS(openat2), SCMP_SYS(mkdirat), SCMP_SYS(linkat),
+			  SCMP_SYS(unlinkat), SCMP_SYS(renameat), SCMP_SYS(renameat2),
+			  SCMP_SYS(newfstatat), SCMP_SYS(fchmod), SCMP_SYS(fstatfs))},
     {SANDBOX_RESIZE, CALLS(SCMP_SYS(fallocate), SCMP_SYS(ftruncate))},
     {SANDBOX_LIST, CALLS(SCMP_SYS(getdents64))},
 };

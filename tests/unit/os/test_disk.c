@@ -2,6 +2,7 @@
 #include <check.h>
 #include <dirent.h>
 #include <errno.h>
+#include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -281,6 +282,65 @@ START_TEST(each_call_is_traced)
 }
 END_TEST
 
+/* What opening each name beneath the directory says, as a process that the kernel gives openat2 or
+ * not. */
+static const struct beneath {
+	const char *name;
+	int error, error_before_openat2;
+} beneath[] = {
+    {"sub/in", 0, 0},
+    {"sub", 0, 0},
+    {".", 0, 0},
+    {"inner/in", 0, ENOTDIR}, /* a link to sub */
+    {"none/in", ENOENT, ENOENT},
+    {"../x", EXDEV, EXDEV},
+    {"sub/../../x", EXDEV, EXDEV},
+    {"outer/passwd", EXDEV, ENOTDIR}, /* a link to /etc */
+    {"upper", EXDEV, ELOOP},	      /* a link to ../ */
+    {"/etc/passwd", EXDEV, ENOENT},
+};
+
+static int open_all_beneath(bool old_kernel)
+{
+	if (old_kernel) {
+		scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
+		if (seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(openat2), 0) < 0 ||
+		    seccomp_load(f) < 0)
+			return 100;
+	}
+	for (size_t i = 0; i < sizeof(beneath) / sizeof(beneath[0]); i++) {
+		const struct beneath *b = &beneath[i];
+		int fd = disk_open_beneath(dir, b->name, O_RDONLY);
+		int error = fd < 0 ? errno : 0;
+		if (error != (old_kernel ? b->error_before_openat2 : b->error)) {
+			fprintf(stderr, "%s: %s\n", b->name, strerror(error));
+			return (int)i + 1;
+		}
+		if (fd >= 0)
+			close(fd);
+	}
+	return 0;
+}
+
+START_TEST(no_name_leads_out_of_a_directory_that_is_opened_beneath)
+{
+	int state;
+	ck_assert_int_eq(mkdirat(dir, "sub", 0700), 0);
+	close(openat(dir, "sub/in", O_CREAT | O_WRONLY, 0600));
+	ck_assert_int_eq(symlinkat("sub", dir, "inner"), 0);
+	ck_assert_int_eq(symlinkat("/etc", dir, "outer"), 0);
+	ck_assert_int_eq(symlinkat("../", dir, "upper"), 0);
+	for (int old = 0; old < 2; old++) {
+		pid_t pid = fork();
+		if (pid == 0)
+			_exit(open_all_beneath(old));
+		ck_assert_int_eq(waitpid(pid, &state, 0), pid);
+		ck_assert_int_eq(state, 0);
+	}
+	ck_assert_int_eq(unlinkat(dir, "sub/in", 0), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("disk");
@@ -298,6 +358,7 @@ int main(void)
 			    sizeof(strikes) / sizeof(strikes[0]));
 	tcase_add_test(tc, a_fault_that_is_not_understood_ends_the_process);
 	tcase_add_test(tc, each_call_is_traced);
+	tcase_add_test(tc, no_name_leads_out_of_a_directory_that_is_opened_beneath);
 	suite_add_tcase(s, tc);
 	SRunner *sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);

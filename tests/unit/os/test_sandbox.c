@@ -374,7 +374,7 @@ static const struct right {
     {"open a file", try_open, SANDBOX_FILES},
     {"open a file in a directory", try_open_below, SANDBOX_FILES},
     {"open a file the old way", try_old_open, NEVER},
-    {"open a file the newest way", try_openat2, NEVER},
+    {"open a file the newest way", try_openat2, SANDBOX_FILES},
     {"make a file", try_create, SANDBOX_FILES},
     {"look at a name", try_stat_name, SANDBOX_FILES},
     {"make a directory", try_mkdir, SANDBOX_FILES},
