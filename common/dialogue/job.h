@@ -31,6 +31,7 @@ enum { JOB_CONTENT_MAX = 68 * 1024, JOB_TRACE_MAX = 8 * 1024, JOB_TEXT_MAX = 400
 	F(S, bytes, header, JOB_CONTENT_MAX, "header block")                   \
 	F(S, bytes, body, JOB_CONTENT_MAX, "body")                             \
 	F(S, u64, file, 0, "number of the large file, 0: none")                \
+	F(S, bytes, file_nonce, 16, "of the large file")                       \
 	F(S, bytes, file_digest, 32, "SHA-256 of the file from octet 4096 on") \
 	F(S, u64, body_offset, 0, "in the file")                               \
 	F(S, u64, body_length, 0, "octets")                                    \
