@@ -39,5 +39,7 @@ MAY_schedule := base
 LINK_ORDER := service store schedule config table dialogue wire net smtp mail os base
 
 LIBS := -lev -lseccomp -lcrypto -lbsd -lpthread
+# what one program needs beyond that
+LIBS_stagepost := -ljansson
 
 include conf/build.mk

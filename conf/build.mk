@@ -56,7 +56,7 @@ unit_objects = $(if $(DIR_$(1)),,$(filter-out %/main.o,$(call objects,$(firstwor
 define unit_rule
 $B/$(basename $(1)): $B/obj/$(basename $(1)).o $(call unit_objects,$(call unit_folder,$(1))) $(call unit_libs,$(call unit_folder,$(1)))
 	@mkdir -p $$(@D)
-	$(CC) $(ALL_LDFLAGS) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(LIBS) -lcheck -lsubunit -lm -lrt
+	$(CC) $(ALL_LDFLAGS) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(LIBS) $(LIBS_$(call unit_folder,$(1))) -lcheck -lsubunit -lm -lrt
 UNIT_TESTS += $B/$(basename $(1))
 endef
 $(foreach u,$(UNIT_SOURCES),$(eval $(call unit_rule,$(u))))
