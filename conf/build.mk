@@ -1,5 +1,8 @@
 # The rules behind the Makefile: flags, libraries, programs, unit tests, fuzz targets.
 
+# `make V=1` shows the commands
+Q := $(if $(V),,@)
+
 WARN := -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wconversion \
 	-Wno-sign-conversion -Wpointer-arith -Wwrite-strings -Wvla
 HARDEN := -fstack-protector-strong -fPIE -fno-strict-aliasing
@@ -19,8 +22,8 @@ objects = $(patsubst %.c,$B/obj/%.o,$(call sources,$(1)))
 define layer_rule
 $B/lib/lib$(1).a: $(call objects,$(DIR_$(1)))
 	@mkdir -p $$(@D)
-	@rm -f $$@
-	ar rcs $$@ $$^
+	$(Q)rm -f $$@
+	$(Q)ar rcs $$@ $$^
 endef
 $(foreach l,$(LAYERS),$(eval $(call layer_rule,$(l))))
 # a layer with no source yet has no library
@@ -29,7 +32,7 @@ ALL_LIBS := $(foreach l,$(LINK_ORDER),$(if $(filter $(l),$(BUILT_LAYERS)),$B/lib
 
 $B/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 # Programs
 DAEMON_DIRS := $(patsubst %/main.c,%,$(wildcard daemons/*/main.c master/main.c queue/manager/main.c))
@@ -38,7 +41,7 @@ program_name = $(if $(filter queue/manager,$(1)),queue,$(notdir $(1)))
 define program_rule
 $B/$(2)/$(call program_name,$(1)): $(call objects,$(1)) $(ALL_LIBS)
 	@mkdir -p $$(@D)
-	$(CC) $(ALL_LDFLAGS) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(LIBS) $(LIBS_$(notdir $(1)))
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(LIBS) $(LIBS_$(notdir $(1)))
 PROGRAMS += $B/$(2)/$(call program_name,$(1))
 endef
 $(foreach d,$(DAEMON_DIRS),$(eval $(call program_rule,$(d),libexec)))
@@ -56,7 +59,7 @@ unit_objects = $(if $(DIR_$(1)),,$(filter-out %/main.o,$(call objects,$(firstwor
 define unit_rule
 $B/$(basename $(1)): $B/obj/$(basename $(1)).o $(call unit_objects,$(call unit_folder,$(1))) $(call unit_libs,$(call unit_folder,$(1)))
 	@mkdir -p $$(@D)
-	$(CC) $(ALL_LDFLAGS) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(LIBS) $(LIBS_$(call unit_folder,$(1))) -lcheck -lsubunit -lm -lrt
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(LIBS) $(LIBS_$(call unit_folder,$(1))) -lcheck -lsubunit -lm -lrt
 UNIT_TESTS += $B/$(basename $(1))
 endef
 $(foreach u,$(UNIT_SOURCES),$(eval $(call unit_rule,$(u))))
@@ -73,13 +76,13 @@ FUZZ_LAYERS := base os mail smtp net wire dialogue table config store schedule
 FUZZ_CODE = $(foreach l,$(FUZZ_LAYERS),$(filter-out %_san.c %_faults.c,$(wildcard $(DIR_$(l))/*.c)))
 build/fuzz/%.o: %.c
 	@mkdir -p $(@D)
-	clang -std=c17 -D_GNU_SOURCE -I. -g -O1 -fno-strict-aliasing -fsanitize=fuzzer-no-link,address,undefined \
+	$(Q)clang -std=c17 -D_GNU_SOURCE -I. -g -O1 -fno-strict-aliasing -fsanitize=fuzzer-no-link,address,undefined \
 		-fno-sanitize-recover=undefined -MMD -MP -c -o $@ $<
 build/fuzz/libcode.a: $(patsubst %.c,build/fuzz/%.o,$(FUZZ_CODE))
 	@rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 build/fuzz/fuzz_%: build/fuzz/tests/fuzz/fuzz_%.o build/fuzz/libcode.a
-	clang -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS)
+	$(Q)clang -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS)
 fuzz: $(FUZZ_TARGETS)
 	@tests/fuzz/run $(SECONDS) $(FUZZ_TARGETS)
 .PRECIOUS: build/fuzz/%.o

@@ -348,15 +348,21 @@ static void dirty_add(struct stream *s)
 	s->dirty = true;
 }
 
+/* Ended by the clock, not by the peer: last words can still reach it. */
+static bool ended_by_clock(const struct stream *s)
+{
+	return s->state == STATE_DEAD && (s->reason == STREAM_LATE || s->reason == STREAM_SLOW);
+}
+
 bool stream_send(struct stream *s, struct slice octets)
 {
-	if (s->state != STATE_OPEN)
+	if (s->state != STATE_OPEN && !ended_by_clock(s))
 		return false;
 	if (!buffer_append(&s->out, octets)) {
 		stream_die(s, STREAM_FULL);
 		return false;
 	}
-	if (octets.len > 0 && !s->waiting)
+	if (octets.len > 0 && !s->waiting && s->state == STATE_OPEN)
 		dirty_add(s);
 	return true;
 }
@@ -511,7 +517,7 @@ void stream_finish(struct stream **stream)
 	*stream = NULL;
 	if (!s)
 		return;
-	if (s->state == STATE_DEAD && !s->peer_done) {
+	if (s->state == STATE_DEAD && !s->peer_done && !ended_by_clock(s)) {
 		stream_close(s);
 		return;
 	}

@@ -40,7 +40,8 @@ struct stream_kind {
 	 * stream_consume(), as long as stream_ready(); what is left stays and is shown again, with
 	 * more behind it. With input_limit octets left no more will come: a line is too long. */
 	void (*input)(struct stream *s);
-	/* Once. The stream is dead; it must still be freed (or finished), here or later. */
+	/* Once. The stream is dead; it must still be freed (or finished), here or later. After
+	 * STREAM_LATE and STREAM_SLOW last words may be sent before stream_finish. */
 	void (*end)(struct stream *s, enum stream_end reason);
 	/* All that was sent has left; may be NULL. */
 	void (*drained)(struct stream *s);

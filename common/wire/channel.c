@@ -104,8 +104,7 @@ static void channel_settle(struct channel *c)
 
 static void on_later(void *arg);
 
-static void __attribute__((format(printf, 2, 3)))
-channel_break(struct channel *c, const char *format, ...)
+void channel_break(struct channel *c, const char *format, ...)
 {
 	char why[160];
 	va_list ap;
@@ -113,8 +112,12 @@ channel_break(struct channel *c, const char *format, ...)
 	vsnprintf(why, sizeof(why), format, ap);
 	va_end(ap);
 	log_error("channel %s: closed, the peer is broken: %s", c->dialogue->name, why);
+	if (c->dead)
+		return;
 	c->broken = true;
 	channel_die(c);
+	if (!c->busy)
+		loop_timer_start(&c->later, 0, on_later, c);
 }
 
 /* Writing */

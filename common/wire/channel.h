@@ -51,6 +51,10 @@ void channel_on_room(struct channel *c, void (*room)(struct channel *c));
 /* Sends what is queued now, waiting at most so long; for the last words of a process. */
 bool channel_flush(struct channel *c, uint64_t microseconds);
 bool channel_alive(const struct channel *c);
+/* The peer said what can't be true: the channel dies as if it had broken the rules itself, logged
+ * with why. closed() comes from the loop. */
+void channel_break(struct channel *c, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 /* A dead channel: true when the peer broke the rules, false when it has just gone. */
 bool channel_broken(const struct channel *c);
 /* The peer's uid, gid, pid by SO_PEERCRED, for channels over named sockets. */
