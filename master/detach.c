@@ -15,6 +15,7 @@
 enum { WORD_SIZE = ERROR_TEXT_SIZE + 16 };
 
 static int parent = -1, asked = -1;
+static bool background;
 
 /* The parent's part: passes the word on, and the child's exit code. */
 static _Noreturn void wait_for_word(pid_t child, int fd)
@@ -51,7 +52,13 @@ void detach_to_background(void)
 	}
 	close(fds[0]);
 	parent = fds[1];
+	background = true;
 	setsid();
+}
+
+bool detach_done(void)
+{
+	return background;
 }
 
 bool detach_tell_also(int fd)
@@ -86,7 +93,6 @@ static void close_standard(void)
 void detach_tell(const struct error *e)
 {
 	char text[WORD_SIZE];
-	bool background = parent >= 0;
 	int standard = background || asked >= 0 ? -1 : fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
 	snprintf(text, sizeof(text), "%s\n", e ? e->text : "");
 	if (e)

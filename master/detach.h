@@ -6,9 +6,10 @@
 
 #include "common/base/error.h"
 
-/* Goes to the background: returns in a child of a session of its own, with "/" as its directory.
- * The parent waits for detach_tell(), says on standard error what is wrong, and exits. */
+/* Goes to the background: returns in a child with a session of its own. The parent waits for
+ * detach_tell(), says on standard error what is wrong, and exits. */
 void detach_to_background(void);
+bool detach_done(void); /* whether we are that child */
 /* Another descriptor that is told, given by number; false: it is not open. */
 bool detach_tell_also(int fd);
 /* Once: e NULL: one newline; else the sentence and a newline, on standard error when nobody else

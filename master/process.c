@@ -22,6 +22,7 @@
 #include "common/os/log_output.h"
 #include "common/os/spawn.h"
 #include "common/os/user.h"
+#include "master/detach.h"
 #include "master/last_words.h"
 
 enum { MASTER_FD = 3, LOG_FD = 4, SERVICE_ENVIRONMENT_MAX = 8 };
@@ -224,7 +225,7 @@ static pid_t exec(struct process *p, int channel, struct error *e)
 			  .argv = argv,
 			  .environment = vars,
 			  .fds = fds,
-			  .fd_count = last_words_heard() ? 3 : 2};
+			  .fd_count = last_words_heard() && !detach_done() ? 3 : 2};
 	pid_t pid;
 	if (!program_path(services[p->role].name, path, e))
 		return -1;

@@ -1,7 +1,8 @@
 /*
- * idle: stands in for any daemon, named by its title, where a test is about the master
- * alone. It serves, says which descriptors it gets, and drains at once. As control it passes on
- * what an administrator asks: a connection sends a verb's digit and gets the answers as text.
+ * idle: stands in for any daemon, named by its title, where a test is about the master alone. It
+ * serves, says which descriptors it gets, and drains at once. As control it passes on what an
+ * administrator asks: a connection sends a verb's digit and gets the answers as text. As router,
+ * when it is given a table named "mad", it breaks the rules of its channel to accounts.
  */
 #include <stdio.h>
 #include <sys/socket.h>
@@ -59,13 +60,32 @@ static void on_knock(void *arg, unsigned what)
 	channel_send(service_master(), MASTER_ASK, &m);
 }
 
+static void link_up(struct channel *c, unsigned instance)
+{
+	(void)c;
+	log_info("linked to process %u", instance);
+}
+
+static const struct route no_routes[] = {{0}};
+#define LINK(role)                                               \
+	{                                                        \
+		role, &master_dialogue, no_routes, link_up, NULL \
+	}
+static const struct service_link links[] = {
+    LINK("accounts"), LINK("router"), LINK("queue"), LINK("local"),
+    LINK("control"),  LINK("smtpd"),  {0},
+};
+
 static void take(const struct service_descriptor *d)
 {
+	struct master_go unasked = {0};
 	log_info("given %.*s %.*s", SLICE_FMT(d->kind), SLICE_FMT(d->name));
 	if (slice_equal(d->detail, SLICE("control")))
 		listener = d->fd;
 	else
 		close(d->fd);
+	if (slice_ends_fold(d->name, SLICE("/mad")) && service_peer("accounts"))
+		channel_send(service_peer("accounts"), MASTER_GO, &unasked);
 }
 
 static void start(void)
@@ -76,7 +96,8 @@ static void start(void)
 
 int main(int argc, char **argv)
 {
-	static struct service idle = {.descriptor = take, .start = start, .master_routes = routes};
+	static struct service idle = {
+	    .links = links, .descriptor = take, .start = start, .master_routes = routes};
 	static char name[32];
 	struct slice own = slice_from(slice_str(argv[0]), sizeof("stagepost: ") - 1);
 	slice_copy(slice_sub(own, 0, slice_find(own, '-')), name, sizeof(name));

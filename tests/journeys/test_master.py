@@ -146,6 +146,19 @@ class House:
             return answer
 
 
+    def background(self):
+        """pid of a master that went to the background."""
+        return int((self.folder / "spool" / "lock").read_text())
+
+    def end_background(self):
+        if not (self.folder / "run" / "control").exists():
+            return
+        pid = self.background()
+        if Path(f"/proc/{pid}/exe").exists() and os.readlink(f"/proc/{pid}/exe").endswith("/master"):
+            os.kill(pid, signal.SIGTERM)
+            wait_for(lambda: not is_there(pid))
+
+
 class in_folder:
     def __init__(self, folder):
         self.folder = folder
@@ -199,6 +212,7 @@ def house(request, programs):
                 master.wait(40)
             except subprocess.TimeoutExpired:
                 master.kill()
+    h.end_background()
     shutil.rmtree(folder)
 
 
@@ -306,11 +320,49 @@ def test_a_daemon_that_never_serves_ends_the_start(house, programs):
     assert "router has ended 5 times" in said
 
 
+def test_garbage_ends_a_daemon_and_not_the_master(house, programs):
+    lame = house.folder / "programs"
+    shutil.copytree(programs, lame)
+    (lame / "router").write_text("#!/bin/sh\nprintf garbage >&3; exec sleep 60 3>&3\n")
+    code, said = house.refused(programs=lame)
+    assert code == 70
+    assert "router has ended 5 times" in said
+    assert len(re.findall(r"daemon-ended role=router pid=\d+ signal=9", house.log())) == 5
+
+
+def test_a_daemon_that_breaks_the_rules_of_a_peer_is_ended_and_wired_again(house):
+    master = house.serve()
+    before = children(master)
+    (house.folder / "mad").write_text("root: bob\n")
+    house.configure(more="aliases file:mad")
+    if house.mode == "user" and os.getuid() == 0:
+        os.chown(house.folder / "mad", NOBODY, NOBODY)
+    assert house.ask(RELOAD) == "done 0 \n"
+    house.logged(r"router broke the rules of its channel to accounts, and is ended")
+    house.logged(r"daemon-ended role=router pid=\d+ signal=9 next=100\n")
+    house.logged(r"accounts\[\d+\]: - notice text=\"linked to process 0\"", 2)
+    wait_for(lambda: house.ask(STATUS).count(" serving\n") == 10)
+    assert {n for n, pid in children(master).items() if before[n] != pid} == {"router"}
+
+
+def test_a_daemon_that_does_not_stop_is_killed(house):
+    if house.mode != "user":
+        pytest.skip("it takes the limit of a stage, and once is enough")
+    master = house.serve()
+    pids = children(master)
+    os.kill(pids["smtpd"], signal.SIGSTOP)
+    master.terminate()
+    assert master.wait(40) == 0
+    assert not any(is_there(pid) for pid in pids.values())
+    assert re.search(rf"role=smtpd pid={pids['smtpd']} signal=9", house.log())
+    assert re.search(rf"role=queue pid={pids['queue']} code=0", house.log())
+
+
 def test_the_background_keeps_nothing_of_the_caller(house):
     master = house.start()
     out, said = master.communicate(timeout=30)  # returns only when nobody holds the pipes
     assert (master.returncode, out, said) == (0, "", "")
-    pid = int((house.folder / "spool" / "lock").read_text())
+    pid = house.background()
     assert is_there(pid)
     os.kill(pid, signal.SIGTERM)
     wait_for(lambda: not is_there(pid))
