@@ -4,6 +4,7 @@
  * pipelined waits with it.
  */
 #include <stdarg.h>
+#include <stdio.h>
 
 #include "common/base/memory.h"
 #include "common/os/loop.h"

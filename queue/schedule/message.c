@@ -119,6 +119,12 @@ void schedule_release_parked(struct schedule *s, struct destination *d)
 	}
 }
 
+bool schedule_is_full(const struct schedule *s)
+{
+	return s->active_count >= s->settings.active_messages ||
+	       s->job_count >= s->settings.active_jobs;
+}
+
 struct schedule_message *schedule_activate(struct schedule *s, uint64_t now)
 {
 	struct heap_node *first;
@@ -127,8 +133,7 @@ struct schedule_message *schedule_activate(struct schedule *s, uint64_t now)
 
 	while ((first = heap_first(&s->waiting)) != NULL && first->key <= now)
 		schedule_hurry(s, container_of(first, struct schedule_message, due), now);
-	if (s->active_count >= s->settings.active_messages ||
-	    s->job_count >= s->settings.active_jobs)
+	if (schedule_is_full(s))
 		return NULL;
 	o = TAILQ_FIRST(&s->turns);
 	if (o == NULL)
@@ -146,8 +151,7 @@ uint64_t schedule_wake(const struct schedule *s)
 {
 	struct heap_node *first = heap_first(&s->waiting);
 
-	if (!TAILQ_EMPTY(&s->turns) && s->active_count < s->settings.active_messages &&
-	    s->job_count < s->settings.active_jobs)
+	if (!TAILQ_EMPTY(&s->turns) && !schedule_is_full(s))
 		return 0;
 	return first ? first->key : UINT64_MAX;
 }

@@ -75,6 +75,11 @@ void schedule_transport(struct schedule *s, unsigned transport, const struct sch
 	s->transports[transport].settings = *t;
 }
 
+void schedule_agent(struct schedule *s, unsigned transport, uint32_t most)
+{
+	s->transports[transport].settings.agent_most = most;
+}
+
 /* xorshift64: the jitter must spread, nothing more. */
 uint64_t schedule_random(struct schedule *s, uint64_t below)
 {

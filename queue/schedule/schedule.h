@@ -75,6 +75,9 @@ void schedule_set(struct schedule *s, const struct schedule_settings *settings);
 enum { SCHEDULE_TRANSPORTS = 4 };
 void schedule_transport(struct schedule *s, unsigned transport, const struct schedule_transport *t);
 
+/* How many jobs the transport's agent takes at once now; 0: it is away. */
+void schedule_agent(struct schedule *s, unsigned transport, uint32_t most);
+
 /* A message that is due at a time (past: now). It must be in PLACE_NONE or PLACE_ACTIVE. parked:
  * the destination whose return makes it due, or NULL. */
 void schedule_wait(struct schedule *s, struct schedule_message *m, uint64_t due, uint64_t now,
@@ -86,6 +89,8 @@ bool schedule_hurry(struct schedule *s, struct schedule_message *m, uint64_t now
 /* The next message to become active, which it is from then on; NULL: none is due or the limits are
  * reached. */
 struct schedule_message *schedule_activate(struct schedule *s, uint64_t now);
+/* Has it as many active messages or jobs as it may? */
+bool schedule_is_full(const struct schedule *s);
 /* The next moment at which schedule_activate may have something, UINT64_MAX: none. */
 uint64_t schedule_wake(const struct schedule *s);
 void schedule_counts(const struct schedule *s, uint64_t *waiting, uint64_t *due, uint64_t *active,

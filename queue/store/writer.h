@@ -38,6 +38,7 @@ struct writer_entry {
 	uint32_t ordinal;
 	uint64_t file; /* number of its large file, 0 none */
 	uint32_t recipients;
+	uint32_t origin; /* hash of who sent it (the record's client), for fairness */
 	uint8_t digest[DIGEST_SIZE]; /* record_digest() */
 };
 

@@ -1,0 +1,308 @@
+/*
+ * A message becomes active: its state, then its record are loaded, each recipient that is due is
+ * routed, jobs are queued. When nothing is under way any more it goes back to rest, or has ended.
+ */
+#include <errno.h>
+
+#include "common/base/bytes.h"
+#include "common/base/memory.h"
+#include "common/os/clock.h"
+#include "common/os/disk.h"
+#include "queue/manager/manager.h"
+
+void active_place(struct entry *e)
+{
+	struct stub *stub = stub_of(e);
+
+	if (stub->active != NULL || e->disposition != MESSAGE_QUEUED)
+		return;
+	schedule_wait(manager.schedule, &stub->schedule, e->next, manager_now(), NULL);
+}
+
+/* Trouble of our own, not of the message: a moment later, without an attempt counted. */
+static void place_later(struct entry *e)
+{
+	if (e->disposition == MESSAGE_QUEUED)
+		schedule_wait(manager.schedule, &stub_of(e)->schedule,
+			      manager_now() + RETRY_SOON_US, manager_now(), NULL);
+}
+
+void active_arrived(void *arg, struct entry *e)
+{
+	(void)arg;
+	stub_of(e)->schedule.origin = writers_origin(e->id);
+	active_place(e);
+	/* What can't become active soon waits as a stub. */
+	if (schedule_is_full(manager.schedule))
+		spool_rest(manager.spool, e, MESSAGE_QUEUED, e->next);
+}
+
+static void forget(struct active *a)
+{
+	manager.content_kept -= a->record.len;
+	buffer_free(&a->record);
+	arena_free(&a->arena);
+	if (a->file >= 0)
+		disk_close(a->file);
+	memory_free(a);
+}
+
+void active_ended(void *arg, struct entry *e)
+{
+	struct stub *stub = stub_of(e);
+
+	(void)arg;
+	schedule_forget(manager.schedule, &stub->schedule, manager_now());
+	if (stub->active != NULL) {
+		stub->active->entry = NULL;
+		stub->active = NULL;
+	}
+}
+
+static void log_state(struct entry *e, const char *event, const char *why)
+{
+	struct log_line line;
+
+	log_start(&line, LOG_LEVEL_ERROR, e->id, event);
+	log_pair(&line, "why", slice_str(why));
+	log_end(&line);
+}
+
+void active_corrupt(struct active *a, const char *why)
+{
+	a->corrupt = why;
+}
+
+/* Where a message goes when nothing of it is under way. */
+static void rest(struct active *a, struct entry *e)
+{
+	const struct message_state *state = e->state;
+	uint64_t now = manager_now(), next = UINT64_MAX;
+	bool waits = false;
+
+	for (uint32_t i = 0; i < state->count; i++) {
+		const struct recipient_state *r = &state->recipients[i];
+
+		bool pending = r->status == RECIPIENT_PENDING || r->status == RECIPIENT_ATTEMPT;
+
+		if (pending)
+			next = now + RETRY_SOON_US < next ? now + RETRY_SOON_US : next;
+		else if (r->status == RECIPIENT_DEFERRED && r->next < next)
+			next = r->next;
+		waits |= pending || r->status == RECIPIENT_DEFERRED;
+	}
+	if (a->corrupt != NULL) {
+		log_state(e, "corrupt", a->corrupt);
+		spool_rest(manager.spool, e, MESSAGE_CORRUPT, 0);
+	} else if (a->hold)
+		spool_rest(manager.spool, e, MESSAGE_HELD, 0);
+	else if (!waits) {
+		log_state(e, "undeliverable", "every recipient has ended and some failed");
+		spool_rest(manager.spool, e, MESSAGE_UNDELIVERABLE, 0);
+	} else
+		spool_rest(manager.spool, e, MESSAGE_QUEUED, next);
+	spool_stays(manager.spool, e);
+}
+
+void active_settle(struct active *a)
+{
+	struct entry *e = a->entry;
+
+	if (a->routing > 0 || a->open > 0 || a->reading > 0)
+		return;
+	if (e == NULL) {
+		forget(a);
+		return;
+	}
+	schedule_forget(manager.schedule, &stub_of(e)->schedule, manager_now());
+	stub_of(e)->active = NULL;
+	if (a->remove)
+		spool_delete(manager.spool, e);
+	else if (e->state ==
+		 NULL) /* its state could not be loaded: the ledger has disposed of it */
+		place_later(e);
+	else {
+		rest(a, e);
+		active_place(e);
+	}
+	forget(a);
+}
+
+static void log_outcome(struct active *a, const char *event, struct slice address,
+			struct slice original, const struct reply *reply, uint64_t next)
+{
+	struct log_line line;
+	uint64_t now = clock_wall_us();
+
+	log_start(&line, LOG_LEVEL_INFO, a->entry->id, event);
+	log_pair(&line, "to", address);
+	if (!slice_equal(address, original))
+		log_pair(&line, "orig-to", original);
+	log_pair(&line, "relay", SLICE("local"));
+	log_text(&line, "delay", "%.3f",
+		 now > a->m.arrived ? (double)(now - a->m.arrived) / 1e6 : 0.0);
+	log_text(&line, "dsn", "%u.%u.%u", reply->enhanced[0], reply->enhanced[1],
+		 reply->enhanced[2]);
+	log_text(&line, "reply", "%u %.*s", reply->code, SLICE_FMT(reply->text));
+	if (next > 0)
+		log_number(&line, "next", (next - manager_now()) / CLOCK_SECOND);
+	log_end(&line);
+}
+
+static void log_removed(uint64_t id)
+{
+	struct log_line line;
+
+	log_start(&line, LOG_LEVEL_INFO, id, "removed");
+	log_end(&line);
+}
+
+bool active_result(struct active *a, uint32_t recipient, struct slice address,
+		   struct slice original, enum recipient_status status, const struct reply *reply)
+{
+	struct entry *e = a->entry;
+	uint64_t id = e->id, now = manager_now(), arrived = manager_arrived(e), next = 0;
+
+	/* The attempt that fails after `give-up` was the last (S60). */
+	if (status == RECIPIENT_DEFERRED && schedule_give_up(manager.schedule, arrived, now))
+		status = RECIPIENT_FAILED;
+	if (status == RECIPIENT_DEFERRED)
+		next = schedule_retry_at(manager.schedule, arrived, now);
+	log_outcome(a,
+		    status == RECIPIENT_DELIVERED  ? "delivered"
+		    : status == RECIPIENT_DEFERRED ? "deferred"
+						   : "failed",
+		    address, original, reply, next);
+	if (!spool_result(manager.spool, e, recipient, status, next, reply))
+		return false;
+	log_removed(id);
+	return true;
+}
+
+/* Recipients that are to be tried now; those that failed wait for an administrator. */
+static void route_recipients(struct active *a)
+{
+	const struct message_state *state = a->entry->state;
+	uint32_t count = state->count;
+
+	a->routing++; /* until all are asked */
+	for (uint32_t i = 0; i < count && a->entry != NULL; i++) {
+		const struct recipient_state *r = &a->entry->state->recipients[i];
+		bool added = i >= a->entry->state->received;
+
+		if (r->status != RECIPIENT_PENDING && r->status != RECIPIENT_DEFERRED &&
+		    r->status != RECIPIENT_ATTEMPT)
+			continue;
+		if (added)
+			routes_ask(a, i, arena_copy(&a->arena, r->address),
+				   arena_copy(&a->arena, r->original));
+		else if (i < a->m.recipient_count)
+			routes_ask(a, i, a->recipients[i], a->recipients[i]);
+	}
+	a->routing--;
+}
+
+/* Keeps what the record says beyond the record's own memory. */
+static bool keep_envelope(struct active *a)
+{
+	a->sender = arena_copy(&a->arena, a->m.reverse_path);
+	a->client = arena_copy(&a->arena, a->m.client);
+	a->trace = arena_copy(&a->arena, a->m.trace);
+	a->recipients = arena_get(&a->arena, a->m.recipient_count * sizeof(*a->recipients));
+	if (a->recipients == NULL)
+		return false;
+	for (uint32_t i = 0; i < a->m.recipient_count; i++)
+		a->recipients[i] = arena_copy(&a->arena, a->m.recipients[i].address);
+	return a->client.ptr != NULL || a->m.client.len == 0;
+}
+
+static void record_there(struct active *a)
+{
+	struct error error;
+
+	if (!record_decode(buffer_slice(&a->record), &a->arena, &a->m, &error)) {
+		active_corrupt(a, "its record can't be read by this version");
+		return;
+	}
+	if (a->m.recipient_count != a->entry->state->received || !keep_envelope(a)) {
+		active_corrupt(a, "its record does not fit the ledger");
+		return;
+	}
+	a->origin = crc32c(0, a->client.ptr, a->client.len);
+	if (manager.content_kept + a->record.len <= CONTENT_KEPT_MAX)
+		manager.content_kept += a->record.len;
+	else
+		buffer_free(&a->record);
+	route_recipients(a);
+}
+
+static void on_record(void *arg, int err)
+{
+	struct active *a = arg;
+
+	a->reading--;
+	if (a->entry != NULL && err == 0)
+		record_there(a);
+	else if (a->entry != NULL && (err == EBADMSG || err == ENOENT))
+		active_corrupt(a, "its record in the spool is damaged");
+	else if (a->entry != NULL)
+		log_warning("a record can't be read now: %s", strerror(err));
+	active_settle(a);
+}
+
+static void read_record(struct active *a)
+{
+	a->reading++;
+	switch (spool_read(manager.spool, a->entry, &a->record, on_record, a)) {
+	case 1:
+		on_record(a, 0);
+		break;
+	case -1:
+		on_record(a, errno);
+		break;
+	}
+}
+
+static void on_state(void *arg, struct entry *e, int err)
+{
+	struct active *a = arg;
+
+	a->reading--;
+	if (e == NULL || err != 0)
+		active_settle(a);
+	else
+		read_record(a);
+}
+
+void active_begin(struct entry *e)
+{
+	struct active *a;
+
+	/* An agent is at it still, by order of a manager before us: its outcome comes first. */
+	if (agents_hold(e->id)) {
+		place_later(e);
+		return;
+	}
+	a = memory_zero(1, sizeof(*a));
+
+	a->entry = e;
+	a->file = -1;
+	a->first = true;
+	arena_init(&a->arena, ACTIVE_ARENA_MAX);
+	buffer_init(&a->record, RECORD_LENGTH_MAX);
+	TAILQ_INIT(&a->deliveries);
+	stub_of(e)->active = a;
+	if (e->state != NULL) {
+		read_record(a);
+		return;
+	}
+	a->reading++;
+	switch (spool_load(manager.spool, e, on_state, a)) {
+	case 1:
+		on_state(a, e, 0);
+		break;
+	case -1:
+		on_state(a, e, errno);
+		break;
+	}
+}

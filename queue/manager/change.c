@@ -1,0 +1,96 @@
+/*
+ * What an administrator does to a message: hold, release, retry, delete. One that is active takes
+ * it when nothing of it is with an agent any more.
+ */
+#include "queue/manager/admin.h"
+
+static void log_change(const struct entry *e, const char *event)
+{
+	struct log_line line;
+
+	log_start(&line, LOG_LEVEL_INFO, e->id, event);
+	log_pair(&line, "by", SLICE("administrator"));
+	log_end(&line);
+}
+
+static bool hold(struct entry *e)
+{
+	struct active *a = stub_of(e)->active;
+
+	if (e->disposition != MESSAGE_QUEUED || (a != NULL && a->hold))
+		return false;
+	log_change(e, "held");
+	if (a != NULL) {
+		a->hold = true;
+		jobs_withdraw(a);
+		active_settle(a);
+		return true;
+	}
+	schedule_forget(manager.schedule, &stub_of(e)->schedule, manager_now());
+	spool_dispose(manager.spool, e, MESSAGE_HELD, 0);
+	return true;
+}
+
+/* Recipients that had failed for good are tried again. */
+static void revive(struct entry *e)
+{
+	for (uint32_t i = 0; e->state != NULL && i < e->state->count; i++) {
+		struct recipient_state *r = &e->state->recipients[i];
+		struct reply reply = r->reply;
+
+		if (r->status == RECIPIENT_FAILED)
+			spool_result(manager.spool, e, i, RECIPIENT_DEFERRED, manager_now(),
+				     &reply);
+	}
+}
+
+static bool release(struct entry *e)
+{
+	if (e->disposition == MESSAGE_QUEUED)
+		return false;
+	log_change(e, "released");
+	revive(e);
+	spool_dispose(manager.spool, e, MESSAGE_QUEUED, manager_now());
+	active_place(e);
+	return true;
+}
+
+static bool retry(struct entry *e)
+{
+	if (!schedule_hurry(manager.schedule, &stub_of(e)->schedule, manager_now()))
+		return false;
+	log_change(e, "retried");
+	return true;
+}
+
+static bool remove_message(struct entry *e)
+{
+	struct active *a = stub_of(e)->active;
+
+	if (a != NULL && a->remove)
+		return false;
+	log_change(e, "deleted");
+	if (a == NULL) {
+		spool_delete(manager.spool, e);
+		return true;
+	}
+	a->remove = true;
+	jobs_withdraw(a);
+	active_settle(a);
+	return true;
+}
+
+bool change_message(uint32_t verb, struct entry *e)
+{
+	switch (verb) {
+	case QUEUE_HOLD:
+		return hold(e);
+	case QUEUE_RELEASE:
+		return release(e);
+	case QUEUE_RETRY:
+		return retry(e);
+	case QUEUE_DELETE:
+		return remove_message(e);
+	}
+	return false;
+}

@@ -1,0 +1,233 @@
+/*
+ * The manager's life: it opens the spool, fills the schedule from the index, and at each turn's end
+ * makes messages active and gives jobs. Nothing here waits for the disk.
+ */
+#include <bsd/stdlib.h>
+#include <unistd.h>
+
+#include "common/os/clock.h"
+#include "common/os/disk.h"
+#include "common/os/loop.h"
+#include "queue/manager/manager.h"
+
+enum { PRESSURE_LOOK_US = 1000000, BOOT_ID_READ_MAX = 128 };
+
+/* One mailbox takes many at once: an agent syncs what comes together in one go. */
+static const struct schedule_transport local_transport = {
+    .window_first = 100,
+    .window_most = 400,
+    .agent_most = 0,
+    .dead_first = UINT64_C(60) * 1000000,
+    .dead_longest = UINT64_C(600) * 1000000,
+};
+
+struct manager manager;
+
+static struct settings_limits limits_coming;
+static struct settings_retry retry_coming;
+static int spool_directory = -1;
+static char boot_id[BOOT_ID_SIZE];
+static struct helper *helper;
+static struct loop_turn turn;
+static struct loop_timer due_timer, look_timer;
+
+static void at_turn_end(void *arg);
+
+uint64_t manager_now(void)
+{
+	return spool_now(manager.spool);
+}
+
+uint64_t manager_arrived(const struct entry *e)
+{
+	return (uint64_t)e->arrived * CLOCK_SECOND;
+}
+
+static struct schedule_settings schedule_settings_now(void)
+{
+	return (struct schedule_settings){
+	    .retry_first = manager.retry.first,
+	    .retry_longest = manager.retry.longest,
+	    .give_up = manager.retry.give_up,
+	};
+}
+
+void manager_settings_begin(void)
+{
+	limits_coming = (struct settings_limits){0};
+	retry_coming = (struct settings_retry){0};
+}
+
+void manager_setting(const struct record *record, const void *value)
+{
+	if (record == &settings_limits_record)
+		limits_coming = *(const struct settings_limits *)value;
+	else if (record == &settings_retry_record)
+		retry_coming = *(const struct settings_retry *)value;
+}
+
+void manager_settings_end(void)
+{
+	manager.limits = limits_coming;
+	manager.retry = retry_coming;
+	if (manager.schedule != NULL) {
+		struct schedule_settings s = schedule_settings_now();
+
+		schedule_set(manager.schedule, &s);
+	}
+}
+
+void manager_descriptor(const struct service_descriptor *d)
+{
+	if (slice_equal(d->kind, SLICE("directory")) && spool_directory < 0) {
+		spool_directory = d->fd;
+		return;
+	}
+	log_warning("the queue manager was given a descriptor it has no use for: %.*s",
+		    SLICE_FMT(d->kind));
+	close(d->fd);
+}
+
+static void read_boot_id(void)
+{
+	struct buffer text;
+	int fd = disk_open(AT_FDCWD, "/proc/sys/kernel/random/boot_id", O_RDONLY, 0);
+
+	buffer_init(&text, BOOT_ID_READ_MAX);
+	if (fd >= 0 && disk_read_whole(fd, BOOT_ID_READ_MAX, &text) == 0)
+		slice_copy(slice_trim(buffer_slice(&text)), boot_id, sizeof(boot_id));
+	else
+		log_warning("the boot id can't be read: queue time goes on by the wall clock");
+	if (fd >= 0)
+		disk_close(fd);
+	buffer_free(&text);
+}
+
+void manager_warm(void)
+{
+	read_boot_id();
+	routes_warm();
+}
+
+static void spool_became(void *arg, bool safe)
+{
+	(void)arg;
+	if (safe)
+		log_warning("the ledger is whole again: deliveries go on");
+	else
+		log_error(
+		    "the ledger can't be written: no delivery begins until it is whole again; "
+		    "look at the disk of the spool");
+}
+
+static void place(void *arg, struct entry *e)
+{
+	(void)arg;
+	active_place(e);
+}
+
+static void look(void *arg)
+{
+	(void)arg;
+	writers_pressure();
+	writers_serve();
+	loop_timer_start(&look_timer, PRESSURE_LOOK_US, look, NULL);
+}
+
+static void open_spool(void)
+{
+	struct error error;
+	struct spool_setup setup = {
+	    .dirfd = spool_directory,
+	    .helper = helper,
+	    .boot_id = boot_id,
+	    .extra = sizeof(struct stub),
+	    .spool_size = manager.limits.spool_size,
+	    .spool_free = manager.limits.spool_free,
+	    .arrived = active_arrived,
+	    .ended = active_ended,
+	    .safe = spool_became,
+	};
+
+	manager.spool = spool_open(&setup, &error);
+	if (manager.spool == NULL)
+		fatal("the spool can't be opened: %s", error.text);
+}
+
+void manager_start(void)
+{
+	struct schedule_settings settings = schedule_settings_now();
+	size_t cursor = 0;
+	uint64_t seed;
+
+	if (spool_directory < 0)
+		fatal("the master gave no spool directory");
+	helper = helper_new();
+	open_spool();
+	arc4random_buf(&seed, sizeof(seed));
+	manager.schedule = schedule_new(&settings, seed);
+	schedule_transport(manager.schedule, TRANSPORT_LOCAL, &local_transport);
+	while (spool_walk(manager.spool, &cursor, place, NULL))
+		;
+	loop_turn_add(&turn, at_turn_end, NULL);
+	look(NULL);
+}
+
+/* Every call of the loop is followed by a turn's end: to be woken is enough. */
+static void due(void *arg)
+{
+	(void)arg;
+}
+
+static void set_due_timer(void)
+{
+	uint64_t wake = schedule_wake(manager.schedule), now = manager_now();
+
+	if (wake == UINT64_MAX || !manager.agents_known || wake <= now)
+		loop_timer_stop(&due_timer);
+	else
+		loop_timer_start(&due_timer, wake - now, due, NULL);
+}
+
+static bool activate_some(void)
+{
+	if (manager.draining || !manager.agents_known || !spool_safe(manager.spool))
+		return false;
+	for (int i = 0; i < ACTIVATE_STEP; i++) {
+		struct schedule_message *m = schedule_activate(manager.schedule, manager_now());
+
+		if (m == NULL)
+			return false;
+		active_begin(entry_of(m));
+	}
+	return true;
+}
+
+static void at_turn_end(void *arg)
+{
+	bool more = activate_some();
+
+	(void)arg;
+	jobs_pump();
+	more |= admin_step();
+	if (spool_flush(manager.spool))
+		agents_send_notes();
+	set_due_timer();
+	if (more)
+		loop_turn_again();
+	if (manager.draining && jobs_out() == 0) {
+		spool_close(&manager.spool);
+		service_drained();
+	}
+}
+
+void manager_drain(void)
+{
+	manager.draining = true;
+}
+
+void manager_orphaned(void)
+{
+	if (manager.spool != NULL)
+		spool_flush(manager.spool);
+}
