@@ -29,12 +29,12 @@ struct entry {
 	struct message_state *state;		   /* NULL: at rest */
 	uint32_t segment, offset, length, ordinal; /* its record */
 	struct place place;			   /* of its newest STATE line */
-	uint32_t mark;	       /* hash of that line and of those that changed it since */
-	uint32_t arrived;      /* queue time in seconds */
-	uint16_t alive, count; /* recipients */
-	uint16_t attempts;     /* the highest of its recipients' */
-	uint8_t disposition;   /* enum disposition */
-	uint8_t deaths;	       /* of agents that held it alone */
+	uint32_t mark;				   /* CRC-32C of that line */
+	uint32_t arrived;			   /* queue time in seconds */
+	uint16_t alive, count;			   /* recipients */
+	uint16_t attempts;			   /* the highest of its recipients' */
+	uint8_t disposition;			   /* enum disposition */
+	uint8_t deaths;				   /* of agents that held it alone */
 };
 
 static inline void *entry_extra(struct entry *e)
@@ -57,7 +57,9 @@ struct message_state {
 	    digest[DIGEST_SIZE]; /* record_digest(); all zero: not known (its line was damaged) */
 	uint32_t received;	 /* recipients of the record; those from here on were added */
 	uint32_t count;
-	bool changed; /* since its newest STATE line */
+	uint32_t chain; /* CRC-32C over the lines that changed it since its STATE line; 0: none */
+	bool changed;	/* by such lines */
+	bool resting;	/* to be forgotten as soon as it is stated: the ledger waits for a file */
 	struct recipient_state recipients[];
 };
 
@@ -75,12 +77,8 @@ struct index_counts {
 };
 
 struct index_calls {
-	/* The message has ended, or its record or file changes place after this (moved): called
-	 * before. May be NULL. */
+	/* Called before a message that has ended is removed. May be NULL. */
 	void (*ended)(void *arg, struct entry *e);
-	/* The state of a message at rest, for a line that changes a recipient: the octets of its
-	 * STATE line; empty when it can't be read. Used in replay. NULL: never asked for. */
-	struct slice (*fetch)(void *arg, struct place place);
 	void *arg;
 };
 
@@ -89,6 +87,11 @@ struct index;
 /* extra: octets behind each stub, zero at first. */
 struct index *index_new(size_t extra, const struct index_calls *calls);
 void index_free(struct index **ix);
+void index_set_calls(struct index *ix, const struct index_calls *calls);
+/* In replay states are loaded by fetch(), which gives the octets of a STATE line (empty: it can't
+ * be read), and forgotten at the next STATE line. NULL: replay is over. */
+void index_replay(struct index *ix, struct slice (*fetch)(void *arg, struct place place),
+		  void *arg);
 
 /* Applies one line that lies (or will lie) at `place` and ends before `position`. raw: the line's
  * own octets. False: the line contradicts what is known (of a message that is not here: ignored and

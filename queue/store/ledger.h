@@ -55,6 +55,7 @@ bool ledger_safe(const struct ledger *l);
 struct ledger_wait {
 	TAILQ_ENTRY(ledger_wait) link;
 	uint64_t position;
+	bool soon;
 	void (*done)(void *arg);
 	void *arg;
 	bool waiting;

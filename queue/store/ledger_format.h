@@ -20,6 +20,7 @@ enum {
 	RECIPIENTS_ADDED_MAX = 1000,	    /* by expansion */
 	RECIPIENTS_MAX = RECIPIENTS_RECEIVED_MAX + RECIPIENTS_ADDED_MAX,
 	BOOT_ID_SIZE = 40,
+	SEGMENT_NUMBER_MAX = 1 << 20, /* 16 TiB of them */
 };
 
 enum line_kind {
@@ -174,13 +175,14 @@ bool line_recipient_add(struct buffer *out, const struct line_recipient *r, size
 bool line_recipient_next(struct slice *list, struct line_recipient *r);
 
 struct ledger_header {
-	uint64_t spool;	       /* id */
-	uint32_t sequence;     /* of this file, from 1 */
-	uint32_t oldest;       /* lowest sequence still needed */
-	uint32_t previous;     /* sequence of the file before it, 0 none */
-	uint32_t previous_end; /* where that one ends */
-	bool snapshot;	       /* begins with SNAPSHOT_BEGIN: needs no file before it */
-	uint32_t size;	       /* of the file */
+	uint64_t spool;		  /* id */
+	uint32_t sequence;	  /* of this file, from 1 */
+	uint32_t oldest;	  /* lowest sequence still needed */
+	uint32_t previous;	  /* sequence of the file before it, 0 none */
+	uint32_t previous_end;	  /* where that one ends */
+	uint32_t previous_synced; /* octets of that one that were durable when this was written */
+	bool snapshot;		  /* begins with SNAPSHOT_BEGIN: needs no file before it */
+	uint32_t size;		  /* of the file */
 	uint8_t nonce[NONCE_SIZE];
 };
 

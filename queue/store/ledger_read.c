@@ -1,0 +1,377 @@
+/*
+ * ledger_read: the chain as it is found at a start (queue/README.md, section 4). It runs before the
+ * loop, so it may wait for the disk. What a torn end may have left behind the last good frame is
+ * wiped before anything is written there again.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "common/os/disk.h"
+#include "queue/store/ledger_parts.h"
+
+struct reader {
+	struct ledger *l;
+	struct error *error;
+	struct ledger_file **found; /* files with a good header */
+	size_t count;
+	struct ledger_file **links; /* the chain by its headers, oldest first */
+	size_t link_count;
+	struct index *base, *snapshot; /* snapshot: between BEGIN and END */
+	char *data;		       /* the file that is read now */
+	size_t data_len;
+	struct ledger_file *current;
+	struct buffer line; /* for fetch() */
+	bool failed;
+};
+
+void ledger_file_name(uint32_t slot, char name[16])
+{
+	snprintf(name, 16, "%08u", slot);
+}
+
+static bool list_call(void *arg, const char *name, unsigned char type)
+{
+	struct reader *r = arg;
+	uint64_t slot;
+	(void)type;
+	if (!slice_number(slice_str(name), 99999999, &slot) || slot == 0 || strlen(name) != 8)
+		return true;
+	if (slot >= r->l->next_slot)
+		r->l->next_slot = (uint32_t)slot + 1;
+	if (r->l->free_count >= LEDGER_FILES_MAX)
+		return false;
+	ledger_slot_add(r->l, (uint32_t)slot);
+	return true;
+}
+
+/* Opens one file; those with a good header are found, the others stay free slots. */
+static bool look_at(struct reader *r, uint32_t slot, bool *good)
+{
+	char name[16], header[LEDGER_HEADER_SIZE];
+	ledger_file_name(slot, name);
+	*good = false;
+	int fd = disk_open(r->l->setup.dirfd, name, O_RDWR | O_NOFOLLOW, 0);
+	if (fd < 0)
+		return error_set(r->error, errno, "ledger/%s: %s", name, strerror(errno));
+	struct ledger_header h;
+	ssize_t n = disk_pread(fd, header, sizeof(header), 0);
+	if (n < 0) {
+		int err = errno;
+		disk_close(fd);
+		return error_set(r->error, err, "ledger/%s: %s", name, strerror(err));
+	}
+	if (n < (ssize_t)sizeof(header) || !ledger_header_decode(header, &h)) {
+		disk_close(fd);
+		return true;
+	}
+	struct ledger_file *f = memory_zero(1, sizeof(*f));
+	*f = (struct ledger_file){.slot = slot, .fd = fd, .header = h};
+	r->found[r->count++] = f;
+	*good = true;
+	return true;
+}
+
+static bool find_files(struct reader *r)
+{
+	struct ledger *l = r->l;
+	l->next_slot = 1;
+	if (disk_list(l->setup.dirfd, list_call, r) < 0)
+		return error_set(r->error, errno, "the ledger's directory: %s", strerror(errno));
+	r->found = memory_zero(l->free_count + 1, sizeof(struct ledger_file *));
+	r->links = memory_zero(l->free_count + 1, sizeof(struct ledger_file *));
+	size_t kept = 0;
+	for (size_t i = 0; i < l->free_count; i++) {
+		bool good;
+		if (!look_at(r, l->free_slots[i], &good))
+			return false;
+		if (!good)
+			l->free_slots[kept++] = l->free_slots[i];
+	}
+	l->free_count = kept;
+	return true;
+}
+
+static struct ledger_file *found_of(const struct reader *r, uint32_t sequence)
+{
+	for (size_t i = 0; i < r->count; i++)
+		if (r->found[i]->header.sequence == sequence)
+			return r->found[i];
+	return NULL;
+}
+
+/* Follows the links from f back to the oldest file that its header needs; false: one is missing. */
+static bool follow(struct reader *r, struct ledger_file *f)
+{
+	uint32_t oldest = f->header.oldest;
+	r->link_count = 0;
+	while (f) {
+		r->links[r->link_count++] = f;
+		if (f->header.sequence == oldest)
+			return true;
+		f = f->header.previous >= oldest ? found_of(r, f->header.previous) : NULL;
+	}
+	return false;
+}
+
+static int by_sequence_down(const void *a, const void *b)
+{
+	const struct ledger_file *const *x = a, *const *y = b;
+	uint32_t p = (*x)->header.sequence, q = (*y)->header.sequence;
+	return p < q ? 1 : p > q ? -1 : 0;
+}
+
+/* The newest header names the oldest file that is needed; the links lead back to it. A newest file
+ * hangs in the air only when the power went before the one before it was synced. */
+static bool link_chain(struct reader *r)
+{
+	qsort(r->found, r->count, sizeof(struct ledger_file *), by_sequence_down);
+	for (size_t i = 0; i < r->count; i++) {
+		struct ledger_file *f = r->found[i];
+		if (f->header.spool != r->found[0]->header.spool)
+			return error_set(r->error, EBADMSG, "ledger: files of two spools");
+		if (follow(r, f)) {
+			r->l->oldest = f->header.oldest;
+			break;
+		}
+		const struct ledger_file *end = r->links[r->link_count - 1];
+		if (end->header.previous_synced > 0 || i + 1 == r->count)
+			return error_set(
+			    r->error, EBADMSG,
+			    "ledger: file %u, before ledger/%08u, is missing or damaged",
+			    end->header.previous, end->slot);
+	}
+	if (r->count > 0) {
+		r->l->spool = r->found[0]->header.spool;
+		r->l->highest = r->found[0]->header.sequence;
+	}
+	for (size_t i = 0; i < r->link_count / 2; i++) {
+		struct ledger_file *other = r->links[r->link_count - 1 - i];
+		r->links[r->link_count - 1 - i] = r->links[i];
+		r->links[i] = other;
+	}
+	return true;
+}
+
+static struct slice fetch(void *arg, struct place place)
+{
+	struct reader *r = arg;
+	if (place.file == r->current->header.sequence) {
+		struct slice rest = slice_from(slice_make(r->data, r->data_len), place.offset);
+		struct slice all = rest;
+		struct line l;
+		return line_decode(&rest, &l) ? slice_sub(all, 0, all.len - rest.len) : SLICE_EMPTY;
+	}
+	for (size_t i = 0; i < r->link_count; i++)
+		if (r->links[i]->header.sequence == place.file &&
+		    ledger_line_read(r->links[i]->fd, place.offset, true, &r->line) == 0)
+			return buffer_slice(&r->line);
+	return SLICE_EMPTY;
+}
+
+static struct index *fresh_index(struct reader *r)
+{
+	struct index *ix = index_new(r->l->setup.extra, NULL);
+	index_replay(ix, fetch, r);
+	return ix;
+}
+
+static void replay_line(struct reader *r, const struct line *l, struct slice raw,
+			struct place place)
+{
+	if (l->kind == LINE_SNAPSHOT_BEGIN) {
+		index_free(&r->snapshot);
+		r->snapshot = fresh_index(r);
+		return;
+	}
+	if (l->kind == LINE_SNAPSHOT_END && r->snapshot) {
+		index_free(&r->base);
+		r->base = r->snapshot;
+		r->snapshot = NULL;
+		return;
+	}
+	struct index *to = r->snapshot ? r->snapshot : r->base;
+	if (!index_apply(to, l, raw, place, 0))
+		log_error("ledger: a line of kind %u at %u in file %u contradicts the others",
+			  (unsigned)l->kind, place.offset, place.file);
+}
+
+/* All good frames; f->end becomes where they end. */
+static bool replay_file(struct reader *r, struct ledger_file *f)
+{
+	r->data = memory_resize(r->data, f->header.size, 1);
+	ssize_t n = disk_pread(f->fd, r->data, f->header.size, 0);
+	if (n < 0)
+		return error_set(r->error, errno, "ledger/%08u: %s", f->slot, strerror(errno));
+	r->data_len = (size_t)n;
+	r->current = f;
+	f->end = LEDGER_HEADER_SIZE;
+	struct slice lines, all = slice_make(r->data, r->data_len);
+	while (ledger_frame_look(&f->header, f->end, slice_from(all, f->end), &lines)) {
+		uint32_t at = f->end + LEDGER_FRAME_SIZE;
+		f->end = at + (uint32_t)lines.len;
+		while (lines.len > 0) {
+			struct slice before = lines;
+			struct line l;
+			if (!line_decode(&lines, &l)) {
+				log_error("ledger: a line at %u in file %u can't be read", at,
+					  f->header.sequence);
+				break;
+			}
+			size_t len = before.len - lines.len;
+			replay_line(r, &l, slice_sub(before, 0, len),
+				    (struct place){f->header.sequence, at});
+			at += (uint32_t)len;
+		}
+	}
+	return true;
+}
+
+/* Reads along the chain as far as each file goes on where the one before it ends. *last: the number
+ * of files that count; *whole: the last of them can be written on. */
+static bool replay_chain(struct reader *r, size_t *last, bool *whole)
+{
+	bool joined = true;
+	*last = 0;
+	*whole = true;
+	for (size_t i = 0; i < r->link_count; i++) {
+		struct ledger_file *f = r->links[i];
+		if (f->header.snapshot) {
+			joined = true;
+			index_free(&r->snapshot);
+		} else if (i > 0 && joined) {
+			joined = f->header.previous_end == r->links[i - 1]->end;
+			if (f->header.previous_synced > r->links[i - 1]->end)
+				return error_set(r->error, EBADMSG,
+						 "ledger/%08u is damaged at octet %u",
+						 r->links[i - 1]->slot, r->links[i - 1]->end);
+		}
+		if (!joined) {
+			log_warning("ledger: file %u does not follow on the one before it: it was "
+				    "never synced",
+				    f->header.sequence);
+			index_free(&r->snapshot);
+			continue;
+		}
+		if (!replay_file(r, f))
+			return false;
+		*last = i + 1;
+	}
+	*whole = !r->snapshot;
+	index_free(&r->snapshot);
+	return true;
+}
+
+/* Zeros behind the last good frame, where frames that were never synced may lie. */
+static bool wipe_end(struct reader *r, struct ledger_file *f)
+{
+	size_t len = f->header.size - f->end;
+	if (len > 0) {
+		memset(r->data, 0, len);
+		if (disk_pwrite(f->fd, r->data, len, f->end) < 0)
+			return false;
+	}
+	return disk_fdatasync(f->fd) == 0;
+}
+
+/* What was read may be in the kernel's memory alone. */
+static bool sync_chain(struct reader *r)
+{
+	for (size_t i = 0; i < r->link_count; i++) {
+		if (disk_fdatasync(r->links[i]->fd) < 0)
+			return false;
+		r->links[i]->synced_end = r->links[i]->end;
+	}
+	return true;
+}
+
+/* The links become the chain, all other files free slots. Files that do not count stay in the
+ * chain, because headers lead over them, until a snapshot makes them superfluous. */
+static void settle(struct reader *r, size_t last, bool whole)
+{
+	struct ledger *l = r->l;
+	for (size_t i = 0; i < r->link_count; i++) {
+		r->links[i]->synced_end = LEDGER_HEADER_SIZE;
+		TAILQ_INSERT_TAIL(&l->chain, r->links[i], link);
+		l->chain_count++;
+	}
+	for (size_t i = 0; i < r->count; i++) {
+		struct ledger_file *f = r->found[i];
+		size_t at = 0;
+		while (at < r->link_count && r->links[at] != f)
+			at++;
+		if (at < r->link_count)
+			continue;
+		ledger_slot_add(l, f->slot);
+		disk_close(f->fd);
+		memory_free(f);
+	}
+	r->count = 0;
+	if (r->link_count == 0)
+		return;
+	struct ledger_file *f = r->links[r->link_count - 1];
+	l->mode = LEDGER_NORMAL;
+	l->pending_at = f->end;
+	if (!whole || last < r->link_count || f->header.size != l->file_size || !sync_chain(r) ||
+	    !wipe_end(r, f)) {
+		l->mode = LEDGER_WAITING;
+		log_warning("ledger: the last file can't be written on: all is stated anew");
+	}
+}
+
+static void reader_free(struct reader *r)
+{
+	for (size_t i = 0; i < r->count; i++) {
+		disk_close(r->found[i]->fd);
+		memory_free(r->found[i]);
+	}
+	memory_free(r->found);
+	memory_free(r->links);
+	memory_free(r->data);
+	buffer_free(&r->line);
+	index_free(&r->base);
+	index_free(&r->snapshot);
+}
+
+/* The first file of a new spool. */
+static bool create(struct ledger *l, struct error *error)
+{
+	l->spool = l->setup.spool;
+	l->mode = LEDGER_NORMAL;
+	l->oldest = 1;
+	struct spare_job s = {.l = l, .slot = l->next_slot++};
+	ledger_spare_make(&s);
+	if (s.err)
+		return error_set(error, s.err, "a new ledger: %s", strerror(s.err));
+	struct ledger_file *f = memory_zero(1, sizeof(*f));
+	f->slot = s.slot;
+	f->fd = s.fd;
+	TAILQ_INSERT_TAIL(&l->spares, f, link);
+	l->spare_count++;
+	return true;
+}
+
+bool ledger_read(struct ledger *l, bool may_create, struct error *error)
+{
+	struct reader r = {.l = l, .error = error};
+	buffer_init(&r.line, LEDGER_LINE_MAX);
+	r.base = fresh_index(&r);
+	size_t last = 0;
+	bool whole = true;
+	bool ok = find_files(&r) && link_chain(&r) && replay_chain(&r, &last, &whole);
+	if (ok) {
+		settle(&r, last, whole);
+		index_replay(r.base, NULL, NULL);
+		l->ix = r.base;
+		r.base = NULL;
+		if (l->chain_count == 0 && !may_create)
+			ok = error_set(error, ENOENT,
+				       "the ledger is missing, but there is mail in the spool");
+		else if (l->chain_count == 0)
+			ok = create(l, error);
+	}
+	reader_free(&r);
+	return ok;
+}

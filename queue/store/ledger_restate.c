@@ -1,0 +1,189 @@
+/*
+ * ledger_restate: states messages again at the head of the chain, a bounded number a turn: those of
+ * the oldest file, so that it can leave the chain, or all of them, after a failure. Active messages
+ * are stated from memory, those at rest from their present STATE line, which the helper reads.
+ */
+#include <errno.h>
+
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "queue/store/ledger_parts.h"
+
+static bool wants(const struct restate *r, const struct entry *e)
+{
+	return r->snapshot ? e->place.file < r->file : e->place.file == r->file;
+}
+
+static void state_again(struct ledger *l, struct entry *e, struct slice old)
+{
+	struct line line = {.kind = LINE_STATE};
+	if (index_describe(l->ix, e, old, &line.state)) {
+		ledger_write(l, &line);
+	} else {
+		ledger_state_damaged(l, e);
+		e->state->resting = true;
+	}
+	if (e->state && e->state->resting && e->place.file != 0)
+		index_unload(l->ix, e);
+}
+
+static void visit(void *arg, struct entry *e)
+{
+	struct ledger *l = arg;
+	struct restate *r = &l->restate;
+	if (!r->active || !wants(r, e))
+		return;
+	struct slice here = ledger_line_here(l, e->place);
+	if (e->state || here.len > 0) {
+		state_again(l, e, here);
+		return;
+	}
+	struct ledger_file *f = ledger_file_of(l, e->place.file);
+	struct line_read *read = &r->reads[r->count++];
+	read->id = e->id;
+	read->place = e->place;
+	read->fd = f ? f->fd : -1;
+}
+
+static void read_run(struct helper_job *job)
+{
+	struct restate *r = (struct restate *)(void *)job;
+	for (size_t i = 0; i < r->count; i++) {
+		struct line_read *read = &r->reads[i];
+		read->err = 0;
+		if (ledger_line_read(read->fd, read->place.offset, true, &read->raw) < 0)
+			read->err = errno;
+	}
+}
+
+static void read_done(struct helper_job *job)
+{
+	struct restate *r = (struct restate *)(void *)job;
+	struct ledger *l = r->l;
+	r->out = false;
+	size_t count = r->count;
+	r->count = 0;
+	for (size_t i = 0; i < count && r->active; i++) {
+		const struct line_read *read = &r->reads[i];
+		struct entry *e = index_get(l->ix, read->id);
+		if (!e || e->place.file != read->place.file ||
+		    e->place.offset != read->place.offset)
+			continue;
+		state_again(l, e, read->err ? SLICE_EMPTY : buffer_slice(&read->raw));
+	}
+	if (l->mode == LEDGER_WAITING)
+		ledger_snapshot_try(l);
+}
+
+static void begin(struct ledger *l, uint32_t file, bool snapshot)
+{
+	struct restate *r = &l->restate;
+	if (!r->reads) {
+		r->reads = memory_zero(LEDGER_BATCH, sizeof(*r->reads));
+		for (size_t i = 0; i < LEDGER_BATCH; i++)
+			buffer_init(&r->reads[i].raw, LEDGER_LINE_MAX);
+	}
+	r->job = (struct helper_job){.run = read_run, .done = read_done};
+	r->l = l;
+	r->active = true;
+	r->file = file;
+	r->snapshot = snapshot;
+	r->cursor = 0;
+	r->count = 0;
+}
+
+/* The oldest file that counts, when the chain is long and most of it dead. */
+static void consider(struct ledger *l)
+{
+	struct ledger_file *f, *oldest = NULL;
+	uint64_t live = 0, octets;
+	size_t count = 0;
+	l->look = false;
+	TAILQ_FOREACH (f, &l->chain, link) {
+		if (f->header.sequence < l->oldest)
+			continue;
+		if (!oldest)
+			oldest = f;
+		count++;
+		index_stated(l->ix, f->header.sequence, &octets);
+		live += octets;
+	}
+	if (count > LEDGER_CHAIN_LONG && live < (uint64_t)count * l->file_size / 2)
+		begin(l, oldest->header.sequence, false);
+}
+
+static void finish(struct ledger *l)
+{
+	struct restate *r = &l->restate;
+	uint64_t octets;
+	r->active = false;
+	if (r->snapshot) {
+		struct line end = {.kind = LINE_SNAPSHOT_END};
+		ledger_write(l, &end);
+		if (l->mode == LEDGER_WAITING)
+			return;
+		l->snapshot_end = l->position;
+		l->soon = true;
+		return;
+	}
+	struct ledger_file *f = ledger_file_of(l, r->file);
+	f = f ? TAILQ_NEXT(f, link) : NULL;
+	if (!f || index_stated(l->ix, r->file, &octets) > 0)
+		return;
+	l->oldest_next = f->header.sequence;
+	l->oldest_at = l->position;
+}
+
+void ledger_restate_step(struct ledger *l)
+{
+	struct restate *r = &l->restate;
+	if (l->mode == LEDGER_WAITING || r->out)
+		return;
+	if (!r->active && l->mode == LEDGER_NORMAL && l->look && !l->oldest_next)
+		consider(l);
+	if (!r->active)
+		return;
+	bool more = true;
+	for (size_t left = LEDGER_STEP; left > 0 && more && r->active && r->count < LEDGER_BATCH;) {
+		size_t n = LEDGER_BATCH - r->count < left ? LEDGER_BATCH - r->count : left;
+		more = index_walk(l->ix, &r->cursor, n, visit, l);
+		left -= n;
+	}
+	if (!r->active)
+		return;
+	if (r->count > 0)
+		r->out = helper_submit(l->setup.helper, &r->job);
+	else if (!more)
+		finish(l);
+	if (!r->out)
+		loop_turn_again();
+}
+
+void ledger_restate_stop(struct ledger *l)
+{
+	l->restate.active = false;
+}
+
+void ledger_snapshot_try(struct ledger *l)
+{
+	if (l->mode != LEDGER_WAITING || l->restate.out || l->sync.out || l->closing ||
+	    loop_timer_active(&l->retry_timer))
+		return;
+	l->mode = LEDGER_SNAPSHOT;
+	l->snapshot_end = 0;
+	if (ledger_rotate(l, true) && l->mode == LEDGER_SNAPSHOT) {
+		begin(l, ledger_last(l)->header.sequence, true);
+		loop_turn_again();
+	} else {
+		ledger_fail(l, "no new file", EIO);
+	}
+}
+
+void ledger_restate_free(struct ledger *l)
+{
+	if (!l->restate.reads)
+		return;
+	for (size_t i = 0; i < LEDGER_BATCH; i++)
+		buffer_free(&l->restate.reads[i].raw);
+	memory_free(l->restate.reads);
+}

@@ -1,0 +1,296 @@
+/* The ledger: what is read back is what was, wherever a crash cuts it; the chain gets shorter
+ * again; a file that was never joined is not believed; a failure is followed by a whole new
+ * statement. */
+#include <errno.h>
+#include <time.h>
+
+#include "tests/unit/store/ledger_rig.h"
+
+enum { STEPS = 1500 };
+
+struct moment {
+	uint64_t digest;
+	struct index_counts counts;
+	uint32_t sequence, end;
+};
+
+static struct moment now_of(struct rig *r)
+{
+	struct moment m = {.digest = index_digest(ledger_index(r->ledger)),
+			   .counts = *index_counts(ledger_index(r->ledger))};
+	struct ledger_part *parts;
+	size_t n = ledger_parts(r->ledger, &parts);
+	m.sequence = parts[n - 1].header.sequence;
+	m.end = parts[n - 1].end;
+	memory_free(parts);
+	return m;
+}
+
+static void same(const struct moment *a, const struct moment *b, unsigned seed, int step)
+{
+	ck_assert_msg(a->counts.messages == b->counts.messages &&
+			  a->counts.recipients == b->counts.recipients && a->digest == b->digest,
+		      "seed %u step %d: %zu/%zu messages, %zu/%zu recipients, digest %llx/%llx",
+		      seed, step, a->counts.messages, b->counts.messages, a->counts.recipients,
+		      b->counts.recipients, (unsigned long long)a->digest,
+		      (unsigned long long)b->digest);
+}
+
+/* Lets the loop run until the helper and the ledger have nothing to do. */
+static struct loop_timer settle_timer;
+static struct rig *settling;
+
+static void settle_look(void *arg)
+{
+	(void)arg;
+	if (helper_pending(settling->helper) == 0 &&
+	    ledger_synced(settling->ledger) == ledger_position(settling->ledger))
+		loop_stop();
+	else
+		loop_timer_start(&settle_timer, 1000, settle_look, NULL);
+}
+
+static void settle(struct rig *r)
+{
+	settling = r;
+	loop_timer_start(&settle_timer, 0, settle_look, NULL);
+	loop_run();
+}
+
+/* Opens a copy of the directory, cut: the last `cut_back` octets are something else. */
+static struct moment reopened(struct rig *r, uint32_t cut_back, unsigned seed)
+{
+	struct rig copy;
+	struct ledger_part *parts;
+	rig_copy(r, &copy);
+	size_t n = ledger_parts(r->ledger, &parts);
+	if (cut_back > 0) {
+		DIR *d = opendir(copy.path);
+		struct dirent *f;
+		while ((f = readdir(d))) {
+			char head[LEDGER_HEADER_SIZE], torn[4096];
+			struct ledger_header h;
+			memset(torn, 0xa5, sizeof(torn));
+			int fd = openat(copy.dirfd, f->d_name, O_RDWR);
+			if (fd >= 0 && pread(fd, head, sizeof(head), 0) == sizeof(head) &&
+			    ledger_header_decode(head, &h) &&
+			    h.sequence == parts[n - 1].header.sequence)
+				ck_assert_int_gt(pwrite(fd, torn, cut_back < 4096 ? cut_back : 4096,
+							parts[n - 1].end - cut_back),
+						 0);
+			if (fd >= 0)
+				close(fd);
+		}
+		closedir(d);
+	}
+	memory_free(parts);
+	struct error e = {0};
+	ck_assert_msg(rig_open(&copy, false, &e), "seed %u: %s", seed, e.text);
+	struct moment m = now_of(&copy);
+	rig_drop_copy(&copy);
+	return m;
+}
+
+static void live(unsigned seed)
+{
+	struct rig r;
+	rig_start(&r, RIG_FILE, seed);
+	struct moment before = now_of(&r);
+	for (int step = 0; step < STEPS; step++) {
+		unsigned batch = 1 + rig_random(&r, 6);
+		for (unsigned i = 0; i < batch; i++)
+			rig_step(&r);
+		ck_assert(ledger_flush(r.ledger));
+		struct moment at = now_of(&r);
+		if (step % 7 == 0) {
+			struct moment again = reopened(&r, 0, seed);
+			same(&at, &again, seed, step);
+		}
+		/* One frame since: a cut in it leaves what was before. */
+		if (step % 11 == 0 && at.sequence == before.sequence && at.end > before.end) {
+			uint32_t frame = at.end - before.end;
+			struct moment again = reopened(&r, 1 + rig_random(&r, frame), seed);
+			same(&before, &again, seed, step);
+		}
+		if (rig_random(&r, 20) == 0)
+			settle(&r);
+		before = now_of(&r);
+	}
+	settle(&r);
+	struct moment at = now_of(&r);
+	/* And as the same spool again, in place. */
+	ledger_close(&r.ledger);
+	struct error e;
+	ck_assert_msg(rig_open(&r, false, &e), "%s", e.text);
+	struct moment again = now_of(&r);
+	same(&at, &again, seed, STEPS);
+	ck_assert_uint_lt(ledger_chain(r.ledger), 12);
+	rig_stop(&r);
+}
+
+START_TEST(what_is_read_back_is_what_was)
+{
+	unsigned seed = (unsigned)time(NULL) * 31u + (unsigned)_i;
+	printf("seed %u\n", seed);
+	live(seed);
+}
+END_TEST
+
+START_TEST(a_chain_is_restated_and_its_slots_are_used_again)
+{
+	struct rig r;
+	rig_start(&r, RIG_FILE, 5);
+	for (int i = 0; i < 20000; i++) {
+		rig_step(&r);
+		if (i % 50 == 0)
+			settle(&r);
+	}
+	settle(&r);
+	struct ledger_part *parts;
+	size_t n = ledger_parts(r.ledger, &parts);
+	ck_assert_uint_gt(parts[n - 1].header.sequence, 20);
+	memory_free(parts);
+	ck_assert_uint_lt(ledger_octets(r.ledger), 20 * RIG_FILE);
+	rig_stop(&r);
+}
+END_TEST
+
+START_TEST(a_missing_ledger_is_not_made_anew_over_mail)
+{
+	struct rig r = {.file_size = RIG_FILE};
+	struct error e;
+	rig_path(&r);
+	r.helper = helper_new();
+	ck_assert(!rig_open(&r, false, &e));
+	ck_assert_int_eq(e.code, ENOENT);
+	helper_free(&r.helper);
+	close(r.dirfd);
+	rig_remove(r.path);
+}
+END_TEST
+
+/* Calls for each file of the directory that is part of a ledger. */
+static void damage(struct rig *r, uint32_t sequence, off_t at, size_t len)
+{
+	char head[LEDGER_HEADER_SIZE], zeros[4096] = {0}, name[16];
+	for (unsigned slot = 1; slot < 64; slot++) {
+		snprintf(name, sizeof(name), "%08u", slot);
+		int fd = openat(r->dirfd, name, O_RDWR);
+		struct ledger_header h;
+		if (fd < 0)
+			continue;
+		if (pread(fd, head, sizeof(head), 0) == sizeof(head) &&
+		    ledger_header_decode(head, &h) && h.sequence == sequence)
+			ck_assert_int_eq(pwrite(fd, zeros, len, at), (ssize_t)len);
+		close(fd);
+	}
+}
+
+static uint32_t fill_files(struct rig *r, size_t files)
+{
+	while (ledger_chain(r->ledger) < files) {
+		rig_step(r);
+		ledger_flush(r->ledger);
+		helper_drain(r->helper);
+	}
+	return now_of(r).sequence;
+}
+
+START_TEST(a_file_does_not_follow_on_one_that_lost_its_end)
+{
+	struct rig r, copy;
+	struct error e = {0};
+	rig_start(&r, RIG_FILE, 9);
+	fill_files(&r, 1);
+	while (now_of(&r).end < RIG_FILE - 4000) {
+		rig_step(&r);
+		ledger_flush(r.ledger);
+	}
+	struct moment full = now_of(&r);
+	uint32_t second = fill_files(&r, 2);
+	ck_assert_uint_eq(second, full.sequence + 1);
+	rig_copy(&r, &copy);
+	damage(&copy, full.sequence, (off_t)full.end - 8, 8);
+	ck_assert_msg(rig_open(&copy, false, &e), "%s", e.text);
+	/* The second file counts for nothing; all is stated anew before a delivery. */
+	ck_assert_uint_le(index_counts(ledger_index(copy.ledger))->messages,
+			  full.counts.messages + 1);
+	ck_assert(!ledger_safe(copy.ledger));
+	uint64_t digest = index_digest(ledger_index(copy.ledger));
+	settle(&copy);
+	ck_assert(ledger_safe(copy.ledger));
+	ck_assert_uint_ne(index_digest(ledger_index(copy.ledger)), digest); /* other places */
+	struct moment at = now_of(&copy);
+	ledger_close(&copy.ledger);
+	ck_assert_msg(rig_open(&copy, false, &e), "%s", e.text);
+	struct moment again = now_of(&copy);
+	same(&at, &again, 9, 0);
+	rig_drop_copy(&copy);
+	rig_stop(&r);
+}
+END_TEST
+
+START_TEST(damage_in_what_was_synced_stops_the_start)
+{
+	struct rig r, copy;
+	struct error e = {0};
+	rig_start(&r, RIG_FILE, 10);
+	while (now_of(&r).end < RIG_FILE / 2)
+		rig_step(&r), ledger_flush(r.ledger);
+	settle(&r);
+	uint32_t second = fill_files(&r, 2);
+	rig_copy(&r, &copy);
+	damage(&copy, second - 1, RIG_FILE / 4, 64);
+	ck_assert(!rig_open(&copy, false, &e));
+	ck_assert_int_eq(e.code, EBADMSG);
+	close(copy.dirfd);
+	rig_remove(copy.path);
+	rig_stop(&r);
+}
+END_TEST
+
+static int waited;
+
+static void wait_done(void *arg)
+{
+	(void)arg;
+	waited++;
+}
+
+START_TEST(a_waiter_is_called_when_its_lines_are_durable)
+{
+	struct rig r;
+	struct ledger_wait first = {0}, second = {0}, third = {0};
+	rig_start(&r, RIG_FILE, 11);
+	waited = 0;
+	rig_step(&r);
+	ledger_when_synced(r.ledger, &first, ledger_position(r.ledger), true, wait_done, NULL);
+	rig_step(&r);
+	ledger_when_synced(r.ledger, &second, ledger_position(r.ledger), false, wait_done, NULL);
+	ledger_when_synced(r.ledger, &third, ledger_position(r.ledger), false, wait_done, NULL);
+	ledger_wait_cancel(r.ledger, &third);
+	ck_assert_int_eq(waited, 0);
+	settle(&r);
+	ck_assert_int_eq(waited, 2);
+	rig_stop(&r);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("ledger");
+	TCase *t = tcase_create("ledger");
+	tcase_set_timeout(t, 120);
+	tcase_add_loop_test(t, what_is_read_back_is_what_was, 0, 4);
+	tcase_add_test(t, a_chain_is_restated_and_its_slots_are_used_again);
+	tcase_add_test(t, a_missing_ledger_is_not_made_anew_over_mail);
+	tcase_add_test(t, a_file_does_not_follow_on_one_that_lost_its_end);
+	tcase_add_test(t, damage_in_what_was_synced_stops_the_start);
+	tcase_add_test(t, a_waiter_is_called_when_its_lines_are_durable);
+	suite_add_tcase(s, t);
+	SRunner *sr = srunner_create(s);
+	srunner_run_all(sr, CK_ENV);
+	int failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? 1 : 0;
+}
