@@ -26,7 +26,7 @@ START_TEST(text_has_local_time_with_its_offset)
 	struct buffer b;
 	struct log_entry entry = entry_of("- up a=1");
 	buffer_init(&b, 4096);
-	setenv("TZ", "XXX-5:30", 1);
+	setenv("TZ", "ABC-5:30", 1);
 	tzset();
 	ck_assert(format_text(&b, "mx", SLICE("smtpd"), 77, &entry));
 	assert_text(&b, "2026-11-24T11:32:03.456789+05:30 mx/smtpd[77]: - up a=1\n");
