@@ -64,6 +64,7 @@ UNIT_TESTS += $B/$(basename $(1))
 endef
 $(foreach u,$(UNIT_SOURCES),$(eval $(call unit_rule,$(u))))
 
+unit-programs: $(UNIT_TESTS)
 unit: $(UNIT_TESTS)
 	@tests/unit/run $(UNIT_TESTS)
 
@@ -105,6 +106,6 @@ bench: all
 clean:
 	rm -rf build
 
-.PHONY: all unit fuzz layers style journeys check bench clean install
+.PHONY: all unit unit-programs fuzz layers style journeys check bench clean install
 -include $(shell find $B/obj build/fuzz -name '*.d' 2>/dev/null)
 -include conf/install.mk

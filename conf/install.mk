@@ -1,0 +1,53 @@
+# make install, make uninstall: programs, manuals, the unit and its users and directories. DESTDIR is
+# put before every path, for packages. What an administrator has written is never overwritten.
+
+SBIN := $(PREFIX)/sbin
+LIBEXEC := $(PREFIX)/lib/stagepost
+MAN := $(PREFIX)/share/man
+DOC := $(PREFIX)/share/doc/stagepost
+ETC := /etc/stagepost
+UNIT := $(PREFIX)/lib/systemd/system/stagepost.service
+SYSUSERS := $(PREFIX)/lib/sysusers.d/stagepost.conf
+TMPFILES := $(PREFIX)/lib/tmpfiles.d/stagepost.conf
+
+MAN_PAGES := $(wildcard master/*.[158] daemons/*/*.[158] queue/*/*.[158] commands/*/*.[158] conf/*.[158])
+man_path = $(MAN)/man$(patsubst .%,%,$(suffix $(1)))/$(notdir $(1))
+COMMANDS := $(patsubst commands/%,$B/bin/%,$(COMMAND_DIRS))
+DAEMONS := $(foreach d,$(DAEMON_DIRS),$B/libexec/$(call program_name,$(d)))
+INSTALL ?= install
+
+# A sendmail that belongs to a Debian package stays, and the installation says so.
+SENDMAIL := $(filter %/sendmail,$(COMMANDS))
+SENDMAIL_OWNER = $(if $(DESTDIR),,$(shell dpkg -S $(SBIN)/sendmail 2>/dev/null | cut -d: -f1))
+SENDMAIL_INSTALL = $(if $(SENDMAIL),$(if $(SENDMAIL_OWNER),\
+	@echo "$(SBIN)/sendmail belongs to the package $(SENDMAIL_OWNER) and stays",\
+	$(INSTALL) -m 755 $(SENDMAIL) $(DESTDIR)$(SBIN)/))
+SENDMAIL_UNINSTALL = $(if $(SENDMAIL),$(if $(SENDMAIL_OWNER),,rm -f $(DESTDIR)$(SBIN)/sendmail))
+
+install: all
+	$(INSTALL) -d $(DESTDIR)$(SBIN) $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(ETC) $(DESTDIR)$(DOC)
+	$(INSTALL) -m 755 $(DAEMONS) $(DESTDIR)$(LIBEXEC)/
+	$(INSTALL) -m 755 $(filter-out $(SENDMAIL),$(COMMANDS)) $(DESTDIR)$(SBIN)/
+	$(SENDMAIL_INSTALL)
+	$(foreach m,$(MAN_PAGES),$(INSTALL) -D -m 644 $(m) $(DESTDIR)$(call man_path,$(m))$(newline))
+	$(INSTALL) -m 644 README.md INSTALL ARCHITECTURE.md LICENSE $(DESTDIR)$(DOC)/
+	$(INSTALL) -D -m 644 conf/stagepost.service $(DESTDIR)$(UNIT)
+	sed -i 's,/usr/lib/stagepost/,$(LIBEXEC)/,; s,/usr/sbin/,$(SBIN)/,' $(DESTDIR)$(UNIT)
+	$(INSTALL) -D -m 644 conf/sysusers.conf $(DESTDIR)$(SYSUSERS)
+	$(INSTALL) -D -m 644 conf/tmpfiles.conf $(DESTDIR)$(TMPFILES)
+	[ -e $(DESTDIR)$(ETC)/stagepost.conf ] || $(INSTALL) -m 644 conf/stagepost.conf $(DESTDIR)$(ETC)/
+
+# The configuration, the spool and all mailboxes stay.
+uninstall:
+	rm -rf $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(DOC)
+	rm -f $(addprefix $(DESTDIR)$(SBIN)/,$(notdir $(filter-out $(SENDMAIL),$(COMMANDS))))
+	$(SENDMAIL_UNINSTALL)
+	rm -f $(foreach m,$(MAN_PAGES),$(DESTDIR)$(call man_path,$(m)))
+	rm -f $(DESTDIR)$(UNIT) $(DESTDIR)$(SYSUSERS) $(DESTDIR)$(TMPFILES)
+
+define newline
+
+
+endef
+
+.PHONY: uninstall
