@@ -46,7 +46,9 @@ RECORD_DECLARE(router_check, ROUTER_CHECK_FIELDS)
 RECORD_DECLARE(router_verdict, ROUTER_VERDICT_FIELDS)
 
 /* manager -> router: where does this recipient go? The answer: any number of ROUTER_DELIVERY, then
- * one ROUTER_ROUTED. */
+ * one ROUTER_ROUTED. When some of several addresses can't be delivered, each of these is a delivery
+ * with transport "none", so that the others do not wait for it: it becomes a recipient of its own,
+ * and asked about alone, as expanded, it gets its 4xx or 5xx. */
 #define ROUTER_ASK_FIELDS(F, S)                                                   \
 	F(S, u64, request, 0, "repeated in the answers")                          \
 	F(S, string, recipient, ROUTER_ADDRESS_MAX, "as received or as expanded") \
@@ -55,7 +57,7 @@ RECORD_DECLARE(router_ask, ROUTER_ASK_FIELDS)
 #define ROUTER_DELIVERY_FIELDS(F, S)                                                   \
 	F(S, u64, request, 0, "of the question")                                       \
 	F(S, string, address, ROUTER_ADDRESS_MAX, "final address, for Delivered-To")   \
-	F(S, string, transport, 32, "local")                                           \
+	F(S, string, transport, 32, "local, or none")                                  \
 	F(S, u32, deliver, 0, "number of the deliver statement")                       \
 	F(S, string, user, 64, "local part of the mailbox, folded, without extension") \
 	F(S, string, domain, 255, "domain of the mailbox, folded")

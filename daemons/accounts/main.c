@@ -1,0 +1,48 @@
+/*
+ * accounts: the only daemon that holds users tables; says whether somebody is a user. See
+ * accounts(8).
+ */
+#include <unistd.h>
+
+#include "common/base/log.h"
+#include "common/config/settings.h"
+#include "daemons/accounts/answer.h"
+#include "daemons/accounts/shelf.h"
+
+static const struct record *const settings[] = {&settings_deliver_record, NULL};
+
+static const struct service_link links[] = {
+    {"router", &accounts_dialogue, answer_routes, answer_up, answer_down},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static void setting(const struct record *record, const void *value)
+{
+	const struct settings_deliver *deliver = value;
+
+	(void)record;
+	if (!slice_equal(deliver->users, SLICE("any")))
+		shelf_name(deliver->users);
+}
+
+static void descriptor(const struct service_descriptor *d)
+{
+	if (!slice_equal(d->kind, SLICE("file")) || !shelf_load(d->name, d->fd))
+		log_error("accounts has no use for %.*s", SLICE_FMT(d->name));
+	close(d->fd);
+}
+
+static const struct service accounts = {
+    .name = "accounts",
+    .links = links,
+    .settings = settings,
+    .settings_begin = shelf_begin,
+    .setting = setting,
+    .settings_end = shelf_end,
+    .descriptor = descriptor, /* a users table's file, new or changed */
+};
+
+int main(int argc, char **argv)
+{
+	return service_run(&accounts, argc, argv);
+}

@@ -1,0 +1,235 @@
+/*
+ * Every question is answered once, unless its channel dies first. Checks of smtpd are walked at
+ * once, since they are short and a client waits; recipients to be followed through aliases are
+ * walked QUESTIONS_ROUTES_MAX at a time, so that long lists can't fill the memory.
+ */
+#include <bsd/sys/queue.h>
+
+#include "common/base/memory.h"
+#include "daemons/router/questions.h"
+#include "daemons/router/rules.h"
+#include "daemons/router/users.h"
+#include "daemons/router/walk.h"
+
+struct question {
+	TAILQ_ENTRY(question) link;
+	struct channel *channel;
+	uint64_t request;
+	enum walk_kind kind;
+	bool expanded;
+	bool lost; /* the channel took not all of the answer */
+	size_t steps;
+	struct walk *walk;
+	size_t len;
+	char recipient[];
+};
+
+TAILQ_HEAD(question_list, question);
+
+static struct question_list waiting = TAILQ_HEAD_INITIALIZER(waiting);
+static struct question_list walked = TAILQ_HEAD_INITIALIZER(walked);
+static size_t questions, routes;
+static bool beginning;
+
+static void begin_waiting(void);
+
+static void question_end(struct question *q)
+{
+	TAILQ_REMOVE(q->walk ? &walked : &waiting, q, link);
+	if (q->walk && q->kind != WALK_CHECK)
+		routes--;
+	questions--;
+	walk_free(&q->walk);
+	memory_free(q);
+}
+
+/* Answers */
+
+static void send_verdict(struct channel *c, uint64_t request, const struct walk_result *r)
+{
+	struct router_verdict m = {
+	    .request = request,
+	    .action = r->code == 0 ? VERDICT_CONTINUE : VERDICT_REPLY,
+	    .code = r->code,
+	    .enhanced = slice_str(r->enhanced),
+	    .text = slice_str(r->text),
+	};
+
+	channel_send(c, ROUTER_VERDICT, &m);
+}
+
+static void send_routed(struct channel *c, uint64_t request, const struct walk_result *r)
+{
+	struct router_routed m = {
+	    .request = request,
+	    .code = r->code,
+	    .enhanced = slice_str(r->enhanced),
+	    .text = slice_str(r->text),
+	};
+
+	channel_send(c, ROUTER_ROUTED, &m);
+}
+
+static void send_result(const struct question *q, const struct walk_result *r)
+{
+	if (q->kind == WALK_CHECK)
+		send_verdict(q->channel, q->request, r);
+	else
+		send_routed(q->channel, q->request, r);
+}
+
+static const struct walk_result busy = {451, "4.3.0",
+					"Too many recipients are being looked up, try later"};
+
+static void on_step(void *arg, const struct walk_step *step)
+{
+	struct question *q = arg;
+	struct router_step m = {
+	    .request = q->request,
+	    .depth = step->depth,
+	    .address = step->address,
+	    .what = slice_str(step->what),
+	    .text = step->text,
+	};
+
+	if (++q->steps > QUESTIONS_STEPS_MAX)
+		return;
+	if (q->steps == QUESTIONS_STEPS_MAX)
+		m.text = SLICE("more steps are not shown");
+	channel_send(q->channel, ROUTER_STEP, &m);
+}
+
+static void on_delivery(void *arg, const struct walk_delivery *d)
+{
+	struct question *q = arg;
+	struct router_delivery m = {
+	    .request = q->request,
+	    .address = d->address,
+	    .transport = d->none ? SLICE("none") : SLICE("local"),
+	    .deliver = d->deliver,
+	    .user = d->user,
+	    .domain = d->domain,
+	};
+
+	/* control shows the steps alone */
+	if (q->kind == WALK_ROUTE && !channel_send(q->channel, ROUTER_DELIVERY, &m))
+		q->lost = true;
+}
+
+static void on_done(void *arg, const struct walk_result *result)
+{
+	struct question *q = arg;
+
+	send_result(q, q->lost ? &busy : result);
+	question_end(q);
+	begin_waiting();
+}
+
+static const struct walk_hooks plain_hooks = {NULL, on_delivery, on_done};
+static const struct walk_hooks talking_hooks = {on_step, on_delivery, on_done};
+
+/* Questions */
+
+static void question_walk(struct question *q)
+{
+	TAILQ_REMOVE(&waiting, q, link);
+	TAILQ_INSERT_TAIL(&walked, q, link);
+	if (q->kind != WALK_CHECK)
+		routes++;
+	q->walk = walk_new(rules_book(), q->kind, slice_make(q->recipient, q->len), q->expanded,
+			   q->kind == WALK_EXPLAIN ? &talking_hooks : &plain_hooks, users_ask, q);
+	walk_start(q->walk);
+}
+
+/* Not from inside itself: a walk that is done at once comes back here. */
+static void begin_waiting(void)
+{
+	if (beginning)
+		return;
+	beginning = true;
+	while (!TAILQ_EMPTY(&waiting) && routes < QUESTIONS_ROUTES_MAX)
+		question_walk(TAILQ_FIRST(&waiting));
+	beginning = false;
+}
+
+static void question_take(struct channel *c, uint64_t request, enum walk_kind kind,
+			  struct slice recipient, bool expanded)
+{
+	struct question *q = memory_get(sizeof(*q) + recipient.len);
+
+	*q = (struct question){
+	    .channel = c,
+	    .request = request,
+	    .kind = kind,
+	    .expanded = expanded,
+	    .len = recipient.len,
+	};
+	if (recipient.len > 0)
+		memcpy(q->recipient, recipient.ptr, recipient.len);
+	if (questions >= QUESTIONS_MAX || rules_book() == NULL) {
+		send_result(q, &busy);
+		memory_free(q);
+		return;
+	}
+	questions++;
+	TAILQ_INSERT_TAIL(&waiting, q, link);
+	if (kind == WALK_CHECK)
+		question_walk(q);
+	else
+		begin_waiting();
+}
+
+static void on_check(struct channel *c, const void *record)
+{
+	const struct router_check *m = record;
+	static const struct walk_result fine;
+
+	if (m->step == STEP_RCPT)
+		question_take(c, m->request, WALK_CHECK, m->recipient, false);
+	else
+		send_verdict(c, m->request, &fine);
+}
+
+static void on_ask(struct channel *c, const void *record)
+{
+	const struct router_ask *m = record;
+
+	question_take(c, m->request, WALK_ROUTE, m->recipient, m->expanded);
+}
+
+static void on_explain(struct channel *c, const void *record)
+{
+	const struct router_explain *m = record;
+
+	question_take(c, m->request, WALK_EXPLAIN, m->recipient, false);
+}
+
+const struct route questions_of_smtpd[] = {
+    {ROUTER_CHECK, ROUTE_ALWAYS, on_check}, /* a verdict on one step of a session */
+    {0, 0, NULL},
+};
+const struct route questions_of_queue[] = {
+    {ROUTER_ASK, ROUTE_ALWAYS, on_ask}, /* where does a recipient go? */
+    {0, 0, NULL},
+};
+const struct route questions_of_control[] = {
+    {ROUTER_EXPLAIN, ROUTE_ALWAYS, on_explain}, /* the same, step by step */
+    {0, 0, NULL},
+};
+
+static void forget_channel(struct question_list *list, const struct channel *c)
+{
+	struct question *q, *next;
+
+	TAILQ_FOREACH_SAFE (q, list, link, next) {
+		if (q->channel == c)
+			question_end(q);
+	}
+}
+
+void questions_down(struct channel *c)
+{
+	forget_channel(&waiting, c);
+	forget_channel(&walked, c);
+	begin_waiting();
+}

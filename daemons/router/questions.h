@@ -1,0 +1,18 @@
+/*
+ * questions: what smtpd, the queue manager and control ask, each a walk.
+ */
+#ifndef DAEMONS_ROUTER_QUESTIONS_H
+#define DAEMONS_ROUTER_QUESTIONS_H
+
+#include "common/service/service.h"
+
+enum {
+	QUESTIONS_MAX = 65536,	    /* not answered yet; above it the answer is: later */
+	QUESTIONS_ROUTES_MAX = 256, /* recipients that are followed at once; the others wait */
+	QUESTIONS_STEPS_MAX = 2000, /* explained of one address */
+};
+
+void questions_down(struct channel *c); /* its questions need no answer any more */
+extern const struct route questions_of_smtpd[], questions_of_queue[], questions_of_control[];
+
+#endif

@@ -1,0 +1,725 @@
+/*
+ * The way of a recipient through aliases and users, with tables in memory and an accounts that is
+ * made up. Rules are named by their number in semantics.md.
+ */
+#include <check.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/base/memory.h"
+#include "daemons/router/walk.h"
+
+enum { USERS_MAX = 2000, LATE_MAX = 64 };
+
+/* The made-up accounts: the users of every table but "file:/broken". */
+static char known[USERS_MAX][ADDRESS_MAX_OCTETS];
+static size_t known_count, asked;
+static bool slow;
+static struct {
+	users_done *done;
+	void *arg;
+	enum accounts_result result;
+} late[LATE_MAX];
+static size_t late_count;
+
+static void lookup(struct slice table, struct slice user, struct slice domain, users_done *done,
+		   void *arg)
+{
+	char name[ADDRESS_MAX_OCTETS];
+	enum accounts_result result = ACCOUNTS_MISSING;
+
+	asked++;
+	snprintf(name, sizeof(name), "%.*s@%.*s", SLICE_FMT(user), SLICE_FMT(domain));
+	for (size_t i = 0; i < known_count; i++)
+		if (strcmp(known[i], name) == 0)
+			result = ACCOUNTS_KNOWN;
+	if (slice_equal(table, SLICE("file:/broken")))
+		result = ACCOUNTS_TROUBLE;
+	if (!slow) {
+		done(arg, result, SLICE("it is broken"));
+		return;
+	}
+	ck_assert_uint_lt(late_count, LATE_MAX);
+	late[late_count].done = done;
+	late[late_count].arg = arg;
+	late[late_count++].result = result;
+}
+
+static void answer_late(void)
+{
+	while (late_count > 0) {
+		late_count--;
+		late[late_count].done(late[late_count].arg, late[late_count].result,
+				      SLICE("it is broken"));
+	}
+}
+
+static void add_user(const char *name)
+{
+	ck_assert_uint_lt(known_count, USERS_MAX);
+	ck_assert(slice_copy(slice_str(name), known[known_count++], ADDRESS_MAX_OCTETS));
+}
+
+/* The book of the tests: origin example.org, its users in a table; any.example takes every name;
+ * sick.example's users table is in trouble. */
+static struct book *book;
+static char postmaster[ADDRESS_MAX_OCTETS];
+
+static void add_domain(uint32_t number, const char *name, const char *users)
+{
+	struct settings_domain d = {.number = number, .name = slice_str(name)};
+	struct settings_deliver v = {
+	    .number = number * 10, .domain = number, .users = slice_str(users)};
+
+	book_setting(book, &settings_domain_record, &d);
+	if (users != NULL)
+		book_setting(book, &settings_deliver_record, &v);
+}
+
+static void add_aliases(uint32_t domain, const char *spec, const char *text)
+{
+	struct settings_aliases a = {.domain = domain, .table = slice_str(spec)};
+	struct shelf_table *t;
+	struct error e;
+
+	book_setting(book, &settings_aliases_record, &a);
+	t = shelf_take(slice_str(spec));
+	if (text != NULL)
+		ck_assert_msg(table_load_text(t->table, slice_str(text), NULL, NULL, &e), "%s",
+			      e.text);
+	shelf_release(t);
+}
+
+static void setup(void)
+{
+	struct settings_server s = {
+	    .hostname = SLICE("mx.example.org"),
+	    .origin = SLICE("example.org"),
+	    .postmaster = slice_str(postmaster),
+	};
+
+	book = book_new();
+	book_setting(book, &settings_server_record, &s);
+	add_domain(1, "example.org", "file:/users");
+	add_domain(1, "example.com", NULL);
+	add_domain(2, "any.example", "any");
+	add_domain(3, "sick.example", "file:/broken");
+	add_user("alice@example.org");
+	add_user("bob@example.org");
+	add_user("carol@example.com");
+}
+
+static void teardown(void)
+{
+	book_release(&book);
+	known_count = asked = late_count = 0;
+	slow = false;
+	postmaster[0] = '\0';
+}
+
+/* What came out: "address>user@domain/deliver", one a line, then the code. */
+static char heard[512 * 1024];
+static size_t heard_len;
+static unsigned done_count, code;
+static char enhanced[16], text[ROUTER_TEXT_MAX + 1];
+static struct walk *walk;
+
+static void __attribute__((format(printf, 1, 2))) hear(const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	heard_len += (size_t)vsnprintf(heard + heard_len, sizeof(heard) - heard_len, format, ap);
+	va_end(ap);
+	ck_assert_uint_lt(heard_len, sizeof(heard));
+}
+
+static void on_step(void *arg, const struct walk_step *s)
+{
+	(void)arg;
+	hear("%u %.*s %s: %.*s\n", s->depth, SLICE_FMT(s->address), s->what, SLICE_FMT(s->text));
+}
+
+static void on_delivery(void *arg, const struct walk_delivery *d)
+{
+	(void)arg;
+	if (d->none)
+		hear("%.*s>none\n", SLICE_FMT(d->address));
+	else
+		hear("%.*s>%.*s@%.*s/%u\n", SLICE_FMT(d->address), SLICE_FMT(d->user),
+		     SLICE_FMT(d->domain), d->deliver);
+}
+
+static void on_done(void *arg, const struct walk_result *r)
+{
+	(void)arg;
+	done_count++;
+	code = r->code;
+	snprintf(enhanced, sizeof(enhanced), "%s", r->enhanced);
+	snprintf(text, sizeof(text), "%s", r->text);
+	walk_free(&walk);
+}
+
+static const struct walk_hooks plain = {NULL, on_delivery, on_done};
+static const struct walk_hooks talking = {on_step, on_delivery, on_done};
+
+static void begin(enum walk_kind kind, const char *recipient, bool expanded)
+{
+	heard_len = done_count = 0;
+	heard[0] = '\0';
+	walk = walk_new(book, kind, slice_str(recipient), expanded,
+			kind == WALK_EXPLAIN ? &talking : &plain, lookup, NULL);
+	walk_start(walk);
+}
+
+static void go(enum walk_kind kind, const char *recipient, bool expanded)
+{
+	begin(kind, recipient, expanded);
+	ck_assert_uint_eq(done_count, 1);
+	ck_assert_ptr_null(walk);
+}
+
+static void expect_check(const char *recipient, unsigned want, const char *want_enhanced)
+{
+	go(WALK_CHECK, recipient, false);
+	ck_assert_msg(code == want && strcmp(enhanced, want_enhanced) == 0, "%s: %u %s %s",
+		      recipient, code, enhanced, text);
+	ck_assert_str_eq(heard, "");
+}
+
+static void expect_route(const char *recipient, const char *deliveries)
+{
+	go(WALK_ROUTE, recipient, false);
+	ck_assert_msg(code == 0, "%s: %u %s %s", recipient, code, enhanced, text);
+	ck_assert_str_eq(heard, deliveries);
+}
+
+static void expect_expanded(const char *recipient, unsigned want, const char *deliveries)
+{
+	go(WALK_ROUTE, recipient, true);
+	ck_assert_msg(code == want, "%s: %u %s %s", recipient, code, enhanced, text);
+	ck_assert_str_eq(heard, deliveries);
+}
+
+static void expect_failure(const char *recipient, unsigned want, const char *want_enhanced)
+{
+	go(WALK_ROUTE, recipient, false);
+	ck_assert_msg(code == want && strcmp(enhanced, want_enhanced) == 0, "%s: %u %s %s\n%s",
+		      recipient, code, enhanced, text, heard);
+	ck_assert_str_eq(heard, "");
+}
+
+START_TEST(rcpt_takes_users_and_refuses_relaying_and_strangers)
+{
+	static const struct {
+		const char *recipient;
+		unsigned code;
+		const char *enhanced;
+	} cases[] = {
+	    {"alice@example.org", 0, ""},
+	    {"ALICE@Example.ORG", 0, ""},
+	    {"alice+list@example.org", 0, ""},
+	    {"carol@example.com", 0, ""},
+	    {"alice@example.com", 550, "5.1.1"},
+	    {"nobody@example.org", 550, "5.1.1"},
+	    {"nobody+alice@example.org", 550, "5.1.1"},
+	    {"whoever@any.example", 0, ""},
+	    {"alice@elsewhere.example", 554, "5.7.1"},
+	    {"alice@[192.0.2.1]", 554, "5.7.1"},
+	    {"alice%elsewhere.example@elsewhere.example", 554, "5.7.1"},
+	    {"alice@mx.example.org", 550, "5.1.1"},
+	    {"alice@", 553, "5.1.3"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		expect_check(cases[i].recipient, cases[i].code, cases[i].enhanced);
+}
+END_TEST
+
+START_TEST(refusals_have_the_words_that_log_parsers_know)
+{
+	expect_check("no.body@example.org", 550, "5.1.1");
+	ck_assert_str_eq(text, "<no.body@example.org>: Recipient address rejected: User unknown");
+	expect_check("x@elsewhere.example", 554, "5.7.1");
+	ck_assert_str_eq(text, "<x@elsewhere.example>: Relay access denied");
+}
+END_TEST
+
+START_TEST(a_plain_rcpt_check_costs_one_question)
+{
+	expect_check("alice@example.org", 0, "");
+	ck_assert_uint_eq(asked, 1);
+}
+END_TEST
+
+START_TEST(S55_a_look_up_that_errs_is_temporary_and_only_a_miss_is_permanent)
+{
+	expect_check("alice@sick.example", 451, "4.3.0");
+	ck_assert_ptr_null(strstr(text, "/broken"));
+	expect_failure("alice@sick.example", 451, "4.3.0");
+	ck_assert_ptr_nonnull(strstr(text, "it is broken"));
+	add_aliases(1, "file:/never-loaded", NULL);
+	expect_check("alice@example.org", 451, "4.3.0");
+	expect_failure("alice@example.org", 451, "4.3.0");
+}
+END_TEST
+
+START_TEST(S19_postmaster_is_always_accepted)
+{
+	expect_check("postmaster", 0, "");
+	expect_check("PostMaster@example.org", 0, "");
+	expect_check("postmaster@example.com", 0, "");
+	expect_check("postmaster@mx.example.org", 0, "");
+	expect_check("postmaster@sick.example", 0, "");
+	expect_check("postmaster@elsewhere.example", 554, "5.7.1");
+	/* nobody reads it: it waits, it is not returned */
+	expect_failure("postmaster@example.org", 451, "4.3.5");
+	ck_assert_ptr_nonnull(strstr(text, "set `postmaster ADDRESS`"));
+	expect_failure("postmaster", 451, "4.3.5");
+}
+END_TEST
+
+START_TEST(mail_for_postmaster_goes_to_alias_user_configured_address_in_this_order)
+{
+	expect_route("postmaster@example.org", "bob@example.org>bob@example.org/10\n");
+	expect_route("postmaster@mx.example.org", "bob@example.org>bob@example.org/10\n");
+	expect_route("postmaster", "bob@example.org>bob@example.org/10\n");
+	add_user("postmaster@example.org");
+	expect_route("Postmaster@example.org",
+		     "Postmaster@example.org>postmaster@example.org/10\n");
+	add_aliases(1, "file:/postmaster", "postmaster: alice\n");
+	expect_route("postmaster@example.org", "alice@example.org>alice@example.org/10\n");
+	expect_route("postmaster", "alice@example.org>alice@example.org/10\n");
+}
+END_TEST
+
+static void setup_postmaster(void)
+{
+	ck_assert(slice_copy(SLICE("bob@example.org"), postmaster, sizeof(postmaster)));
+	setup();
+}
+
+START_TEST(the_top_level_postmaster_serves_a_domain_without_one)
+{
+	add_domain(4, "quiet.example", "file:/users");
+	add_aliases(0, "file:/etc", "postmaster: root\nroot: alice@example.org\n");
+	expect_route("postmaster@quiet.example", "alice@example.org>alice@example.org/10\n");
+	expect_route("postmaster", "alice@example.org>alice@example.org/10\n");
+	expect_route("postmaster@mx.example.org", "alice@example.org>alice@example.org/10\n");
+}
+END_TEST
+
+START_TEST(S32_exact_then_without_extension_then_catch_all)
+{
+	add_aliases(1, "file:/order",
+		    "alice+vip: bob\n"
+		    "sales: carol@example.com\n"
+		    "sales+eu: alice\n"
+		    "@example.org: bob\n");
+	expect_route("alice@example.org", "alice@example.org>alice@example.org/10\n");
+	expect_route("alice+vip@example.org", "bob@example.org>bob@example.org/10\n");
+	expect_route("alice+x@example.org", "alice+x@example.org>alice@example.org/10\n");
+	expect_route("sales+eu@example.org", "alice@example.org>alice@example.org/10\n");
+	expect_route("sales+us@example.org", "carol@example.com>carol@example.com/10\n");
+	expect_route("who@example.org", "bob@example.org>bob@example.org/10\n");
+	expect_failure("who@example.com", 550, "5.1.1"); /* that catch-all is another domain's */
+	add_user("alice+own@example.org");
+	expect_route("alice+own@example.org", "alice+own@example.org>alice+own@example.org/10\n");
+}
+END_TEST
+
+START_TEST(S32_an_extension_with_a_slash_reaches_no_path)
+{
+	expect_route("alice+../../etc@example.org",
+		     "\"alice+../../etc\"@example.org>alice@example.org/10\n");
+	expect_check("a/b@any.example", 550, "5.1.1");
+	expect_check("\".alice\"@any.example", 550, "5.1.1");
+	expect_check("\"\"@any.example", 550, "5.1.1");
+	expect_check(
+	    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa@any.example", 550,
+	    "5.1.1");
+}
+END_TEST
+
+START_TEST(any_takes_every_name_without_its_extension)
+{
+	expect_route("Eve+x@any.example", "Eve+x@any.example>eve@any.example/20\n");
+	expect_route("+x@any.example", "+x@any.example>+x@any.example/20\n");
+}
+END_TEST
+
+START_TEST(the_first_deliver_that_knows_the_user_takes_it)
+{
+	struct settings_deliver more = {.number = 77, .domain = 1, .users = SLICE("any")};
+
+	book_setting(book, &settings_deliver_record, &more);
+	expect_route("alice@example.org", "alice@example.org>alice@example.org/10\n");
+	expect_route("zoe@example.org", "zoe@example.org>zoe@example.org/77\n");
+	expect_route("alice+x@example.org", "alice+x@example.org>alice@example.org/10\n");
+}
+END_TEST
+
+START_TEST(S33_look_ups_are_folded_and_the_local_part_keeps_its_case)
+{
+	add_aliases(1, "file:/case", "Sales: BOB\n");
+	expect_route("Alice@EXAMPLE.org", "Alice@EXAMPLE.org>alice@example.org/10\n");
+	expect_route("sALES@example.org", "BOB@example.org>bob@example.org/10\n");
+}
+END_TEST
+
+START_TEST(S29_S33_an_alias_that_names_itself_delivers_to_the_user)
+{
+	add_aliases(1, "file:/self",
+		    "alice: alice, bob\n"
+		    "bob: BOB@example.org\n"
+		    "ghost: ghost\n");
+	expect_route("alice@example.org", "alice@example.org>alice@example.org/10\n"
+					  "BOB@example.org>bob@example.org/10\n");
+	expect_route("alice+x@example.org", "alice@example.org>alice@example.org/10\n"
+					    "BOB@example.org>bob@example.org/10\n");
+	expect_route("bob@example.org", "BOB@example.org>bob@example.org/10\n");
+	expect_failure("ghost@example.org", 550, "5.1.1");
+}
+END_TEST
+
+START_TEST(S29_aliases_that_lead_back_are_a_loop)
+{
+	add_aliases(1, "file:/loop",
+		    "a: b\nb: c\nc: a\n"
+		    "list: alice, a\n"
+		    "@example.com: x@example.com\n");
+	expect_failure("a@example.org", 554, "5.4.6");
+	expect_failure("b@example.org", 554, "5.4.6");
+	/* only that address fails, and says so when it is asked alone */
+	expect_route("list@example.org", "alice@example.org>alice@example.org/10\n"
+					 "a@example.org>none\n");
+	expect_expanded("a@example.org", 554, "");
+	ck_assert_str_eq(enhanced, "5.4.6");
+	expect_failure("x@example.com", 550, "5.1.1");
+}
+END_TEST
+
+START_TEST(S29_nesting_over_100_is_a_loop)
+{
+	static char nested[8192];
+	size_t len = 0;
+
+	for (int i = 0; i < 120; i++)
+		len += (size_t)snprintf(nested + len, sizeof(nested) - len, "n%d: n%d\n", i, i + 1);
+	snprintf(nested + len, sizeof(nested) - len, "n120: alice\n");
+	add_aliases(1, "file:/nested", nested);
+	expect_route("n21@example.org", "alice@example.org>alice@example.org/10\n");
+	expect_failure("n20@example.org", 554, "5.4.6");
+	expect_failure("n0@example.org", 554, "5.4.6");
+}
+END_TEST
+
+static void add_list(int count, int spread)
+{
+	static char list[1024 * 1024];
+	char name[64];
+	size_t len = (size_t)snprintf(list, sizeof(list), "list: x0");
+
+	for (int i = 0; i < count; i++) {
+		snprintf(name, sizeof(name), "u%d@example.org", i % spread);
+		if (i < spread && known_count < USERS_MAX)
+			add_user(name);
+		if (i > 0)
+			len +=
+			    (size_t)snprintf(list + len, sizeof(list) - len, ", u%d", i % spread);
+	}
+	snprintf(list + len, sizeof(list) - len, "\nx0: u1\n");
+	add_aliases(1, "file:/list", list);
+}
+
+static size_t lines(void)
+{
+	size_t n = 0;
+
+	for (const char *p = heard; *p; p++)
+		n += *p == '\n';
+	return n;
+}
+
+START_TEST(S34_1000_addresses_are_delivered)
+{
+	add_list(1001, 1001);
+	go(WALK_ROUTE, "list@example.org", false);
+	ck_assert_uint_eq(code, 0);
+	ck_assert_uint_eq(lines(), 1000);
+}
+END_TEST
+
+START_TEST(S34_more_than_1000_addresses_is_temporary_and_never_cut)
+{
+	add_list(1002, 1002);
+	expect_failure("list@example.org", 451, "4.6.0");
+}
+END_TEST
+
+START_TEST(S34_a_list_larger_than_memory_allows_is_temporary)
+{
+	add_list(60000, 60000);
+	expect_failure("list@example.org", 451, "4.6.0");
+	expect_check("list@example.org", 0, "");
+}
+END_TEST
+
+START_TEST(an_address_that_is_named_twice_gets_it_once)
+{
+	add_list(60000, 7);
+	expect_route("list@example.org", "u1@example.org>u1@example.org/10\n"
+					 "u2@example.org>u2@example.org/10\n"
+					 "u3@example.org>u3@example.org/10\n"
+					 "u4@example.org>u4@example.org/10\n"
+					 "u5@example.org>u5@example.org/10\n"
+					 "u6@example.org>u6@example.org/10\n"
+					 "u0@example.org>u0@example.org/10\n");
+}
+END_TEST
+
+START_TEST(aliases_that_branch_into_themselves_end)
+{
+	add_aliases(1, "file:/branch", "a: b, c\nb: a, c\nc: a, b, alice\n");
+	go(WALK_ROUTE, "a@example.org", false);
+	ck_assert_uint_eq(code, 0);
+	ck_assert_ptr_nonnull(strstr(heard, "alice@example.org>alice@example.org/10\n"));
+}
+END_TEST
+
+START_TEST(an_alias_with_a_command_waits_alone)
+{
+	add_aliases(1, "file:/command",
+		    "robot: |/usr/bin/robot\n"
+		    "bob: bob, |/usr/bin/vacation\n"
+		    "file: /var/mail/x\n"
+		    "incl: :include:/etc/list\n"
+		    "list: alice, bob\n");
+	expect_check("robot@example.org", 451, "4.3.5");
+	expect_check("bob@example.org", 451, "4.3.5");
+	expect_failure("robot@example.org", 451, "4.3.5");
+	expect_failure("file@example.org", 451, "4.3.5");
+	expect_failure("incl@example.org", 451, "4.3.5");
+	expect_route("list@example.org", "alice@example.org>alice@example.org/10\n"
+					 "bob@example.org>none\n");
+	/* asked alone it still waits, though there is a user of that name */
+	expect_expanded("bob@example.org", 451, "");
+	expect_check("list@example.org", 0, "");
+}
+END_TEST
+
+START_TEST(a_target_on_another_server_waits_alone)
+{
+	add_aliases(1, "file:/away",
+		    "away: x@elsewhere.example\n"
+		    "both: x@elsewhere.example, alice\n");
+	expect_check("away@example.org", 0, "");
+	expect_failure("away@example.org", 451, "4.4.0");
+	ck_assert_ptr_nonnull(strstr(text, "no way to other servers yet"));
+	expect_route("both@example.org", "x@elsewhere.example>none\n"
+					 "alice@example.org>alice@example.org/10\n");
+	expect_expanded("x@elsewhere.example", 451, "");
+	/* what was accepted when the domain was still ours is kept */
+	expect_failure("x@elsewhere.example", 451, "4.4.0");
+}
+END_TEST
+
+START_TEST(a_dead_member_of_a_list_fails_alone)
+{
+	add_aliases(1, "file:/dead", "list: alice, gone, bob\n");
+	expect_route("list@example.org", "alice@example.org>alice@example.org/10\n"
+					 "gone@example.org>none\n"
+					 "bob@example.org>bob@example.org/10\n");
+	expect_expanded("gone@example.org", 550, "");
+	ck_assert_str_eq(enhanced, "5.1.1");
+}
+END_TEST
+
+START_TEST(a_look_up_error_in_a_list_settles_nothing)
+{
+	add_aliases(1, "file:/sick", "list: alice, x@sick.example, gone\n");
+	expect_failure("list@example.org", 451, "4.3.0");
+}
+END_TEST
+
+START_TEST(what_is_expanded_goes_to_the_user)
+{
+	add_aliases(1, "file:/expanded", "alice: alice, bob\nteam: alice, bob\n");
+	expect_expanded("alice@example.org", 0, "alice@example.org>alice@example.org/10\n");
+	expect_expanded("alice+x@example.org", 0, "alice+x@example.org>alice@example.org/10\n");
+	/* no such user: the alias that it is counts */
+	expect_expanded("team@example.org", 0,
+			"alice@example.org>alice@example.org/10\n"
+			"bob@example.org>bob@example.org/10\n");
+}
+END_TEST
+
+START_TEST(bare_names_ask_the_top_level_tables_first_then_origin)
+{
+	add_aliases(0, "file:/etc",
+		    "root: admin\nadmin: alice@example.org\nweb: bob@example.org\n");
+	add_aliases(1, "file:/own", "web: carol@example.com\nown: web\n");
+	expect_route("root", "alice@example.org>alice@example.org/10\n");
+	expect_route("root@example.org", "alice@example.org>alice@example.org/10\n");
+	expect_route("root@mx.example.org", "alice@example.org>alice@example.org/10\n");
+	expect_route("bob", "bob@example.org>bob@example.org/10\n");
+	expect_route("web", "bob@example.org>bob@example.org/10\n");
+	/* with the domain written the domain's own table goes first */
+	expect_route("web@example.org", "carol@example.com>carol@example.com/10\n");
+	expect_route("own@example.org", "carol@example.com>carol@example.com/10\n");
+}
+END_TEST
+
+START_TEST(top_level_names_do_not_count_in_other_domains)
+{
+	add_aliases(0, "file:/etc", "root: alice@example.org\n");
+	expect_failure("root@example.com", 550, "5.1.1");
+	expect_check("root@example.com", 550, "5.1.1");
+	expect_check("root@example.org", 0, "");
+}
+END_TEST
+
+START_TEST(bare_targets_belong_to_the_domain_of_the_alias)
+{
+	add_aliases(1, "file:/bare", "team: carol\n");
+	expect_route("team@example.com", "carol@example.com>carol@example.com/10\n");
+	expect_failure("team@example.org", 550, "5.1.1");
+}
+END_TEST
+
+START_TEST(a_bare_name_whose_alias_names_origin_goes_on_to_origins_table)
+{
+	add_aliases(0, "file:/etc", "root: root@example.org\nbob: bob@example.org\n");
+	add_aliases(1, "file:/own", "root: alice\n");
+	expect_route("root", "alice@example.org>alice@example.org/10\n");
+	expect_route("bob", "bob@example.org>bob@example.org/10\n");
+	expect_route("bob@example.org", "bob@example.org>bob@example.org/10\n");
+}
+END_TEST
+
+START_TEST(several_tables_add_up_in_order)
+{
+	add_aliases(1, "file:/one", "x: alice\n");
+	add_aliases(1, "file:/two", "x: bob\ny: bob\n");
+	expect_route("x@example.org", "alice@example.org>alice@example.org/10\n");
+	expect_route("y@example.org", "bob@example.org>bob@example.org/10\n");
+}
+END_TEST
+
+START_TEST(answers_that_come_later_change_nothing)
+{
+	add_aliases(1, "file:/slow", "list: alice, gone, bob+x\n");
+	slow = true;
+	begin(WALK_ROUTE, "list@example.org", false);
+	ck_assert_uint_eq(done_count, 0);
+	answer_late();
+	ck_assert_uint_eq(done_count, 1);
+	ck_assert_str_eq(heard, "alice@example.org>alice@example.org/10\n"
+				"gone@example.org>none\n"
+				"bob+x@example.org>bob@example.org/10\n");
+}
+END_TEST
+
+START_TEST(a_walk_that_is_freed_hears_nothing)
+{
+	slow = true;
+	begin(WALK_ROUTE, "alice@example.org", false);
+	walk_free(&walk);
+	answer_late();
+	ck_assert_uint_eq(done_count, 0);
+}
+END_TEST
+
+START_TEST(a_walk_keeps_the_rules_that_it_began_with)
+{
+	add_aliases(1, "file:/old", "list: gone, alice\n");
+	slow = true;
+	begin(WALK_ROUTE, "list@example.org", false);
+	book_release(&book);
+	answer_late();
+	ck_assert_uint_eq(done_count, 1);
+	ck_assert_str_eq(heard, "gone@example.org>none\nalice@example.org>alice@example.org/10\n");
+}
+END_TEST
+
+START_TEST(explain_names_every_step)
+{
+	add_aliases(1, "file:/talk", "team: alice, gone\n");
+	go(WALK_EXPLAIN, "team+x@example.org", false);
+	ck_assert_str_eq(
+	    heard,
+	    "0 team+x@example.org missing: team+x@example.org is not in file:/talk\n"
+	    "0 team+x@example.org missing: team+x@example.org is no user of file:/users\n"
+	    "0 team+x@example.org extension: team@example.org is looked up without it\n"
+	    "0 team+x@example.org alias: team@example.org in file:/talk: alice gone\n"
+	    "1 alice@example.org missing: alice@example.org is not in file:/talk\n"
+	    "1 alice@example.org user: alice@example.org is a user of file:/users\n"
+	    "1 alice@example.org deliver: to the mailbox, by deliver statement 10\n"
+	    "1 gone@example.org missing: gone@example.org is not in file:/talk\n"
+	    "1 gone@example.org missing: gone@example.org is no user of file:/users\n"
+	    "1 gone@example.org missing: @example.org is not in file:/talk\n"
+	    "1 gone@example.org refuse: 550 5.1.1 <gone@example.org>: Recipient address rejected: "
+	    "User unknown\n"
+	    "alice@example.org>alice@example.org/10\n"
+	    "gone@example.org>none\n");
+	go(WALK_EXPLAIN, "x@elsewhere.example", false);
+	ck_assert_uint_eq(code, 554);
+	ck_assert_ptr_nonnull(strstr(heard, "refuse: 554 5.7.1"));
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+	    rcpt_takes_users_and_refuses_relaying_and_strangers,
+	    refusals_have_the_words_that_log_parsers_know,
+	    a_plain_rcpt_check_costs_one_question,
+	    S55_a_look_up_that_errs_is_temporary_and_only_a_miss_is_permanent,
+	    S19_postmaster_is_always_accepted,
+	    the_top_level_postmaster_serves_a_domain_without_one,
+	    S32_exact_then_without_extension_then_catch_all,
+	    S32_an_extension_with_a_slash_reaches_no_path,
+	    any_takes_every_name_without_its_extension,
+	    the_first_deliver_that_knows_the_user_takes_it,
+	    S33_look_ups_are_folded_and_the_local_part_keeps_its_case,
+	    S29_S33_an_alias_that_names_itself_delivers_to_the_user,
+	    S29_aliases_that_lead_back_are_a_loop,
+	    S29_nesting_over_100_is_a_loop,
+	    S34_1000_addresses_are_delivered,
+	    S34_more_than_1000_addresses_is_temporary_and_never_cut,
+	    S34_a_list_larger_than_memory_allows_is_temporary,
+	    an_address_that_is_named_twice_gets_it_once,
+	    aliases_that_branch_into_themselves_end,
+	    an_alias_with_a_command_waits_alone,
+	    a_target_on_another_server_waits_alone,
+	    a_dead_member_of_a_list_fails_alone,
+	    a_look_up_error_in_a_list_settles_nothing,
+	    what_is_expanded_goes_to_the_user,
+	    bare_names_ask_the_top_level_tables_first_then_origin,
+	    top_level_names_do_not_count_in_other_domains,
+	    bare_targets_belong_to_the_domain_of_the_alias,
+	    a_bare_name_whose_alias_names_origin_goes_on_to_origins_table,
+	    several_tables_add_up_in_order,
+	    answers_that_come_later_change_nothing,
+	    a_walk_that_is_freed_hears_nothing,
+	    a_walk_keeps_the_rules_that_it_began_with,
+	    explain_names_every_step,
+	};
+	Suite *s = suite_create("walk");
+	TCase *t = tcase_create("walk"), *p = tcase_create("postmaster");
+	SRunner *sr = srunner_create(s);
+	int failed;
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_checked_fixture(p, setup_postmaster, teardown);
+	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
+		tcase_add_test(t, tests[i]);
+	tcase_add_test(p, mail_for_postmaster_goes_to_alias_user_configured_address_in_this_order);
+	suite_add_tcase(s, t);
+	suite_add_tcase(s, p);
+	srunner_run_all(sr, CK_ENV);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? 1 : 0;
+}
