@@ -152,13 +152,15 @@ static void log_accepted(struct session *s, struct transaction *t)
 	log_end(&line);
 }
 
-/* The transaction is over, whatever came of it (S6). */
+/* The transaction is over, whatever came of it (S6). May take the client's next commands: the last
+ * thing to do. */
 static void finish(struct session *s)
 {
 	transaction_free(&s->transaction);
 	s->phase = PHASE_COMMAND;
 	stream_deadline(s->stream, smtpd_settings()->limits.idle);
 	stream_rate(s->stream, 0, 0);
+	session_resume(s);
 }
 
 static void committed(void *arg, int err)
@@ -182,7 +184,6 @@ static void committed(void *arg, int err)
 	else
 		session_reply(s, 451, "4.3.0", "The message could not be stored, try later");
 	finish(s);
-	session_resume(s);
 }
 
 static void commit(struct session *s, struct transaction *t, struct slice header)
@@ -285,7 +286,8 @@ void receive_input(struct session *s)
 	struct slice input = stream_input(s->stream), rest = input, run;
 	bool normalize = listener_normalizes(s->listener);
 
-	while (dot_next(&t->dot, &rest, &run)) {
+	/* A pause (the disk is behind) leaves the rest where it is. */
+	while (stream_ready(s->stream) && dot_next(&t->dot, &rest, &run)) {
 		if (t->dot.octets > smtpd_settings()->limits.message_size)
 			spoil(t, &too_large);
 		else if (normalize)

@@ -1,0 +1,261 @@
+"""Side by side: SMTP in, Maildir out, beside Debian's Postfix, at full durability.
+
+A round sends a number of messages by smtp-source and ends when the last of them lies in its
+Maildir's new/. Rounds are interleaved (ours, peer, ours, ...), medians and ratios come from one
+run. Everything is on loopback and in one temporary folder, which is removed.
+
+What each does for durability: ours answers 250 after fdatasync of its batch, and syncs each file
+and its directory in the Maildir; Postfix fsyncs its queue file before 250 and the Maildir file
+before it removes the message, and syncs no directory.
+"""
+import argparse
+import json
+import os
+import pathlib
+import pwd
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DEADLINE = 120  # seconds that a round may take
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_port(port, seconds=20):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise RuntimeError(f"nothing answers on port {port}")
+
+
+def count_new(mail, domain, users):
+    total = 0
+    for user in users:
+        try:
+            total += len(os.listdir(mail / domain / user / "new"))
+        except FileNotFoundError:
+            pass
+    return total
+
+
+def ticks(pids):
+    """CPU seconds that these processes have used, with their threads."""
+    used = 0
+    for pid in pids:
+        try:
+            fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+        except OSError:
+            continue
+        used += int(fields[11]) + int(fields[12])
+    return used / os.sysconf("SC_CLK_TCK")
+
+
+class Ours:
+    name = "stagepost"
+
+    def __init__(self, base, users):
+        self.base = base / "stagepost"
+        self.mail = self.base / "mail"
+        self.port = free_port()
+        self.base.mkdir()
+        owner = "vmail" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+        (self.base / "users").write_text("".join(f"{u}@bench.example\n" for u in users))
+        self.conf = self.base / "stagepost.conf"
+        self.conf.write_text(f"""hostname bench.example
+spool {self.base}/spool
+run {self.base}/run
+log file {self.base}/log text
+listen 127.0.0.1:{self.port} smtp
+domain bench.example {{
+    deliver maildir "{self.mail}/%d/%n" {{ users file:{self.base}/users; owner {owner} }}
+}}
+limits {{ per-client 2000 }}
+""")
+
+    def command(self, *args):
+        return subprocess.run([ROOT / "build/bin/stagepost", "-c", self.conf, *args],
+                              check=True, stdout=subprocess.PIPE, text=True).stdout
+
+    def start(self):
+        self.command("start")
+        wait_port(self.port)
+
+    def stop(self):
+        self.command("stop")
+
+    def processes(self):
+        return {p["name"]: p["pid"] for p in json.loads(self.command("status", "--json"))["processes"]}
+
+
+class Postfix:
+    name = "postfix"
+
+    def __init__(self, base, users):
+        self.base = base / "postfix"
+        self.mail = self.base / "mail"
+        self.port = free_port()
+        for folder in ("etc", "spool", "data", "mail/bench.example"):
+            (self.base / folder).mkdir(parents=True)
+        shutil.chown(self.base / "data", "postfix")
+        uid, gid = pwd.getpwnam("vmail")[2:4]
+        os.chown(self.mail, uid, gid)
+        os.chown(self.mail / "bench.example", uid, gid)
+        (self.base / "boxes").write_text("".join(f"{u}@bench.example bench.example/{u}/\n" for u in users))
+        shutil.copy("/usr/share/postfix/master.cf.dist", self.base / "etc/master.cf")
+        master = (self.base / "etc/master.cf").read_text().splitlines()
+        master = [f"127.0.0.1:{self.port} inet n - n - 100 smtpd" if line.startswith("smtp      inet") else line
+                  for line in master]
+        (self.base / "etc/master.cf").write_text("\n".join(master) + "\n")
+        (self.base / "etc/main.cf").write_text(f"""compatibility_level = 3.6
+queue_directory = {self.base}/spool
+data_directory = {self.base}/data
+myhostname = bench.example
+mydestination =
+mynetworks = 127.0.0.0/8
+inet_interfaces = loopback-only
+inet_protocols = ipv4
+in_flow_delay = 0
+default_process_limit = 100
+default_destination_concurrency_limit = 100
+virtual_destination_concurrency_limit = 100
+smtpd_client_connection_count_limit = 2000
+smtpd_peername_lookup = no
+maillog_file = {self.base}/log
+maillog_file_prefixes = {self.base}
+virtual_mailbox_domains = bench.example
+virtual_mailbox_base = {self.mail}
+virtual_mailbox_maps = texthash:{self.base}/boxes
+virtual_minimum_uid = 1
+virtual_uid_maps = static:{uid}
+virtual_gid_maps = static:{gid}
+""")
+
+    def command(self, *args):
+        subprocess.run(["/usr/sbin/postfix", "-c", self.base / "etc", *args], check=True,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def start(self):
+        self.command("start")
+        wait_port(self.port)
+
+    def stop(self):
+        self.command("stop")
+
+    def processes(self):
+        return {}
+
+
+def clear(server, users):
+    for user in users:
+        shutil.rmtree(server.mail / "bench.example" / user / "new", ignore_errors=True)
+        if (server.mail / "bench.example" / user).exists():
+            folder = server.mail / "bench.example" / user / "new"
+            folder.mkdir(mode=0o700)
+            shutil.chown(folder, "vmail", "vmail")
+
+
+def send(port, users, messages, sessions, size):
+    """smtp-source to one user, or to many (-N counts the recipients up: bench1@..., bench2@...)."""
+    to = ["-t", f"{users[0]}@bench.example"]
+    if len(users) > 1:
+        to = ["-t", "user@bench.example", "-N", "-r", "1"]
+    return subprocess.Popen(["/usr/sbin/smtp-source", "-s", str(sessions), "-m", str(messages), "-l", str(size),
+                             "-d", "-f", "sender@source.example", *to, f"127.0.0.1:{port}"],
+                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+def round_of(server, users, messages, sessions, size):
+    pids = server.processes()
+    before = {name: ticks([pid]) for name, pid in pids.items()}
+    begun = time.monotonic()
+    source = send(server.port, users, messages, sessions, size)
+    _, errors = source.communicate(timeout=DEADLINE)
+    accepted = time.monotonic() - begun
+    if source.returncode != 0:
+        raise RuntimeError(f"{server.name}: smtp-source failed: {errors.decode()[-300:]}")
+    while count_new(server.mail, "bench.example", users) < messages:
+        if time.monotonic() - begun > DEADLINE:
+            raise RuntimeError(f"{server.name}: {messages - count_new(server.mail, 'bench.example', users)} "
+                               "messages did not arrive in time")
+        time.sleep(0.005)
+    took = time.monotonic() - begun
+    cpu = {name: (ticks([pid]) - before[name]) / messages * 1e6 for name, pid in pids.items()}
+    clear(server, users)
+    return {"end_to_end": messages / took, "accepted": messages / accepted, "cpu_us": cpu}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--messages", type=int, default=5000)
+    parser.add_argument("--sessions", type=int, default=20)
+    parser.add_argument("--size", type=int, default=4096)
+    parser.add_argument("--boxes", type=int, default=1)
+    parser.add_argument("--json", type=pathlib.Path, help="write the figures there")
+    parser.add_argument("--ours-alone", action="store_true")
+    options = parser.parse_args()
+    users = ["bench"] if options.boxes == 1 else [f"{i}user" for i in range(options.boxes)]
+    if not os.path.exists("/usr/sbin/smtp-source"):
+        sys.exit("bench: smtp-source is missing: install the package postfix")
+    base = pathlib.Path(tempfile.mkdtemp(prefix="stagepost-bench-"))
+    base.chmod(0o755)
+    servers = [Ours(base, users)]
+    if os.geteuid() == 0 and not options.ours_alone:
+        servers.append(Postfix(base, users))
+    else:
+        print("bench: Postfix is left out (needs root)")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    started, results = [], {s.name: [] for s in servers}
+    try:
+        for server in servers:
+            server.start()
+            started.append(server)
+        for number in range(options.rounds + 1):  # the first round warms up
+            for server in servers:
+                result = round_of(server, users, options.messages, options.sessions, options.size)
+                if number > 0:
+                    results[server.name].append(result)
+    finally:
+        for server in started:
+            server.stop()
+        shutil.rmtree(base, ignore_errors=True)
+    report(options, results)
+
+
+def report(options, results):
+    medians = {name: {key: statistics.median(r[key] for r in rounds) for key in ("end_to_end", "accepted")}
+               for name, rounds in results.items()}
+    print(f"{options.messages} messages of {options.size} octets, {options.sessions} sessions, "
+          f"{options.boxes} mailboxes, {options.rounds} rounds, medians")
+    for name, m in medians.items():
+        spread = [r["end_to_end"] for r in results[name]]
+        print(f"{name:10} {m['end_to_end']:8.0f}/s end to end ({min(spread):.0f}-{max(spread):.0f})"
+              f" {m['accepted']:8.0f}/s accepted")
+    if "postfix" in medians:
+        print(f"ratio      {medians['stagepost']['end_to_end'] / medians['postfix']['end_to_end']:8.2f}")
+    cpu = {name: statistics.median(r["cpu_us"].get(name, 0) for r in results["stagepost"])
+           for name in results["stagepost"][0]["cpu_us"]}
+    print("CPU us a message:", ", ".join(f"{n} {u:.0f}" for n, u in sorted(cpu.items()) if u > 0.5),
+          f"- all {sum(cpu.values()):.0f}")
+    if options.json:
+        options.json.write_text(json.dumps({"options": vars(options) | {"json": None}, "medians": medians,
+                                            "rounds": results}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
