@@ -1,0 +1,302 @@
+/*
+ * Questions over channels: router's rooms in one process with both of its neighbours, the one that
+ * asks and an accounts that is made up.
+ */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/os/loop.h"
+#include "daemons/router/questions.h"
+#include "daemons/router/rules.h"
+#include "daemons/router/users.h"
+
+static struct channel *client, *server;		/* the two ends of a question's channel */
+static struct channel *accounts, *accounts_end; /* router's end, and accounts' */
+static unsigned asked, verdicts, routed, deliveries, steps, wanted;
+static uint64_t held; /* the last question to accounts, when it is held back */
+static bool hold_back;
+static unsigned codes[600];
+
+static void closed(struct channel *c)
+{
+	(void)c;
+}
+
+static void look(void)
+{
+	if (verdicts + routed >= wanted)
+		loop_stop();
+}
+
+static void on_verdict(struct channel *c, const void *record)
+{
+	const struct router_verdict *m = record;
+
+	(void)c;
+	ck_assert_uint_lt(m->request, 600);
+	ck_assert_uint_eq(codes[m->request], 0);
+	codes[m->request] = m->action == VERDICT_CONTINUE ? 1 : m->code;
+	verdicts++;
+	look();
+}
+
+static void on_delivery(struct channel *c, const void *record)
+{
+	const struct router_delivery *m = record;
+
+	(void)c;
+	ck_assert(slice_equal(m->transport, SLICE("local")));
+	ck_assert_uint_eq(codes[m->request], 0);
+	deliveries++;
+}
+
+static void on_routed(struct channel *c, const void *record)
+{
+	const struct router_routed *m = record;
+
+	(void)c;
+	ck_assert_uint_eq(codes[m->request], 0);
+	codes[m->request] = m->code ? m->code : 1;
+	routed++;
+	look();
+}
+
+static void on_step(struct channel *c, const void *record)
+{
+	(void)c;
+	(void)record;
+	steps++;
+}
+
+static void answer(uint64_t request)
+{
+	struct accounts_answer m = {.request = request, .result = ACCOUNTS_KNOWN};
+
+	channel_send(accounts_end, ACCOUNTS_ANSWER, &m);
+}
+
+static void on_accounts_ask(struct channel *c, const void *record)
+{
+	const struct accounts_ask *m = record;
+
+	(void)c;
+	asked++;
+	held = m->request;
+	if (hold_back)
+		loop_stop();
+	else
+		answer(m->request);
+}
+
+static const struct route client_routes[] = {
+    {ROUTER_VERDICT, ROUTE_ALWAYS, on_verdict},
+    {ROUTER_DELIVERY, ROUTE_ALWAYS, on_delivery},
+    {ROUTER_ROUTED, ROUTE_ALWAYS, on_routed},
+    {ROUTER_STEP, ROUTE_ALWAYS, on_step},
+    {0, 0, NULL},
+};
+static const struct route accounts_routes[] = {
+    {ACCOUNTS_ASK, ROUTE_ALWAYS, on_accounts_ask},
+    {0, 0, NULL},
+};
+
+static void late(void *arg)
+{
+	(void)arg;
+	ck_abort_msg("not within 10 seconds");
+}
+
+static void run(unsigned more)
+{
+	struct loop_timer timer = {0};
+
+	wanted = verdicts + routed + more;
+	loop_timer_start(&timer, 10000000, late, NULL);
+	loop_run();
+	loop_timer_stop(&timer);
+}
+
+static void link_accounts(void)
+{
+	int fds[2];
+
+	ck_assert(channel_pair(fds));
+	accounts = channel_open(fds[0], &accounts_dialogue, users_routes, closed, NULL);
+	accounts_end = channel_open(fds[1], &accounts_dialogue, accounts_routes, closed, NULL);
+	users_up(accounts, 0);
+}
+
+static void link_client(const struct route *questions)
+{
+	int fds[2];
+
+	ck_assert(channel_pair(fds));
+	server = channel_open(fds[0], &router_dialogue, questions, closed, NULL);
+	client = channel_open(fds[1], &router_dialogue, client_routes, closed, NULL);
+}
+
+static void setup(void)
+{
+	struct settings_server s = {.hostname = SLICE("mx.example.org"),
+				    .origin = SLICE("example.org")};
+	struct settings_domain d = {.number = 1, .name = SLICE("example.org")};
+	struct settings_deliver v = {.number = 1, .domain = 1, .users = SLICE("file:/users")};
+	struct settings_aliases a = {.domain = 1, .table = SLICE("static:list=u1 u2 u3")};
+
+	users_begin();
+	rules_begin();
+	rules_setting(&settings_server_record, &s);
+	rules_setting(&settings_domain_record, &d);
+	rules_setting(&settings_deliver_record, &v);
+	rules_setting(&settings_aliases_record, &a);
+	rules_end();
+	link_accounts();
+}
+
+static void teardown(void)
+{
+	channel_free(&accounts);
+	channel_free(&accounts_end);
+	channel_free(&client);
+	channel_free(&server);
+}
+
+static void check(uint64_t request, const char *recipient)
+{
+	struct router_check m = {
+	    .request = request, .step = STEP_RCPT, .recipient = slice_str(recipient)};
+
+	ck_assert(channel_send(client, ROUTER_CHECK, &m));
+}
+
+static void ask(uint64_t request, const char *recipient)
+{
+	struct router_ask m = {.request = request, .recipient = slice_str(recipient)};
+
+	ck_assert(channel_send(client, ROUTER_ASK, &m));
+}
+
+START_TEST(every_check_is_answered_once_and_known_users_are_asked_for_once)
+{
+	char name[64];
+
+	link_client(questions_of_smtpd);
+	for (unsigned i = 1; i < 600; i++) {
+		snprintf(name, sizeof(name), "u%u@example.%s", i % 10, i % 3 ? "org" : "net");
+		check(i, name);
+	}
+	run(599);
+	ck_assert_uint_eq(verdicts, 599);
+	for (unsigned i = 1; i < 600; i++)
+		ck_assert_uint_eq(codes[i], i % 3 ? 1 : 554);
+	/* answers of the same burst are not there yet; those that came are kept */
+	asked = 0;
+	codes[1] = 0;
+	check(1, "u1@example.org");
+	run(1);
+	ck_assert_uint_eq(asked, 0);
+	users_forget();
+	codes[1] = 0;
+	check(1, "u1@example.org");
+	run(1);
+	ck_assert_uint_eq(asked, 1);
+}
+END_TEST
+
+START_TEST(steps_other_than_rcpt_go_on)
+{
+	struct router_check m = {.request = 1, .step = STEP_HELO, .helo = SLICE("x")};
+
+	link_client(questions_of_smtpd);
+	channel_send(client, ROUTER_CHECK, &m);
+	run(1);
+	ck_assert_uint_eq(codes[1], 1);
+}
+END_TEST
+
+START_TEST(more_recipients_than_are_followed_at_once_are_all_answered)
+{
+	link_client(questions_of_queue);
+	for (unsigned i = 1; i < 600; i++)
+		ask(i, i % 2 ? "list@example.org" : "x@elsewhere.example");
+	run(599);
+	ck_assert_uint_eq(routed, 599);
+	ck_assert_uint_eq(deliveries, 300 * 3);
+	for (unsigned i = 1; i < 600; i++)
+		ck_assert_uint_eq(codes[i], i % 2 ? 1 : 451);
+}
+END_TEST
+
+START_TEST(questions_survive_the_death_of_accounts)
+{
+	link_client(questions_of_queue);
+	hold_back = true;
+	ask(1, "u1@example.org");
+	run(1);
+	ck_assert_uint_eq(asked, 1);
+	hold_back = false;
+	users_down(accounts);
+	channel_free(&accounts);
+	channel_free(&accounts_end);
+	link_accounts();
+	run(1);
+	ck_assert_uint_eq(codes[1], 1);
+	ck_assert_uint_eq(asked, 2);
+}
+END_TEST
+
+START_TEST(questions_of_a_dead_peer_are_forgotten)
+{
+	link_client(questions_of_queue);
+	hold_back = true;
+	for (unsigned i = 1; i < 600; i++)
+		ask(i, "u1@example.org");
+	run(1);
+	questions_down(server);
+	channel_free(&server);
+	channel_free(&client);
+	link_client(questions_of_smtpd);
+	hold_back = false;
+	answer(held);
+	check(5, "u2@example.org");
+	run(1);
+	ck_assert_uint_eq(verdicts, 1);
+	ck_assert_uint_eq(routed, 0);
+	ck_assert_uint_eq(codes[5], 1);
+}
+END_TEST
+
+START_TEST(control_hears_the_steps)
+{
+	struct router_explain m = {.request = 7, .recipient = SLICE("list@example.org")};
+
+	link_client(questions_of_control);
+	channel_send(client, ROUTER_EXPLAIN, &m);
+	run(1);
+	ck_assert_uint_eq(codes[7], 1);
+	ck_assert_uint_eq(deliveries, 0);
+	ck_assert_uint_ge(steps, 7);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("questions");
+	TCase *t = tcase_create("questions");
+	SRunner *sr = srunner_create(s);
+	int failed;
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, every_check_is_answered_once_and_known_users_are_asked_for_once);
+	tcase_add_test(t, steps_other_than_rcpt_go_on);
+	tcase_add_test(t, more_recipients_than_are_followed_at_once_are_all_answered);
+	tcase_add_test(t, questions_survive_the_death_of_accounts);
+	tcase_add_test(t, questions_of_a_dead_peer_are_forgotten);
+	tcase_add_test(t, control_hears_the_steps);
+	suite_add_tcase(s, t);
+	srunner_run_all(sr, CK_ENV);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? 1 : 0;
+}
