@@ -195,9 +195,9 @@ static void route_recipients(struct active *a)
 			continue;
 		if (added)
 			routes_ask(a, i, arena_copy(&a->arena, r->address),
-				   arena_copy(&a->arena, r->original));
+				   arena_copy(&a->arena, r->original), true);
 		else if (i < a->m.recipient_count)
-			routes_ask(a, i, a->recipients[i], a->recipients[i]);
+			routes_ask(a, i, a->recipients[i], a->recipients[i], false);
 	}
 	a->routing--;
 }

@@ -152,12 +152,15 @@ extern const struct route router_routes[];
 void routes_warm(void);
 void routes_up(struct channel *c, unsigned instance);
 void routes_down(struct channel *c);
-void routes_ask(struct active *a, uint32_t recipient, struct slice address, struct slice original);
+/* expanded: address is what an alias has led to, so a user of that name goes before an alias. */
+void routes_ask(struct active *a, uint32_t recipient, struct slice address, struct slice original,
+		bool expanded);
 struct reply reply_of(unsigned code, struct slice enhanced, struct slice text);
 
 /* jobs.c */
 struct routed { /* a delivery that the router has named; memory of the message */
 	struct routed *next;
+	bool none; /* it can't be delivered; asked about alone the router says why */
 	uint32_t deliver;
 	struct slice address, user, domain;
 };

@@ -57,6 +57,7 @@ static bool delivery_keep(struct question *q, const struct router_delivery *d)
 	if (r == NULL || q->count == ROUTES_MAX)
 		return false;
 	r->next = NULL;
+	r->none = slice_equal(d->transport, SLICE("none"));
 	r->deliver = d->deliver;
 	r->address = arena_copy(arena, d->address);
 	r->user = arena_copy(arena, d->user);
@@ -88,7 +89,7 @@ static void on_routed(struct channel *c, const void *record)
 /* Does the recipient stay itself, or is it replaced by what an alias says? */
 static bool is_plain(const struct question *q)
 {
-	return q->count == 1 && slice_equal_fold(q->first->address, q->address);
+	return q->count == 1 && !q->first->none && slice_equal_fold(q->first->address, q->address);
 }
 
 /* The recipients that an alias gives get a state of their own in the ledger before any of them is
@@ -107,8 +108,12 @@ static bool expand(struct question *q)
 	memory_free(added);
 	if (!fits || ended)
 		return fits;
-	for (r = q->first; r != NULL; r = r->next)
-		jobs_add(a, number++, r, q->original);
+	for (r = q->first; r != NULL; r = r->next, number++) {
+		if (r->none)
+			routes_ask(a, number, r->address, q->original, true);
+		else
+			jobs_add(a, number, r, q->original);
+	}
 	return true;
 }
 
@@ -150,12 +155,13 @@ static void answered(void *arg, const void *answer)
 	active_settle(a);
 }
 
-void routes_ask(struct active *a, uint32_t recipient, struct slice address, struct slice original)
+void routes_ask(struct active *a, uint32_t recipient, struct slice address, struct slice original,
+		bool expanded)
 {
 	struct question *q = memory_zero(1, sizeof(*q));
 	struct router_ask ask = {
 	    .recipient = address,
-	    .expanded = !slice_equal(address, original),
+	    .expanded = expanded,
 	};
 
 	q->active = a;
