@@ -7,7 +7,8 @@
 #include "common/service/service.h"
 
 enum {
-	QUESTIONS_MAX = 65536,	    /* not answered yet; above it the answer is: later */
+	QUESTIONS_MAX = 262144,	    /* not answered yet, more than the manager and two smtpd ask at
+				       once; above it the answer is: later */
 	QUESTIONS_ROUTES_MAX = 256, /* recipients that are followed at once; the others wait */
 	QUESTIONS_STEPS_MAX = 2000, /* explained of one address */
 };

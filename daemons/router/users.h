@@ -8,7 +8,7 @@
 #include "daemons/router/walk.h"
 
 enum {
-	USERS_PENDING_MAX = 65536,
+	USERS_PENDING_MAX = 262144, /* a walk has one at most */
 	USERS_TIMEOUT_US = 5000000, /* less than smtpd waits for a verdict */
 	USERS_KEPT_MAX = 10000,	    /* answers */
 	USERS_KEPT_US = 1000000,    /* a change of a table is in use within 2 s, with this */
