@@ -1,0 +1,242 @@
+/*
+ * One question at a time, and the loop runs until its answer has ended. While an answer is printed
+ * the loop may stand still (a pager that waits for a key), so silence is measured from the end of
+ * that, not from the arrival.
+ */
+#include "commands/stagepost/talk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/base/memory.h"
+#include "common/os/clock.h"
+#include "common/os/disk.h"
+#include "common/os/loop.h"
+#include "common/wire/channel.h"
+
+enum { CONNECT_SECONDS = 10 };
+
+struct talk {
+	struct channel *channel;
+	uint64_t request; /* of the last question */
+	uint64_t heard;	  /* when the last answer had been dealt with */
+	uint64_t silence_us;
+	const struct talk_calls *calls;
+	void *arg;
+	struct talk_end *end; /* NULL: no question is open */
+	struct loop_timer timer;
+};
+
+/* A relative name is what the kernel sees, so the way there may be longer than a socket address. */
+static int connect_in(int dir, int fd)
+{
+	static const struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "control"};
+	int here = open(".", O_PATH | O_CLOEXEC), result, error;
+	if (here < 0 || fchdir(dir) < 0)
+		result = -1;
+	else
+		result = connect(fd, (const struct sockaddr *)&address, sizeof(address));
+	error = errno;
+	if (here >= 0 && (fchdir(here) < 0 || close(here) < 0))
+		result = -1;
+	errno = error;
+	return result;
+}
+
+static int not_connected(const char *run, int fd, int dir, struct error *e)
+{
+	int code = errno;
+	if (fd >= 0)
+		close(fd);
+	if (dir >= 0)
+		close(dir);
+	if (code == ENOENT || code == ECONNREFUSED)
+		error_set(e, EX_UNAVAILABLE,
+			  "the server is not running (nobody listens on %s/control)", run);
+	else if (code == EACCES || code == EPERM)
+		error_set(e, EX_NOPERM, "%s/control: %s", run, strerror(code));
+	else
+		error_set(e, EX_TEMPFAIL, "%s/control: %s; try again in a moment", run,
+			  strerror(code));
+	return -1;
+}
+
+int talk_connect(const char *run, struct error *e)
+{
+	const struct timeval limit = {.tv_sec = CONNECT_SECONDS};
+	int dir = open(run, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int fd = dir < 0 ? -1 : socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	/* the limit holds for connect(), which waits while the server's queue is full */
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0 ||
+	    connect_in(dir, fd) < 0)
+		return not_connected(run, fd, dir, e);
+	close(dir);
+	return fd;
+}
+
+static void talk_ended(struct talk *t, int code)
+{
+	t->end->code = code;
+	t->end = NULL;
+	loop_timer_stop(&t->timer);
+	loop_stop();
+}
+
+static void give_up(struct talk *t, const char *why)
+{
+	if (!t->end)
+		return;
+	slice_copy(slice_str(why), t->end->text, sizeof(t->end->text));
+	talk_ended(t, EX_TEMPFAIL);
+}
+
+static void on_closed(struct channel *c)
+{
+	give_up(channel_owner(c),
+		channel_broken(c)
+		    ? "the running server is of another version than this command: restart it"
+		    : "the server has closed the connection; try again in a moment");
+}
+
+static void on_timer(void *arg)
+{
+	struct talk *t = arg;
+	uint64_t now = clock_boot_us(), end = t->heard + t->silence_us;
+	if (now < end)
+		loop_timer_start(&t->timer, end - now, on_timer, t);
+	else
+		give_up(t, "the server does not answer; its log may say why");
+}
+
+/* Answers */
+
+/* NULL: not of the question that is open. */
+static struct talk *listening(struct channel *c, uint64_t request)
+{
+	struct talk *t = channel_owner(c);
+	return t->end && request == t->request ? t : NULL;
+}
+
+#define PART(name, record_)                                          \
+	static void on_##name(struct channel *c, const void *record) \
+	{                                                            \
+		const struct record_ *m = record;                    \
+		struct talk *t = listening(c, m->request);           \
+		if (t && t->calls->name)                             \
+			t->calls->name(t->arg, m);                   \
+		if (t)                                               \
+			t->heard = clock_boot_us();                  \
+	}
+PART(process, master_process)
+PART(item, queue_item)
+PART(recipient, queue_recipient)
+PART(line, queue_line)
+PART(counts, queue_counts)
+PART(step, router_step)
+
+static void on_master_done(struct channel *c, const void *record)
+{
+	const struct master_done *m = record;
+	struct talk *t = listening(c, m->request);
+	if (!t)
+		return;
+	slice_copy(m->text, t->end->text, sizeof(t->end->text));
+	talk_ended(t, (int)m->code);
+}
+
+static void on_queue_done(struct channel *c, const void *record)
+{
+	const struct queue_done *m = record;
+	struct talk *t = listening(c, m->request);
+	if (!t)
+		return;
+	slice_copy(m->text, t->end->text, sizeof(t->end->text));
+	t->end->count = m->count;
+	talk_ended(t, (int)m->code);
+}
+
+/* The router's code is of SMTP; what control itself answers is an exit code. */
+static void on_routed(struct channel *c, const void *record)
+{
+	const struct router_routed *m = record;
+	struct talk *t = listening(c, m->request);
+	if (!t)
+		return;
+	slice_copy(m->text, t->end->text, sizeof(t->end->text));
+	slice_copy(m->enhanced, t->end->enhanced, sizeof(t->end->enhanced));
+	t->end->reply = m->code >= 400 ? m->code : 0;
+	if (m->code >= 500)
+		talk_ended(t, EXIT_FAILURE);
+	else if (m->code >= 400)
+		talk_ended(t, EX_TEMPFAIL);
+	else
+		talk_ended(t, (int)m->code);
+}
+
+static const struct route routes[] = {
+    {COMMAND_MASTER_PROCESS, ROUTE_ALWAYS, on_process},
+    {COMMAND_MASTER_DONE, ROUTE_ALWAYS, on_master_done},
+    {COMMAND_QUEUE_ITEM, ROUTE_ALWAYS, on_item},
+    {COMMAND_QUEUE_RECIPIENT, ROUTE_ALWAYS, on_recipient},
+    {COMMAND_QUEUE_LINE, ROUTE_ALWAYS, on_line},
+    {COMMAND_QUEUE_COUNTS, ROUTE_ALWAYS, on_counts},
+    {COMMAND_QUEUE_DONE, ROUTE_ALWAYS, on_queue_done},
+    {COMMAND_ROUTER_STEP, ROUTE_ALWAYS, on_step},
+    {COMMAND_ROUTER_ROUTED, ROUTE_ALWAYS, on_routed},
+    {0},
+};
+
+/* Life */
+
+struct talk *talk_begin(int fd)
+{
+	struct talk *t = memory_zero(1, sizeof(*t));
+	t->channel = channel_open(fd, &command_dialogue, routes, on_closed, t);
+	return t;
+}
+
+struct talk *talk_open(const char *run, struct error *e)
+{
+	int fd = talk_connect(run, e);
+	return fd < 0 ? NULL : talk_begin(fd);
+}
+
+void talk_free(struct talk **talk)
+{
+	struct talk *t = *talk;
+	*talk = NULL;
+	if (!t)
+		return;
+	loop_timer_stop(&t->timer);
+	channel_free(&t->channel);
+	memory_free(t);
+}
+
+int talk_ask(struct talk *t, uint16_t number, void *question, uint64_t silence_us,
+	     const struct talk_calls *calls, void *arg, struct talk_end *end)
+{
+	static const struct talk_calls none;
+	*end = (struct talk_end){.code = EX_TEMPFAIL};
+	t->request++;
+	memcpy(question, &t->request, sizeof(t->request)); /* every question begins with it */
+	t->calls = calls ? calls : &none;
+	t->arg = arg;
+	t->end = end;
+	t->silence_us = silence_us;
+	t->heard = clock_boot_us();
+	if (!channel_send(t->channel, number, question)) {
+		give_up(t, "the server has closed the connection; try again in a moment");
+		return end->code;
+	}
+	loop_timer_start(&t->timer, silence_us, on_timer, t);
+	loop_run();
+	t->end = NULL;
+	return end->code;
+}

@@ -1,0 +1,51 @@
+/*
+ * check: everything that is wrong with the configuration and its tables, each with its place. The
+ * same findings decide a start and a reload.
+ */
+#include <stdio.h>
+
+#include "commands/stagepost/findings.h"
+#include "commands/stagepost/place.h"
+#include "commands/stagepost/stagepost.h"
+#include "commands/stagepost/words.h"
+
+static void print_finding(void *arg, enum config_severity severity, const char *place,
+			  const char *text)
+{
+	struct findings *f = arg;
+	if (severity == CONFIG_ERROR)
+		f->errors++;
+	else
+		f->warnings++;
+	words_print(f->to, slice_str(place));
+	fputs(severity == CONFIG_ERROR ? ": error: " : ": warning: ", f->to);
+	words_print(f->to, slice_str(text));
+	fputc('\n', f->to);
+}
+
+int findings_print(const struct config *config, struct findings *f)
+{
+	return config_check(config, print_finding, f);
+}
+
+int verb_check(const char *config_path, int argc, char **argv)
+{
+	struct findings f = {.to = stdout};
+	struct config *config;
+	int code;
+	(void)argv;
+	if (argc > 1)
+		return complain(EX_USAGE, "check takes no arguments");
+	config = place_config(config_path, &code);
+	if (!config)
+		return code;
+	code = findings_print(config, &f);
+	words_print(stdout, slice_str(config_path));
+	if (code == EX_OK && f.warnings == 0)
+		puts(": fine");
+	else
+		printf(": %u error%s, %u warning%s\n", f.errors, f.errors == 1 ? "" : "s",
+		       f.warnings, f.warnings == 1 ? "" : "s");
+	config_free(&config);
+	return code;
+}

@@ -1,0 +1,173 @@
+/*
+ * queue: the verbs about the queue. Each question goes to the manager through control; several
+ * queue ids are several questions.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "commands/stagepost/json.h"
+#include "commands/stagepost/listing.h"
+#include "commands/stagepost/place.h"
+#include "commands/stagepost/selectors.h"
+#include "commands/stagepost/stagepost.h"
+#include "commands/stagepost/talk.h"
+#include "commands/stagepost/words.h"
+#include "common/base/queue_id.h"
+
+static const struct queue_word {
+	const char *name;
+	enum queue_verb verb;
+	enum selectors_use use;
+	const char *done; /* of a verb that changes: what has been done */
+	const char *sentence;
+} words[] = {
+    {"list", QUEUE_LIST, SELECTORS_MAY, NULL, "messages with their recipients"},
+    {"show", QUEUE_SHOW, SELECTORS_MUST, NULL, "all about messages, with their header"},
+    {"hold", QUEUE_HOLD, SELECTORS_MUST, "held", "stop trying until they are released"},
+    {"release", QUEUE_RELEASE, SELECTORS_MUST, "released",
+     "held and set-aside messages: try again, now"},
+    {"retry", QUEUE_RETRY, SELECTORS_MUST, "due now", "deferred messages: try now"},
+    {"delete", QUEUE_DELETE, SELECTORS_MUST, "deleted", "remove them; nobody is told"},
+    {"verify", QUEUE_VERIFY, SELECTORS_NONE, NULL,
+     "read the spool and compare it with what the server knows"},
+    {0},
+};
+
+static int help(FILE *to, int code)
+{
+	fprintf(to, "usage: stagepost queue VERB [ID ...] [selectors] [--json]\n");
+	for (const struct queue_word *w = words; w->name; w++)
+		fprintf(to, "  %-8s %s\n", w->name, w->sentence);
+	fprintf(to, "selectors, all of which must hold:\n"
+		    "  --all  --state STATE  --from ADDRESS|@DOMAIN  --to ADDRESS|@DOMAIN\n"
+		    "  --older TIME  --limit NUMBER\n");
+	return code;
+}
+
+struct asking {
+	const struct queue_word *word;
+	const struct selectors *selectors;
+	struct talk *talk;
+	struct listing *listing;
+	uint64_t count;
+	int code;
+};
+
+static void on_item(void *arg, const struct queue_item *m)
+{
+	listing_item(arg, m);
+}
+
+static void on_recipient(void *arg, const struct queue_recipient *m)
+{
+	listing_recipient(arg, m);
+}
+
+static void on_line(void *arg, const struct queue_line *m)
+{
+	listing_line(arg, m->text);
+}
+
+static const struct talk_calls calls = {
+    .item = on_item, .recipient = on_recipient, .line = on_line};
+
+/* One question; id 0: by the other selectors. */
+static void ask(struct asking *a, uint64_t id)
+{
+	struct queue_ask question = a->selectors->ask;
+	struct talk_end end;
+	char text[QUEUE_ID_LEN + 1] = "";
+	int code;
+	question.verb = a->word->verb;
+	question.id = id;
+	if (id)
+		queue_id_text(id, text);
+	code = talk_ask(a->talk, COMMAND_QUEUE_ASK, &question,
+			a->word->verb == QUEUE_VERIFY ? TALK_VERIFY_US : TALK_USUAL_US, &calls,
+			a->listing, &end);
+	listing_flush(a->listing);
+	a->count += end.count;
+	if (code != EX_OK)
+		complain(code, "%s%s%s", text, id ? ": " : "", end.text[0] ? end.text : "refused");
+	else if (id && end.count == 0)
+		code = complain(EXIT_NO, "%s: %s", text,
+				end.text[0] ? end.text : "there is no such message that this fits");
+	else if (end.text[0])
+		complain(code, "%s", end.text);
+	if (code != EX_OK)
+		a->code = code;
+}
+
+static void ask_all(struct asking *a)
+{
+	if (a->selectors->id_count == 0)
+		ask(a, 0);
+	for (size_t i = 0; i < a->selectors->id_count; i++) {
+		ask(a, a->selectors->ids[i]);
+		if (a->code == EX_NOPERM || a->code == EX_TEMPFAIL)
+			return;
+	}
+}
+
+static void sum_up(const struct asking *a)
+{
+	bool json = a->selectors->json;
+	json_t *o;
+	if (a->word->verb == QUEUE_VERIFY) {
+		if (json) {
+			o = listing_findings(a->listing);
+			json_put(o, "clean", json_boolean(a->code == EX_OK));
+			json_put(o, "messages", json_count(a->count));
+			json_line(stdout, o);
+		} else if (a->code == EX_OK) {
+			printf("the queue is clean: %" PRIu64 " %s\n", a->count,
+			       words_plural(a->count));
+		}
+	} else if (a->word->done && json) {
+		o = json_object();
+		json_put(o, "messages", json_count(a->count));
+		json_line(stdout, o);
+	} else if (!json && (a->count > 0 || a->code == EX_OK)) {
+		printf("%" PRIu64 " %s%s%s\n", a->count, words_plural(a->count),
+		       a->word->done ? " " : "", a->word->done ? a->word->done : "");
+	}
+}
+
+static const struct queue_word *find(const char *name)
+{
+	for (const struct queue_word *w = words; w->name; w++)
+		if (strcmp(name, w->name) == 0)
+			return w;
+	return NULL;
+}
+
+int verb_queue(const char *config_path, int argc, char **argv)
+{
+	struct selectors selectors;
+	struct asking a = {.selectors = &selectors};
+	struct error e = {0};
+	if (argc < 2)
+		return help(stderr, EX_USAGE);
+	if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0)
+		return help(stdout, EX_OK);
+	a.word = find(argv[1]);
+	if (!a.word)
+		return complain(EX_USAGE,
+				"there is no verb queue %s; stagepost queue help lists them",
+				argv[1]);
+	if (!selectors_parse(&selectors, a.word->use, argc - 1, argv + 1, &e)) {
+		selectors_free(&selectors);
+		return complain(EX_USAGE, "%s", e.text);
+	}
+	a.talk = place_talk(config_path, &a.code);
+	if (a.talk) {
+		a.listing = listing_new(stdout, a.word->verb, selectors.json);
+		ask_all(&a);
+		sum_up(&a);
+		listing_free(&a.listing);
+		talk_free(&a.talk);
+	}
+	selectors_free(&selectors);
+	return a.code;
+}

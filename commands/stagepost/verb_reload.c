@@ -1,0 +1,38 @@
+/*
+ * reload: the server reads its configuration again, checks it, and serves with it or refuses it
+ * whole.
+ */
+#include <stdio.h>
+
+#include "commands/stagepost/place.h"
+#include "commands/stagepost/stagepost.h"
+#include "commands/stagepost/talk.h"
+#include "commands/stagepost/words.h"
+
+int verb_reload(const char *config_path, int argc, char **argv)
+{
+	struct master_ask question = {.verb = MASTER_VERB_RELOAD};
+	struct talk_end end;
+	struct talk *t;
+	int code;
+	(void)argv;
+	if (argc > 1)
+		return complain(EX_USAGE, "reload takes no arguments");
+	t = place_talk(config_path, &code);
+	if (!t) {
+		if (code == EX_CONFIG)
+			complain(code, "a server that runs keeps the configuration that it has");
+		return code;
+	}
+	code = talk_ask(t, COMMAND_MASTER_ASK, &question, TALK_RELOAD_US, NULL, NULL, &end);
+	talk_free(&t);
+	if (end.text[0])
+		complain(code, "%s", end.text);
+	if (code == EX_OK)
+		puts("the server serves with the new configuration");
+	else if (code == EX_NOINPUT)
+		code = EX_CONFIG;
+	if (code == EX_CONFIG || code == EX_DATAERR)
+		complain(code, "the server keeps the configuration that it has");
+	return code;
+}

@@ -1,0 +1,78 @@
+/*
+ * status: which processes there are and how much is in the queue. For programs one object, in
+ * constant time whatever the queue holds.
+ */
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "commands/stagepost/json.h"
+#include "commands/stagepost/place.h"
+#include "commands/stagepost/status.h"
+#include "commands/stagepost/stagepost.h"
+#include "commands/stagepost/talk.h"
+#include "commands/stagepost/words.h"
+#include "common/config/config.h"
+#include "common/os/sandbox.h"
+
+static void on_process(void *arg, const struct master_process *m)
+{
+	status_process(arg, m);
+}
+
+static void on_counts(void *arg, const struct queue_counts *m)
+{
+	status_counts(arg, m);
+}
+
+static const struct talk_calls calls = {.process = on_process, .counts = on_counts};
+
+static int ask(struct status *s, const char *run)
+{
+	struct master_ask processes = {.verb = MASTER_VERB_STATUS};
+	struct queue_ask queue = {.verb = QUEUE_STATUS};
+	struct talk_end end;
+	struct error e = {0};
+	struct talk *t = talk_open(run, &e);
+	int code;
+	if (!t) {
+		status_stopped(s, e.text);
+		return e.code;
+	}
+	code = talk_ask(t, COMMAND_MASTER_ASK, &processes, TALK_USUAL_US, &calls, s, &end);
+	if (code != EX_OK)
+		status_stopped(s, end.text);
+	else if (talk_ask(t, COMMAND_QUEUE_ASK, &queue, TALK_USUAL_US, &calls, s, &end) != EX_OK)
+		status_queue_missing(s, end.text);
+	talk_free(&t);
+	return code;
+}
+
+int verb_status(const char *config_path, int argc, char **argv)
+{
+	bool json = argc == 2 && strcmp(argv[1], "--json") == 0;
+	struct status *s;
+	struct config *config;
+	int code;
+	if (argc > 1 && !json)
+		return complain(EX_USAGE, "status takes --json and nothing else");
+	config = place_config(config_path, &code);
+	if (!config)
+		return code;
+	s = status_new(sandbox_landlock_abi());
+	code = ask(s, config_string(config, "run"));
+	if (json) {
+		json_line(stdout, status_json(s, code));
+	} else if (code == EX_OK) {
+		status_text(s, stdout);
+	} else if (code == EX_UNAVAILABLE) {
+		puts("stopped");
+		complain(code, "%s", status_trouble(s));
+	} else {
+		complain(code, "%s", status_trouble(s));
+	}
+	status_free(&s);
+	config_free(&config);
+	return code;
+}
