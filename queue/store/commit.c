@@ -70,10 +70,11 @@ static uint8_t *message_record(const struct batch *b, const struct message *m)
 static uint32_t seal_records(const struct commit_job *job)
 {
 	const struct batch *b = job->batch;
-	uint32_t octets = 0;
+	const struct writer_lease *l = &job->lease->is;
+	uint32_t octets = 0, mark = record_mark(l->number, l->nonce);
 	for (size_t i = 0; i < job->count; i++) {
 		const struct message *m = &b->messages[b->next + i];
-		record_seal(message_record(b, m), job->lease->records + (uint32_t)i);
+		record_seal(message_record(b, m), job->lease->records + (uint32_t)i, mark);
 		octets += m->length;
 	}
 	return octets;
@@ -94,8 +95,7 @@ static void write_entries(const struct commit_job *job, struct digest *hash)
 					   .file = m->file};
 		uint64_t file;
 		record_numbers(record, &e->recipients, &file);
-		digest_add(hash, slice_from(record, RECORD_DIGEST_FROM));
-		digest_end(hash, e->digest);
+		record_digest_with(hash, record, e->digest);
 		offset += m->length;
 	}
 }

@@ -5,7 +5,7 @@
 #ifndef QUEUE_STORE_FORMAT_H
 #define QUEUE_STORE_FORMAT_H
 
-#include "queue/store/record.h"
+#include "queue/store/digest.h"
 
 /* As they read in a hex dump: 'S' is the first octet. */
 #define BATCH_MAGIC  UINT32_C(0x31425053) /* SPB1 */
@@ -20,6 +20,7 @@ enum {
 	RECORD_ALIGN = 8, /* of records and of parts */
 	RECORD_CRC_FROM = 12,
 	RECORD_DIGEST_FROM = 16,
+	RECORD_MARK_AT = 28,
 	PART_HEADER_SIZE = 8,
 	PART_CRITICAL = 1, /* flag: who does not know the part must not act on the record */
 	LARGE_HEAD_SIZE = 4096,
@@ -76,6 +77,8 @@ bool large_head_check(const uint8_t octets[LARGE_HEAD_SIZE], uint64_t number,
  * recipients, and the number of its large file (0: none). Zeros where the parts are not as they
  * should be: record_decode() says so to who reads it. */
 void record_numbers(struct slice record, uint32_t *recipients, uint64_t *file);
+/* record_digest() with a hash that is there already. */
+void record_digest_with(struct digest *d, struct slice record, uint8_t digest[DIGEST_SIZE]);
 /* Puts what is known only at the end into a record encoded with m->file.number != 0. */
 void record_set_file(void *record, const struct stored_file *file);
 

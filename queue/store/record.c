@@ -121,10 +121,18 @@ void record_set_file(void *record, const struct stored_file *file)
 	put_file(end - PART_FILE_SIZE, file); /* a multiple of 8: no padding behind it */
 }
 
-void record_seal(void *record, uint32_t ordinal)
+uint32_t record_mark(uint64_t lease, const uint8_t nonce[NONCE_SIZE])
+{
+	uint8_t number[8];
+	put_u64(number, lease);
+	return crc32c(crc32c(0, number, sizeof(number)), nonce, NONCE_SIZE);
+}
+
+void record_seal(void *record, uint32_t ordinal, uint32_t mark)
 {
 	uint8_t *at = record;
 	put_u32(at + 12, ordinal);
+	put_u32(at + RECORD_MARK_AT, mark);
 	put_u32(at + 8, crc32c(0, at + RECORD_CRC_FROM, get_u32(at + 4) - RECORD_CRC_FROM));
 }
 
@@ -315,12 +323,18 @@ void record_numbers(struct slice record, uint32_t *recipients, uint64_t *file)
 	}
 }
 
+void record_digest_with(struct digest *d, struct slice record, uint8_t digest[DIGEST_SIZE])
+{
+	digest_add(d, slice_sub(record, RECORD_DIGEST_FROM, RECORD_MARK_AT - RECORD_DIGEST_FROM));
+	digest_add(d, slice_from(record, RECORD_HEADER_SIZE));
+	digest_end(d, digest);
+}
+
 void record_digest(struct slice record, uint8_t digest[DIGEST_SIZE])
 {
 	struct digest d;
 	digest_init(&d);
-	digest_add(&d, slice_from(record, RECORD_DIGEST_FROM));
-	digest_end(&d, digest);
+	record_digest_with(&d, record, digest);
 	digest_free(&d);
 }
 

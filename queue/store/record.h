@@ -49,11 +49,15 @@ struct stored_message {
 	uint32_t recipient_count;
 };
 
-/* Appends the record; ordinal and CRC are set by record_seal() when the batch is made. False when
- * out is full, the record would be over RECORD_LENGTH_MAX, or its content over CONTENT_INLINE_MAX.
+/* Appends the record; ordinal, mark and CRC are set by record_seal() when the batch is made. False
+ * when out is full, the record would be over RECORD_LENGTH_MAX, or its content over
+ * CONTENT_INLINE_MAX.
  */
 bool record_encode(const struct stored_message *m, struct buffer *out);
-void record_seal(void *record, uint32_t ordinal);
+void record_seal(void *record, uint32_t ordinal, uint32_t mark);
+/* What binds a record to its lease: without it the former lease's records could stand in for those
+ * of a torn batch. */
+uint32_t record_mark(uint64_t lease, const uint8_t nonce[NONCE_SIZE]);
 /* Does a whole record with a right CRC and a possible id begin here? Its length and numbers, read
  * with care. */
 bool record_look(struct slice octets, uint32_t *length, uint32_t *ordinal, uint64_t *id);
@@ -62,8 +66,8 @@ bool record_look(struct slice octets, uint32_t *length, uint32_t *ordinal, uint6
  * limit. */
 bool record_decode(struct slice record, struct arena *arena, struct stored_message *m,
 		   struct error *error);
-/* SHA-256 of the record's octets from the id on (ordinal and CRC not counted): what the ledger
- * keeps. */
+/* SHA-256 of the record from the id on, the mark not counted: what the ledger keeps. It stays the
+ * same when the record moves. */
 void record_digest(struct slice record, uint8_t digest[DIGEST_SIZE]);
 /* Loads what record_digest() and content_read() need; call it before the sandbox. */
 void record_warm(void);

@@ -1,7 +1,8 @@
 /*
  * scan: walks a segment from batch to batch. It never searches for a record: content may hold
  * anything, whole records with right CRCs too, so only what a believed batch header leads to, step
- * by step, is looked at. Headers are found by their place and a nonce that no stranger has seen.
+ * by step, is looked at. Headers are found by their place and a nonce that no stranger has seen;
+ * records carry a mark made from it, because the former lease's may lie at just the same places.
  */
 #include "queue/store/scan.h"
 
@@ -23,6 +24,7 @@ struct scan {
 	struct slice octets; /* the segment */
 	uint64_t sequence;   /* of the batch that comes next */
 	uint32_t ordinal;    /* of the record that comes next */
+	uint32_t mark;	     /* of this lease's records */
 	struct digest hash;
 };
 
@@ -76,7 +78,10 @@ static uint32_t record_at(const struct scan *s, struct extent e, uint32_t ordina
 	uint32_t length, found;
 	uint64_t id;
 	struct slice octets = slice_sub(s->octets, e.at, e.end - e.at);
-	return record_look(octets, &length, &found, &id) && found == ordinal ? length : 0;
+	return record_look(octets, &length, &found, &id) && found == ordinal &&
+		       get_u32(octets.ptr + RECORD_MARK_AT) == s->mark
+		   ? length
+		   : 0;
 }
 
 /* The same by what the record's header claims, whose CRC is wrong. */
@@ -84,7 +89,7 @@ static uint32_t claim_at(const struct scan *s, struct extent e, uint32_t ordinal
 {
 	const char *at = s->octets.ptr + e.at;
 	if (e.end - e.at < RECORD_HEADER_SIZE || get_u32(at) != RECORD_MAGIC ||
-	    get_u32(at + 12) != ordinal)
+	    get_u32(at + 12) != ordinal || get_u32(at + RECORD_MARK_AT) != s->mark)
 		return 0;
 	uint32_t length = get_u32(at + 4);
 	return length >= RECORD_HEADER_SIZE && length % RECORD_ALIGN == 0 && length <= e.end - e.at
@@ -115,8 +120,7 @@ static void tell(struct scan *s, uint64_t at, uint32_t length, uint32_t ordinal)
 	struct writer_entry entry = {
 	    .id = get_u64(record.ptr + 16), .offset = at, .length = length, .ordinal = ordinal};
 	record_numbers(record, &entry.recipients, &entry.file);
-	digest_add(&s->hash, slice_from(record, RECORD_DIGEST_FROM));
-	digest_end(&s->hash, entry.digest);
+	record_digest_with(&s->hash, record, entry.digest);
 	s->calls->record(s->calls->arg, &entry);
 }
 
@@ -201,7 +205,8 @@ bool scan_segment(const struct scan_request *request, const struct scan_calls *c
 	struct scan s = {.request = request,
 			 .calls = calls,
 			 .result = result,
-			 .octets = slice_make(octets, (size_t)n)};
+			 .octets = slice_make(octets, (size_t)n),
+			 .mark = record_mark(request->lease, request->nonce)};
 	digest_init(&s.hash);
 	walk(&s);
 	digest_free(&s.hash);
