@@ -24,7 +24,7 @@ void receive_begin(struct session *s)
 
 	t->draft = draft_new(queue_writer(), t->id);
 	s->phase = PHASE_DATA;
-	stream_deadline(s->stream, 0);
+	stream_deadline(s->stream, smtpd_settings()->limits.idle);
 	stream_rate(s->stream, smtpd_settings()->limits.min_rate, DATA_RATE_WINDOW_US);
 }
 
@@ -286,6 +286,7 @@ void receive_input(struct session *s)
 	struct slice input = stream_input(s->stream), rest = input, run;
 	bool normalize = listener_normalizes(s->listener);
 
+	stream_deadline(s->stream, smtpd_settings()->limits.idle);
 	/* A pause (the disk is behind) leaves the rest where it is. */
 	while (stream_ready(s->stream) && dot_next(&t->dot, &rest, &run)) {
 		if (t->dot.octets > smtpd_settings()->limits.message_size)
