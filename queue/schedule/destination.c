@@ -37,8 +37,10 @@ void destination_settle(struct destination *d, uint64_t now)
 {
 	struct transport *t = &d->schedule->transports[d->transport];
 	bool waits = d->jobs.count > 0;
-	bool dead = d->dead_until > now;
+	bool dead = d->dead_until > now, remembered = d->remember_until > now;
 
+	if (!remembered && d->out == 0 && d->failures < SCHEDULE_FAILURES_TO_DIE)
+		d->failures = 0;
 	/* One that died and was not tried since is tried by one job alone: it may be dead still. */
 	uint32_t window = d->failures >= SCHEDULE_FAILURES_TO_DIE ? 1 : d->window;
 
@@ -48,11 +50,11 @@ void destination_settle(struct destination *d, uint64_t now)
 		heap_insert(&t->doomed, &d->ready, heap_first(&d->jobs)->key);
 	else if (waits && d->out < window)
 		heap_insert(&t->ready, &d->ready, heap_first(&d->jobs)->key);
-	if (dead)
-		heap_move(&t->dead, &d->revive, d->dead_until);
+	if (dead || remembered)
+		heap_move(&t->dead, &d->revive, dead ? d->dead_until : d->remember_until);
 	else
 		heap_remove(&t->dead, &d->revive);
-	if (waits || dead || d->out > 0 || !TAILQ_EMPTY(&d->parked))
+	if (waits || dead || remembered || d->out > 0 || !TAILQ_EMPTY(&d->parked))
 		return;
 	map_remove(t->destinations, destination_key(d));
 	heap_free(&d->jobs);
@@ -64,7 +66,7 @@ void destination_works(struct destination *d)
 	const struct schedule_transport *t = &d->schedule->transports[d->transport].settings;
 
 	d->failures = 0;
-	d->dead_until = d->dead_for = 0;
+	d->dead_until = d->dead_for = d->remember_until = 0;
 	if (++d->successes >= d->window && d->window < t->window_most) {
 		d->window++;
 		d->successes = 0;
@@ -78,10 +80,13 @@ void destination_fails(struct destination *d, uint64_t now)
 
 	d->successes = 0;
 	d->window = d->window > 1 ? d->window / 2 : 1;
+	/* Mail for one mailbox may come one by one: its failures are in a row all the same. */
+	d->remember_until = now + t->dead_longest;
 	if (++d->failures < SCHEDULE_FAILURES_TO_DIE)
 		return;
 	d->dead_for = d->dead_for == 0 ? t->dead_first : d->dead_for * 2;
 	if (d->dead_for > t->dead_longest)
 		d->dead_for = t->dead_longest;
 	d->dead_until = now + d->dead_for;
+	d->remember_until = d->dead_until + t->dead_longest;
 }

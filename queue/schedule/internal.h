@@ -11,11 +11,15 @@
 
 TAILQ_HEAD(schedule_list, schedule_message);
 
+enum { SCHEDULE_WAKE_STEP = 1000 }; /* waiting messages that become due in one call */
+
 /* Who sends: has messages that are due, or jobs queued. */
 struct origin {
 	uint32_t id;
-	uint32_t jobs;			/* queued or out */
-	uint64_t first_tail, rest_tail; /* tags given last */
+	uint32_t jobs; /* queued or out */
+	struct {
+		uint64_t first, rest;
+	} tails[SCHEDULE_TRANSPORTS]; /* tags given last */
 	struct schedule_list due;
 	TAILQ_ENTRY(origin) turn; /* in schedule.turns while due is not empty */
 	bool in_turns;
@@ -28,13 +32,15 @@ struct destination {
 	struct heap_node ready;	 /* in the transport's ready heap while a job may go, in the doomed
 				  * heap while it is dead and has jobs; key: tag of its first job */
 	bool doomed;		 /* which of the two */
-	struct heap_node revive; /* in the transport's dead heap; key: time */
+	struct heap_node revive; /* in the transport's dead heap while it is dead, or its failures
+				  * are remembered; key: until when */
 	struct schedule_list parked;
 	uint32_t out;	    /* jobs with the agent */
 	uint32_t window;    /* jobs that may be out */
 	uint32_t successes; /* since the window last grew */
 	uint32_t failures;  /* of the destination, in a row */
 	uint64_t dead_until, dead_for;
+	uint64_t remember_until; /* it failed: not forgotten before, though nothing refers to it */
 	size_t key_length;
 	char key[];
 };
@@ -43,7 +49,7 @@ struct transport {
 	struct schedule_transport settings;
 	struct heap ready, doomed, dead;
 	struct map *destinations; /* key -> struct destination */
-	uint64_t served;	  /* the tag served last: where new tags begin */
+	uint64_t served;	  /* the highest tag served: where new tags begin */
 	uint32_t out;
 };
 

@@ -71,6 +71,8 @@ void schedule_wait(struct schedule *s, struct schedule_message *m, uint64_t due,
 		s->active_count--;
 	if (due <= now) {
 		message_due(s, m);
+		if (parked != NULL)
+			destination_settle(parked, now); /* nothing may refer to it */
 		return;
 	}
 	m->place = PLACE_WAITING;
@@ -131,7 +133,9 @@ struct schedule_message *schedule_activate(struct schedule *s, uint64_t now)
 	struct origin *o;
 	struct schedule_message *m;
 
-	while ((first = heap_first(&s->waiting)) != NULL && first->key <= now)
+	for (int i = 0; i < SCHEDULE_WAKE_STEP && (first = heap_first(&s->waiting)) != NULL &&
+			first->key <= now;
+	     i++)
 		schedule_hurry(s, container_of(first, struct schedule_message, due), now);
 	if (schedule_is_full(s))
 		return NULL;

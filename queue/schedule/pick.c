@@ -9,7 +9,7 @@ void schedule_job_add(struct schedule *s, struct schedule_job *j, struct destina
 {
 	struct transport *t = &s->transports[d->transport];
 	struct origin *o = origin_of(s, origin);
-	uint64_t *tail = first ? &o->first_tail : &o->rest_tail;
+	uint64_t *tail = first ? &o->tails[d->transport].first : &o->tails[d->transport].rest;
 
 	if (*tail < t->served)
 		*tail = t->served;
@@ -54,7 +54,9 @@ struct schedule_job *schedule_pick(struct schedule *s, unsigned transport, uint6
 		return NULL;
 	d = container_of(first, struct destination, ready);
 	j = container_of(heap_first(&d->jobs), struct schedule_job, order);
-	t->served = j->order.key;
+	/* A window that opens again serves old tags: new ones must not begin there. */
+	if (t->served < j->order.key)
+		t->served = j->order.key;
 	heap_remove(&d->jobs, &j->order);
 	j->out = true;
 	d->out++;

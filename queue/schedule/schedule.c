@@ -50,15 +50,16 @@ void schedule_free(struct schedule **s)
 	for (unsigned i = 0; i < SCHEDULE_TRANSPORTS; i++) {
 		struct transport *t = &old->transports[i];
 
+		/* their nodes lie in the destinations */
+		heap_free(&t->ready);
+		heap_free(&t->doomed);
+		heap_free(&t->dead);
 		for (at = 0; map_next(t->destinations, &at, &key, &value);) {
 			heap_free(&((struct destination *)value)->jobs);
 			map_remove(t->destinations, key);
 			memory_free(value);
 		}
 		map_free(&t->destinations);
-		heap_free(&t->ready);
-		heap_free(&t->doomed);
-		heap_free(&t->dead);
 	}
 	heap_free(&old->waiting);
 	memory_free(old);

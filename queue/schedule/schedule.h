@@ -68,6 +68,7 @@ struct schedule_job {
 };
 
 struct schedule *schedule_new(const struct schedule_settings *settings, uint64_t seed);
+/* The messages and jobs that are in it must still be there. */
 void schedule_free(struct schedule **s);
 void schedule_set(struct schedule *s, const struct schedule_settings *settings);
 
@@ -96,8 +97,9 @@ uint64_t schedule_wake(const struct schedule *s);
 void schedule_counts(const struct schedule *s, uint64_t *waiting, uint64_t *due, uint64_t *active,
 		     uint64_t *jobs);
 
-/* A destination by its key, made when it is new. It lives while jobs, parked messages or its being
- * dead refer to it: look it up again after any call that takes a job or a message from it. */
+/* A destination by its key, made when it is new. It lives while jobs or parked messages refer to
+ * it, it is dead, or it failed within the last dead_longest: look it up again after any call that
+ * takes a job or a message from it. */
 struct destination *schedule_destination(struct schedule *s, unsigned transport, struct slice key);
 struct slice destination_key(const struct destination *d);
 /* Until when it is given nothing; 0: it is alive. */
