@@ -10,13 +10,16 @@
 #include "common/os/disk.h"
 #include "queue/manager/manager.h"
 
-void active_place(struct entry *e)
+void active_place(struct entry *e, struct slice parked)
 {
 	struct stub *stub = stub_of(e);
+	struct destination *at = NULL;
 
 	if (stub->active != NULL || e->disposition != MESSAGE_QUEUED)
 		return;
-	schedule_wait(manager.schedule, &stub->schedule, e->next, manager_now(), NULL);
+	if (parked.len > 0)
+		at = schedule_destination(manager.schedule, TRANSPORT_LOCAL, parked);
+	schedule_wait(manager.schedule, &stub->schedule, e->next, manager_now(), at);
 }
 
 /* Trouble of our own, not of the message: a moment later, without an attempt counted. */
@@ -31,7 +34,7 @@ void active_arrived(void *arg, struct entry *e)
 {
 	(void)arg;
 	stub_of(e)->schedule.origin = writers_origin(e->id);
-	active_place(e);
+	active_place(e, SLICE_EMPTY);
 	/* What can't become active soon waits as a stub. */
 	if (schedule_is_full(manager.schedule))
 		spool_rest(manager.spool, e, MESSAGE_QUEUED, e->next);
@@ -123,7 +126,7 @@ void active_settle(struct active *a)
 		place_later(e);
 	else {
 		rest(a, e);
-		active_place(e);
+		active_place(e, a->parked);
 	}
 	forget(a);
 }

@@ -51,7 +51,7 @@ static bool release(struct entry *e)
 	log_change(e, "released");
 	revive(e);
 	spool_dispose(manager.spool, e, MESSAGE_QUEUED, manager_now());
-	active_place(e);
+	active_place(e, SLICE_EMPTY);
 	return true;
 }
 

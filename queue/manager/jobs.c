@@ -50,17 +50,24 @@ static void delivery_move(struct delivery *d, enum delivery_place place)
 		TAILQ_INSERT_TAIL(list, d, link);
 }
 
+/* A mailbox is a destination. */
+static struct slice destination_key_of(const struct delivery *d, char key[DESTINATION_KEY_MAX])
+{
+	int len = snprintf(key, DESTINATION_KEY_MAX, "%u:%.*s@%.*s", d->deliver, SLICE_FMT(d->user),
+			   SLICE_FMT(d->domain));
+
+	return slice_make(key, (size_t)len);
+}
+
 static void delivery_queue(struct delivery *d)
 {
 	char key[DESTINATION_KEY_MAX];
-	int len = snprintf(key, sizeof(key), "%u:%.*s@%.*s", d->deliver, SLICE_FMT(d->user),
-			   SLICE_FMT(d->domain));
 	struct active *a = d->active;
 
 	delivery_move(d, DELIVERY_QUEUED);
 	schedule_job_add(
 	    manager.schedule, &d->job,
-	    schedule_destination(manager.schedule, TRANSPORT_LOCAL, slice_make(key, (size_t)len)),
+	    schedule_destination(manager.schedule, TRANSPORT_LOCAL, destination_key_of(d, key)),
 	    a->origin, a->first, manager_now());
 	a->first = false;
 }
@@ -172,6 +179,7 @@ static bool job_send(struct delivery *d, struct channel *to)
 		job.header = a->m.header;
 		job.body = a->m.body;
 	} else {
+		job.file_nonce = slice_make(f->nonce, NONCE_SIZE);
 		job.file_digest = slice_make(f->digest, DIGEST_SIZE);
 		job.body_offset = f->body_offset;
 		job.body_length = f->body_length;
@@ -288,6 +296,7 @@ static void defer_dead(void)
 	struct schedule_job *j;
 
 	for (int i = 0; i < JOBS_STEP; i++) {
+		char key[DESTINATION_KEY_MAX];
 		struct delivery *d;
 		struct active *a;
 
@@ -296,6 +305,7 @@ static void defer_dead(void)
 			break;
 		d = container_of(j, struct delivery, job);
 		a = d->active;
+		a->parked = arena_copy(&a->arena, destination_key_of(d, key));
 		active_result(a, d->recipient, d->address, d->original, RECIPIENT_DEFERRED, &dead);
 		delivery_close(d);
 		active_settle(a);

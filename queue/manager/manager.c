@@ -123,7 +123,7 @@ static void spool_became(void *arg, bool safe)
 static void place(void *arg, struct entry *e)
 {
 	(void)arg;
-	active_place(e);
+	active_place(e, SLICE_EMPTY);
 }
 
 static void look(void *arg)

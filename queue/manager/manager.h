@@ -84,6 +84,7 @@ struct active {
 	bool trouble;	  /* of our own: to be tried again soon, without an attempt counted */
 	/* What an administrator has said of it, done when nothing is out any more. */
 	bool hold, remove;
+	struct slice parked;		 /* key of a destination that is dead; empty: none */
 	const char *corrupt;		 /* why it is to be set aside; NULL: it is not */
 	struct delivery_list deliveries; /* all that are open */
 };
@@ -138,8 +139,9 @@ uint32_t writers_origin(uint64_t id);
 void active_arrived(void *arg, struct entry *e);
 void active_ended(void *arg, struct entry *e);
 void active_begin(struct entry *e);
-/* Puts an at-rest message where its disposition says. */
-void active_place(struct entry *e);
+/* Puts an at-rest message where its disposition says. parked: key of the destination whose return
+ * makes it due sooner; empty: none. */
+void active_place(struct entry *e, struct slice parked);
 /* One thing less is under way: when nothing is left, the message goes to rest or ends. Frees a. */
 void active_settle(struct active *a);
 /* Sets a recipient's outcome: logs, writes, and says whether that ended the message (a is gone). */
