@@ -24,12 +24,14 @@ enum {
 
 struct maildir {
 	struct mailboxes *boxes;
+	int pid;
 	maildir_done *done;
 	void *arg;
 };
 
 struct file {
 	struct maildir_job *job;
+	int pid;
 	int fd; /* -1: not made */
 	const char *doing;
 };
@@ -54,6 +56,7 @@ struct maildir *maildir_new(maildir_done *done, void *arg)
 {
 	struct maildir *m = memory_zero(1, sizeof(*m));
 	m->boxes = mailboxes_new();
+	m->pid = (int)getpid();
 	m->done = done;
 	m->arg = arg;
 	return m;
@@ -70,21 +73,21 @@ void maildir_free(struct maildir **m)
 
 /* The time alone orders a mailbox; the rest makes the name unique among hosts, processes, messages
  * and attempts, so that it rests neither on a clock nor on a process id. */
-static void draw_name(struct maildir_job *j)
+static void draw_name(struct maildir_job *j, int pid)
 {
 	char id[QUEUE_ID_LEN + 1];
 	uint64_t now = clock_wall_us();
 	queue_id_text(j->message, id);
 	snprintf(j->name, sizeof(j->name), "%llu.M%lluP%dQ%sR%uA%u.%s",
 		 (unsigned long long)(now / CLOCK_SECOND), (unsigned long long)(now % CLOCK_SECOND),
-		 (int)getpid(), id, j->recipient, j->attempt, j->host);
+		 pid, id, j->recipient, j->attempt, j->host);
 }
 
 static bool make_file(struct file *f)
 {
 	struct maildir_job *j = f->job;
 	for (int tries = 1; f->fd < 0; tries++) {
-		draw_name(j);
+		draw_name(j, f->pid);
 		f->fd = disk_create(j->box->tmp, j->name, O_WRONLY, FILE_MODE);
 		if (f->fd < 0 && (errno != EEXIST || tries == NAME_TRIES))
 			return false;
@@ -126,9 +129,10 @@ static void remove_file(struct maildir_job *j, int dir)
 
 /* The whole letter, durable, in tmp/; false: nothing is left of it, and outcome says why. *gone:
  * the mailbox is not there any more. */
-static bool write_file(struct maildir_job *j, struct letter_room *room, bool *gone)
+static bool write_file(const struct maildir *m, struct maildir_job *j, struct letter_room *room,
+		       bool *gone)
 {
-	struct file f = {j, -1, "can't take what can't be read"};
+	struct file f = {j, m->pid, -1, "can't take what can't be read"};
 	enum letter_fault fault = letter_write(&j->letter, room, put, &f);
 	if (!fault && disk_fsync(f.fd) < 0) { /* never again on the same file */
 		f.doing = "can't be synced";
@@ -162,9 +166,10 @@ static int move_file(const struct mailbox *box, const char *name)
 }
 
 /* Puts the message into new/; as above. */
-static bool place(struct maildir_job *j, struct letter_room *room, bool *gone)
+static bool place(const struct maildir *m, struct maildir_job *j, struct letter_room *room,
+		  bool *gone)
 {
-	if (!write_file(j, room, gone))
+	if (!write_file(m, j, room, gone))
 		return false;
 	if (move_file(j->box, j->name) == 0)
 		return true;
@@ -182,7 +187,7 @@ static bool place_somewhere(struct maildir *m, struct maildir_job *j, struct let
 		j->box = mailboxes_get(m->boxes, j->base, j->path, &j->outcome);
 		if (!j->box)
 			return false;
-		if (place(j, room, &gone))
+		if (place(m, j, room, &gone))
 			return true;
 		if (gone)
 			mailboxes_forget(m->boxes, j->box);

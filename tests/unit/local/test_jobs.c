@@ -222,21 +222,37 @@ static void begin_child(void)
 	master = channel_open(channel[0], &master_dialogue, master_routes, ignore_close, NULL);
 }
 
-static void setup(void)
+static void send_directory(const char *kind, const char *path, int fd)
+{
+	struct master_descriptor m = {.kind = slice_str(kind), .name = slice_str(path), .fd = fd};
+	ck_assert(channel_send(master, MASTER_DESCRIPTOR, &m));
+}
+
+/* As root: another user, and an empty directory as its root. */
+static void send_place(void)
 {
 	struct master_begin begin = {
-	    .role = SLICE("local"), .one_uid = true, .uid = 65534, .gid = 65534};
-	struct master_descriptor dir = {.kind = SLICE("directory")};
-	struct master_go go = {1};
-	tree_setup();
+	    .role = SLICE("local"), .one_uid = getuid() != 0, .uid = 65534, .gid = 65534};
+	char path[TREE_PATH_SIZE];
+	int empty;
+	snprintf(path, sizeof(path), "%s/empty", tree_path);
+	ck_assert_int_eq(mkdir(path, 0555), 0);
+	empty = open(path, O_RDONLY | O_DIRECTORY);
 	if (getuid() == 0)
 		ck_assert_int_eq(fchown(tree_dir, 65534, 65534), 0);
+	ck_assert(channel_send(master, MASTER_BEGIN, &begin));
+	send_directory("empty", "empty", empty);
+	send_directory("directory", tree_base, tree_dir);
+	close(empty);
+}
+
+static void setup(void)
+{
+	struct master_go go = {1};
+	tree_setup();
 	begin_child();
-	channel_send(master, MASTER_BEGIN, &begin);
+	send_place();
 	send_settings(1, 3);
-	dir.name = slice_str(tree_base);
-	dir.fd = tree_dir;
-	channel_send(master, MASTER_DESCRIPTOR, &dir);
 	link_manager();
 	channel_send(master, MASTER_GO, &go);
 	run_until(is_ready);
