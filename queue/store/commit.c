@@ -88,13 +88,15 @@ static void write_entries(const struct commit_job *job, struct digest *hash)
 		const struct message *m = &b->messages[b->next + i];
 		struct writer_entry *e = &b->entries[b->next + i];
 		struct slice record = slice_make(message_record(b, m), m->length);
+		struct record_numbers numbers;
+		record_read_numbers(record, &numbers);
 		*e = (struct writer_entry){.id = get_u64(record.ptr + 16),
 					   .offset = offset,
 					   .length = m->length,
 					   .ordinal = job->lease->records + (uint32_t)i,
-					   .file = m->file};
-		uint64_t file;
-		record_numbers(record, &e->recipients, &file);
+					   .file = numbers.file,
+					   .recipients = numbers.recipients,
+					   .origin = numbers.origin};
 		record_digest_with(hash, record, e->digest);
 		offset += m->length;
 	}

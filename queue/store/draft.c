@@ -80,11 +80,11 @@ enum draft_result draft_body(struct draft *d, struct slice octets, void (*call)(
 			     void *arg)
 {
 	struct writer *w = d->w;
-	d->resume = NULL;
+	if (octets.len == 0)
+		return d->err ? failed(d) : DRAFT_OK;
+	d->resume = NULL; /* who gives more waits no longer */
 	if (d->err)
 		return failed(d);
-	if (octets.len == 0)
-		return DRAFT_OK;
 	if (!buffer_append(&d->held, octets)) {
 		draft_fail(d, ENOSPC);
 		return DRAFT_FULL;

@@ -73,10 +73,15 @@ void large_head_encode(uint64_t number, const uint8_t nonce[NONCE_SIZE],
 bool large_head_check(const uint8_t octets[LARGE_HEAD_SIZE], uint64_t number,
 		      const uint8_t nonce[NONCE_SIZE]);
 
-/* Of a record that record_look() found right: what its envelope says about the number of
- * recipients, and the number of its large file (0: none). Zeros where the parts are not as they
- * should be: record_decode() says so to who reads it. */
-void record_numbers(struct slice record, uint32_t *recipients, uint64_t *file);
+/* What the manager is told of a record that record_look() found right, as its parts say. Zeros
+ * where they are not as they should be: record_decode() says so to who reads it. */
+struct record_numbers {
+	uint64_t file;	     /* its large file, 0 none */
+	uint32_t recipients; /* as the envelope has it */
+	uint32_t origin;     /* CRC-32C of the client */
+};
+
+void record_read_numbers(struct slice record, struct record_numbers *n);
 /* record_digest() with a hash that is there already. */
 void record_digest_with(struct digest *d, struct slice record, uint8_t digest[DIGEST_SIZE]);
 /* Puts what is known only at the end into a record encoded with m->file.number != 0. */

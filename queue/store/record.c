@@ -309,17 +309,18 @@ bool record_decode(struct slice record, struct arena *arena, struct stored_messa
 	return true;
 }
 
-void record_numbers(struct slice record, uint32_t *recipients, uint64_t *file)
+void record_read_numbers(struct slice record, struct record_numbers *n)
 {
 	struct slice rest = slice_from(record, RECORD_HEADER_SIZE);
 	struct part p;
-	*recipients = 0;
-	*file = 0;
+	*n = (struct record_numbers){0};
 	while (part_next(&rest, &p)) {
 		if (p.type == PART_ENVELOPE && p.octets.len >= PART_ENVELOPE_SIZE)
-			*recipients = get_u32(p.octets.ptr + 20);
+			n->recipients = get_u32(p.octets.ptr + 20);
+		if (p.type == PART_CLIENT)
+			n->origin = crc32c(0, p.octets.ptr, p.octets.len);
 		if (p.type == PART_FILE && p.octets.len >= PART_FILE_SIZE)
-			*file = get_u64(p.octets.ptr);
+			n->file = get_u64(p.octets.ptr);
 	}
 }
 

@@ -119,7 +119,11 @@ static void tell(struct scan *s, uint64_t at, uint32_t length, uint32_t ordinal)
 	struct slice record = slice_sub(s->octets, at, length);
 	struct writer_entry entry = {
 	    .id = get_u64(record.ptr + 16), .offset = at, .length = length, .ordinal = ordinal};
-	record_numbers(record, &entry.recipients, &entry.file);
+	struct record_numbers numbers;
+	record_read_numbers(record, &numbers);
+	entry.recipients = numbers.recipients;
+	entry.file = numbers.file;
+	entry.origin = numbers.origin;
 	record_digest_with(&s->hash, record, entry.digest);
 	s->calls->record(s->calls->arg, &entry);
 }

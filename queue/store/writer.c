@@ -82,7 +82,6 @@ struct writer *writer_new(const struct writer_hooks *hooks)
 	struct writer *w = memory_zero(1, sizeof(*w));
 	w->hooks = *hooks;
 	w->lost = true;
-	w->counter = 1;
 	TAILQ_INIT(&w->spares);
 	loop_turn_add(&w->turn, commit_turn, w);
 	loop_wake_start(&w->wake, woken, w);
@@ -166,7 +165,9 @@ void writer_take_lease(struct writer *w, const struct writer_lease *lease, int f
 	if (w->leases_asked)
 		w->leases_asked--;
 	w->leases++;
-	if (w->incarnation != lease->incarnation || w->spool != lease->spool) {
+	/* Incarnations only grow: a lease with a lower one was under way when ours was given. */
+	if (!w->ids || lease->incarnation > w->incarnation) {
+		w->ids = true;
 		w->spool = lease->spool;
 		w->incarnation = lease->incarnation;
 		w->counter = 1;

@@ -27,7 +27,7 @@ struct writer_lease {
 	uint32_t segment;
 	uint64_t size;	      /* octets of the segment */
 	uint32_t spool;	      /* for queue ids */
-	uint32_t incarnation; /* fresh for this writer when it differs from the last one */
+	uint32_t incarnation; /* they only grow: fresh for this writer when over its last one */
 };
 
 /* One committed message, for the manager's eyes: numbers only. */
@@ -38,7 +38,7 @@ struct writer_entry {
 	uint32_t ordinal;
 	uint64_t file; /* number of its large file, 0 none */
 	uint32_t recipients;
-	uint32_t origin; /* hash of who sent it (the record's client), for fairness */
+	uint32_t origin;	     /* CRC-32C of the record's client, for fairness */
 	uint8_t digest[DIGEST_SIZE]; /* record_digest() */
 };
 

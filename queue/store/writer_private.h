@@ -151,8 +151,9 @@ struct writer {
 	struct lease_list spares;
 	unsigned leases, leases_asked; /* held (with the one in use), wanted */
 	bool fresh_asked;
-	uint32_t spool, incarnation; /* of ids */
-	uint32_t counter;	     /* of the next id, from 1 */
+	bool ids; /* a lease has said what follows */
+	uint32_t spool, incarnation;
+	uint32_t counter; /* of the next id, from 1 */
 
 	struct batch batches[2];
 	struct batch *gathering, *committing;

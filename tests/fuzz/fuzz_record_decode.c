@@ -33,8 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct stored_message m;
 	struct error error;
 	struct arena arena;
-	uint32_t recipients;
-	uint64_t file;
+	struct record_numbers numbers;
 	uint8_t digest[DIGEST_SIZE];
 	char *octets = memory_get(size + 1);
 	memcpy(octets, data, size);
@@ -48,7 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		record_seal(octets, get_u32(octets + 12), get_u32(octets + RECORD_MARK_AT));
 		if (record_decode(record, &arena, &m, &error))
 			again(&m, &arena);
-		record_numbers(record, &recipients, &file);
+		record_read_numbers(record, &numbers);
 		record_digest(record, digest);
 	}
 	arena_free(&arena);

@@ -316,6 +316,7 @@ START_TEST(a_message_waits_for_its_file_and_small_ones_go_on)
 	ck_assert_uint_eq(world.files_wanted, 1);
 	ck_assert_int_eq(draft_body(d, slice_make(text + DRAFT_MEMORY_MAX, 10), on_resume, NULL),
 			 DRAFT_WAIT);
+	ck_assert_int_eq(draft_body(d, SLICE_EMPTY, NULL, NULL), DRAFT_OK);
 	commit_message(1, SLICE("small"));
 	run_until_done(1);
 	ck_assert_uint_eq(resumed, 0);

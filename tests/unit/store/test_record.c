@@ -86,8 +86,9 @@ START_TEST(every_message_comes_back_as_it_was)
 	srandom(1);
 	for (uint32_t i = 0; i < ROUNDS; i++) {
 		struct stored_message m = random_message(i % 3 == 0), back;
-		uint32_t length, ordinal, recipients;
-		uint64_t id, file;
+		uint32_t length, ordinal;
+		uint64_t id;
+		struct record_numbers numbers;
 		buffer_reset(&out);
 		ck_assert(record_encode(&m, &out));
 		ck_assert_uint_eq(out.len % 8, 0);
@@ -97,9 +98,10 @@ START_TEST(every_message_comes_back_as_it_was)
 		ck_assert_uint_eq(length, record.len);
 		ck_assert_uint_eq(ordinal, i);
 		ck_assert_uint_eq(id, m.id);
-		record_numbers(record, &recipients, &file);
-		ck_assert_uint_eq(recipients, m.recipient_count);
-		ck_assert_uint_eq(file, m.file.number);
+		record_read_numbers(record, &numbers);
+		ck_assert_uint_eq(numbers.recipients, m.recipient_count);
+		ck_assert_uint_eq(numbers.file, m.file.number);
+		ck_assert_uint_eq(numbers.origin, crc32c(0, m.client.ptr, m.client.len));
 		ck_assert_msg(record_decode(record, &arena, &back, &error), "%s", error.text);
 		ck_assert_uint_eq(back.ordinal, i);
 		assert_same(&m, &back);

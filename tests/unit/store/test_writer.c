@@ -355,6 +355,9 @@ START_TEST(ids_are_new_and_go_on_in_a_new_incarnation)
 	give_lease();
 	ck_assert_int_eq(writer_state(world.w), WRITER_READY);
 	ck_assert_uint_eq(writer_draw_id(world.w), queue_id_make(3, 2, 1));
+	world.incarnation = 1; /* one that was under way: no id is drawn twice */
+	give_lease();
+	ck_assert_uint_eq(writer_draw_id(world.w), queue_id_make(3, 2, 2));
 }
 END_TEST
 
