@@ -57,7 +57,7 @@ static void entry_put(char *p, const struct writer_entry *e)
 	put_u32(p + 20, e->ordinal);
 	put_u64(p + 24, e->file);
 	put_u32(p + 32, e->recipients);
-	put_u32(p + 36, 0);
+	put_u32(p + 36, e->origin);
 	memcpy(p + 40, e->digest, DIGEST_SIZE);
 }
 
