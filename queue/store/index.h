@@ -118,6 +118,12 @@ void index_unload(struct index *ix, struct entry *e);
 bool index_describe(struct index *ix, const struct entry *e, struct slice old,
 		    struct line_state *out);
 
+/* The same from memory, with a recipient replaced by `count` others (address and original count).
+ * False: too many, or they do not fit into a line. */
+bool index_describe_expanded(struct index *ix, const struct entry *e, uint32_t recipient,
+			     const struct line_recipient *added, size_t count,
+			     struct line_state *out);
+
 /* Table of segments: NULL when the number was never seen or it is free. */
 struct segment_entry *index_segment(const struct index *ix, uint32_t number);
 /* The next one that is not free, from *cursor on (0 at first); NULL at the end. */

@@ -4,6 +4,7 @@
  */
 #include "common/base/bytes.h"
 #include "common/base/memory.h"
+#include "common/os/clock.h"
 #include "queue/store/index_parts.h"
 
 static struct slice copy(struct slice s)
@@ -130,6 +131,9 @@ void state_result(struct entry *e, const struct line_result *l)
 		return;
 	r->status = l->status;
 	r->next = l->next;
+	/* An attempt that did not take place. */
+	if (r->status == RECIPIENT_PENDING && r->attempts > 0)
+		r->attempts--;
 	if (recipient_ended(r->status) && --e->alive == 0)
 		return; /* nobody reads it any more */
 	drop(&r->reply.text);
@@ -145,15 +149,26 @@ static bool worth_a_line(const struct message_state *st, uint32_t i)
 	       r->next != 0 || r->reply.code != 0 || r->reply.text.len > 0;
 }
 
+/* What is to be written of a state: `expanded` is replaced by those added. */
+struct description {
+	const struct message_state *state;
+	uint32_t expanded; /* count of the state: none */
+	const struct line_recipient *added;
+	size_t added_count;
+};
+
 /* So that a message with the most recipients fits into one line. */
-static size_t text_budget(const struct message_state *st)
+static size_t text_budget(const struct description *d)
 {
-	size_t used = 256, lines = 0;
-	for (uint32_t i = 0; i < st->count; i++) {
-		if (!worth_a_line(st, i))
+	size_t used = 256, lines = d->added_count;
+	for (size_t i = 0; i < d->added_count; i++)
+		used += 40 + d->added[i].address.len + d->added[i].original.len;
+	for (uint32_t i = 0; i < d->state->count; i++) {
+		if (!worth_a_line(d->state, i) && i != d->expanded)
 			continue;
 		lines++;
-		used += 40 + st->recipients[i].address.len + st->recipients[i].original.len;
+		used +=
+		    40 + d->state->recipients[i].address.len + d->state->recipients[i].original.len;
 	}
 	if (lines == 0 || used >= LEDGER_LINE_MAX)
 		return 0;
@@ -161,16 +176,17 @@ static size_t text_budget(const struct message_state *st)
 	return each < REPLY_TEXT_MAX ? each : REPLY_TEXT_MAX;
 }
 
-static bool describe_recipients(struct index *ix, const struct message_state *st)
+static bool describe_recipients(struct index *ix, const struct description *d)
 {
-	size_t text = text_budget(st);
+	size_t text = text_budget(d);
 	buffer_reset(&ix->scratch);
-	for (uint32_t i = 0; i < st->count; i++) {
-		const struct recipient_state *r = &st->recipients[i];
-		if (!worth_a_line(st, i))
+	for (uint32_t i = 0; i < d->state->count; i++) {
+		const struct recipient_state *r = &d->state->recipients[i];
+		if (!worth_a_line(d->state, i) && i != d->expanded)
 			continue;
 		struct line_recipient l = {.number = i,
-					   .status = r->status,
+					   .status =
+					       i == d->expanded ? RECIPIENT_EXPANDED : r->status,
 					   .attempts = r->attempts,
 					   .next = r->next,
 					   .reply = r->reply,
@@ -179,27 +195,19 @@ static bool describe_recipients(struct index *ix, const struct message_state *st
 		if (!line_recipient_add(&ix->scratch, &l, text))
 			return false;
 	}
-	return true;
+	for (size_t i = 0; i < d->added_count; i++) {
+		struct line_recipient l = {.number = d->state->count + (uint32_t)i,
+					   .address = d->added[i].address,
+					   .original = d->added[i].original};
+		if (l.address.len == 0 || !line_recipient_add(&ix->scratch, &l, text))
+			return false;
+	}
+	return ix->scratch.len + 256 <= LEDGER_LINE_MAX;
 }
 
-bool index_describe(struct index *ix, const struct entry *e, struct slice old,
-		    struct line_state *out)
+/* What the stub and the table of segments know. */
+static void describe_stub(const struct index *ix, const struct entry *e, struct line_state *out)
 {
-	memset(out, 0, sizeof(*out));
-	if (e->state) {
-		if (!describe_recipients(ix, e->state))
-			return false;
-		out->recipients = buffer_slice(&ix->scratch);
-		out->received = e->state->received;
-		memcpy(out->digest, e->state->digest, DIGEST_SIZE);
-		out->arrived = (uint64_t)e->arrived * UINT64_C(1000000);
-	} else {
-		struct line l;
-		if (crc32c(0, old.ptr, old.len) != e->mark || !line_decode(&old, &l) ||
-		    l.kind != LINE_STATE || l.state.id != e->id)
-			return false;
-		*out = l.state;
-	}
 	out->id = e->id;
 	out->lease = ix->segments[e->segment]->line.lease;
 	out->file = e->file;
@@ -212,5 +220,46 @@ bool index_describe(struct index *ix, const struct entry *e, struct slice old,
 	out->deaths = e->deaths;
 	out->attempts = e->attempts;
 	out->count = e->count;
+}
+
+static bool describe_state(struct index *ix, const struct entry *e, const struct description *d,
+			   struct line_state *out)
+{
+	memset(out, 0, sizeof(*out));
+	if (!describe_recipients(ix, d))
+		return false;
+	out->recipients = buffer_slice(&ix->scratch);
+	out->received = e->state->received;
+	memcpy(out->digest, e->state->digest, DIGEST_SIZE);
+	out->arrived = (uint64_t)e->arrived * CLOCK_SECOND;
+	describe_stub(ix, e, out);
+	return true;
+}
+
+bool index_describe(struct index *ix, const struct entry *e, struct slice old,
+		    struct line_state *out)
+{
+	if (e->state) {
+		struct description d = {.state = e->state, .expanded = e->state->count};
+		return describe_state(ix, e, &d, out);
+	}
+	struct line l;
+	if (crc32c(0, old.ptr, old.len) != e->mark || !line_decode(&old, &l) ||
+	    l.kind != LINE_STATE || l.state.id != e->id)
+		return false;
+	*out = l.state;
+	describe_stub(ix, e, out);
+	return true;
+}
+
+bool index_describe_expanded(struct index *ix, const struct entry *e, uint32_t recipient,
+			     const struct line_recipient *added, size_t count,
+			     struct line_state *out)
+{
+	struct description d = {e->state, recipient, added, count};
+	if (e->state->count - e->state->received + count > RECIPIENTS_ADDED_MAX ||
+	    !describe_state(ix, e, &d, out))
+		return false;
+	out->count += (uint32_t)count;
 	return true;
 }

@@ -11,6 +11,7 @@
 #include "common/base/memory.h"
 #include "common/os/disk.h"
 #include "queue/store/ledger_parts.h"
+#include "queue/store/replay.h"
 
 struct reader {
 	struct ledger *l;
@@ -19,12 +20,7 @@ struct reader {
 	size_t count;
 	struct ledger_file **links; /* the chain by its headers, oldest first */
 	size_t link_count;
-	struct index *base, *snapshot; /* snapshot: between BEGIN and END */
-	char *data;		       /* the file that is read now */
-	size_t data_len;
-	struct ledger_file *current;
-	struct buffer line; /* for fetch() */
-	bool failed;
+	struct replay replay;
 };
 
 void ledger_file_name(uint32_t slot, char name[16])
@@ -155,77 +151,15 @@ static bool link_chain(struct reader *r)
 	return true;
 }
 
-static struct slice fetch(void *arg, struct place place)
-{
-	struct reader *r = arg;
-	if (place.file == r->current->header.sequence) {
-		struct slice rest = slice_from(slice_make(r->data, r->data_len), place.offset);
-		struct slice all = rest;
-		struct line l;
-		return line_decode(&rest, &l) ? slice_sub(all, 0, all.len - rest.len) : SLICE_EMPTY;
-	}
-	for (size_t i = 0; i < r->link_count; i++)
-		if (r->links[i]->header.sequence == place.file &&
-		    ledger_line_read(r->links[i]->fd, place.offset, true, &r->line) == 0)
-			return buffer_slice(&r->line);
-	return SLICE_EMPTY;
-}
-
-static struct index *fresh_index(struct reader *r)
-{
-	struct index *ix = index_new(r->l->setup.extra, NULL);
-	index_replay(ix, fetch, r);
-	return ix;
-}
-
-static void replay_line(struct reader *r, const struct line *l, struct slice raw,
-			struct place place)
-{
-	if (l->kind == LINE_SNAPSHOT_BEGIN) {
-		index_free(&r->snapshot);
-		r->snapshot = fresh_index(r);
-		return;
-	}
-	if (l->kind == LINE_SNAPSHOT_END && r->snapshot) {
-		index_free(&r->base);
-		r->base = r->snapshot;
-		r->snapshot = NULL;
-		return;
-	}
-	struct index *to = r->snapshot ? r->snapshot : r->base;
-	if (!index_apply(to, l, raw, place, 0))
-		log_error("ledger: a line of kind %u at %u in file %u contradicts the others",
-			  (unsigned)l->kind, place.offset, place.file);
-}
-
-/* All good frames; f->end becomes where they end. */
 static bool replay_file(struct reader *r, struct ledger_file *f)
 {
-	r->data = memory_resize(r->data, f->header.size, 1);
-	ssize_t n = disk_pread(f->fd, r->data, f->header.size, 0);
-	if (n < 0)
+	struct replay *p = &r->replay;
+	p->parts[p->part_count++] = (struct ledger_part){f->fd, f->header, f->header.size};
+	if (!replay_open(p, p->part_count - 1))
 		return error_set(r->error, errno, "ledger/%08u: %s", f->slot, strerror(errno));
-	r->data_len = (size_t)n;
-	r->current = f;
-	f->end = LEDGER_HEADER_SIZE;
-	struct slice lines, all = slice_make(r->data, r->data_len);
-	while (ledger_frame_look(&f->header, f->end, slice_from(all, f->end), &lines)) {
-		uint32_t at = f->end + LEDGER_FRAME_SIZE;
-		f->end = at + (uint32_t)lines.len;
-		while (lines.len > 0) {
-			struct slice before = lines;
-			struct line l;
-			if (!line_decode(&lines, &l)) {
-				log_error("ledger: a line at %u in file %u can't be read", at,
-					  f->header.sequence);
-				break;
-			}
-			size_t len = before.len - lines.len;
-			replay_line(r, &l, slice_sub(before, 0, len),
-				    (struct place){f->header.sequence, at});
-			at += (uint32_t)len;
-		}
-	}
+	while (replay_some(p, UINT32_MAX))
+		;
+	f->end = p->at;
 	return true;
 }
 
@@ -235,45 +169,42 @@ static bool replay_chain(struct reader *r, size_t *last, bool *whole)
 {
 	bool joined = true;
 	*last = 0;
-	*whole = true;
 	for (size_t i = 0; i < r->link_count; i++) {
-		struct ledger_file *f = r->links[i];
+		struct ledger_file *f = r->links[i], *before = i > 0 ? r->links[i - 1] : NULL;
 		if (f->header.snapshot) {
 			joined = true;
-			index_free(&r->snapshot);
-		} else if (i > 0 && joined) {
-			joined = f->header.previous_end == r->links[i - 1]->end;
-			if (f->header.previous_synced > r->links[i - 1]->end)
+			index_free(&r->replay.snapshot);
+		} else if (before && joined) {
+			joined = f->header.previous_end == before->end;
+			if (f->header.previous_synced > before->end)
 				return error_set(r->error, EBADMSG,
-						 "ledger/%08u is damaged at octet %u",
-						 r->links[i - 1]->slot, r->links[i - 1]->end);
+						 "ledger/%08u is damaged at octet %u", before->slot,
+						 before->end);
 		}
 		if (!joined) {
-			log_warning("ledger: file %u does not follow on the one before it: it was "
-				    "never synced",
+			log_warning("ledger: file %u does not follow on the one before it, which "
+				    "was never synced",
 				    f->header.sequence);
-			index_free(&r->snapshot);
+			index_free(&r->replay.snapshot);
 			continue;
 		}
 		if (!replay_file(r, f))
 			return false;
 		*last = i + 1;
 	}
-	*whole = !r->snapshot;
-	index_free(&r->snapshot);
+	*whole = !r->replay.snapshot;
+	index_free(&r->replay.snapshot);
 	return true;
 }
 
 /* Zeros behind the last good frame, where frames that were never synced may lie. */
-static bool wipe_end(struct reader *r, struct ledger_file *f)
+static bool wipe_end(const struct ledger_file *f)
 {
 	size_t len = f->header.size - f->end;
-	if (len > 0) {
-		memset(r->data, 0, len);
-		if (disk_pwrite(f->fd, r->data, len, f->end) < 0)
-			return false;
-	}
-	return disk_fdatasync(f->fd) == 0;
+	char *zeros = memory_zero(1, len + 1);
+	bool ok = len == 0 || disk_pwrite(f->fd, zeros, len, f->end) == 0;
+	memory_free(zeros);
+	return ok && disk_fdatasync(f->fd) == 0;
 }
 
 /* What was read may be in the kernel's memory alone. */
@@ -315,7 +246,7 @@ static void settle(struct reader *r, size_t last, bool whole)
 	l->mode = LEDGER_NORMAL;
 	l->pending_at = f->end;
 	if (!whole || last < r->link_count || f->header.size != l->file_size || !sync_chain(r) ||
-	    !wipe_end(r, f)) {
+	    !wipe_end(f)) {
 		l->mode = LEDGER_WAITING;
 		log_warning("ledger: the last file can't be written on: all is stated anew");
 	}
@@ -329,10 +260,7 @@ static void reader_free(struct reader *r)
 	}
 	memory_free(r->found);
 	memory_free(r->links);
-	memory_free(r->data);
-	buffer_free(&r->line);
-	index_free(&r->base);
-	index_free(&r->snapshot);
+	replay_end(&r->replay);
 }
 
 /* The first file of a new spool. */
@@ -356,16 +284,17 @@ static bool create(struct ledger *l, struct error *error)
 bool ledger_read(struct ledger *l, bool may_create, struct error *error)
 {
 	struct reader r = {.l = l, .error = error};
-	buffer_init(&r.line, LEDGER_LINE_MAX);
-	r.base = fresh_index(&r);
+	replay_begin(&r.replay, l->setup.extra);
 	size_t last = 0;
 	bool whole = true;
-	bool ok = find_files(&r) && link_chain(&r) && replay_chain(&r, &last, &whole);
+	bool ok = find_files(&r) && link_chain(&r);
+	if (ok) {
+		r.replay.parts = memory_zero(r.link_count + 1, sizeof(struct ledger_part));
+		ok = replay_chain(&r, &last, &whole);
+	}
 	if (ok) {
 		settle(&r, last, whole);
-		index_replay(r.base, NULL, NULL);
-		l->ix = r.base;
-		r.base = NULL;
+		l->ix = replay_take(&r.replay);
 		if (l->chain_count == 0 && !may_create)
 			ok = error_set(error, ENOENT,
 				       "the ledger is missing, but there is mail in the spool");

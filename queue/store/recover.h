@@ -16,6 +16,7 @@ struct recover;
 struct recover_setup {
 	int segments_dirfd, large_dirfd, corrupt_dirfd;
 	uint32_t segment_size;
+	uint64_t first_number; /* large files below it are of an earlier life */
 	struct ledger *ledger;
 	struct segments *segments;
 	struct helper *helper;

@@ -13,7 +13,7 @@ enum {
 	SEGMENT_SIZE = 16 * 1024 * 1024,
 	SEGMENT_SPARES = 2,	 /* prepared in advance for writers */
 	SEGMENT_RESERVE = 2,	 /* never lent to writers: room for mail that is moved */
-	FILE_SPARES = 2,	 /* large files made in advance */
+	FILE_SPARES = 4,	 /* large files made in advance */
 	SEGMENT_READERS = 64,	 /* descriptors kept open for reading */
 	SPOOL_LOOK_US = 1000000, /* how often free space is asked for */
 };
@@ -39,9 +39,9 @@ uint64_t segments_octets(const struct segments *s); /* of all segment files */
 
 /* Lends a segment: done(arg, lease, fd) when it may be used; the caller closes fd after passing
  * it, which is what makes its lock the writer's alone. number 0 and fd -1: not now (pressure, or a
- * failure that is logged). incarnation is copied into the lease. */
+ * failure that is logged). *incarnation 0 becomes a fresh one; NULL for an own lease. */
 typedef void segments_leased(void *arg, const struct writer_lease *lease, int fd);
-void segments_lease(struct segments *s, uint32_t writer, bool own, uint32_t incarnation,
+void segments_lease(struct segments *s, uint32_t writer, bool own, uint32_t *incarnation,
 		    segments_leased *done, void *arg);
 /* Forgets the request; a segment that was already under way to it is sealed empty. */
 void segments_lease_cancel(struct segments *s, void *arg);
@@ -75,6 +75,7 @@ void segments_file(struct segments *s, uint32_t writer,
 		   void (*done)(void *arg, uint64_t number, const uint8_t nonce[NONCE_SIZE],
 				int fd),
 		   void *arg);
+void segments_file_cancel(struct segments *s, void *arg);
 /* A file that no message uses; one that the writer was not lent is false. */
 bool segments_file_abandoned(struct segments *s, uint32_t writer, uint64_t number);
 /* The writer is gone: its files that no message uses are unlinked when it can't write any more and

@@ -17,8 +17,6 @@
 enum {
 	SPOOL_LOCK_WAIT_US = 10 * 1000 * 1000, /* for an old manager that is dying */
 	SPOOL_STEP = 1000,		       /* messages a walk handles in a turn */
-	MOVE_DELAY_US = 30 * 1000 * 1000, /* a deferred message lies this long before it is moved */
-	MOVES_MAX = 256,		  /* messages in one move */
 };
 
 struct spool;
@@ -51,6 +49,9 @@ void spool_close(struct spool **sp);
 /* Microseconds of queue time (queue/README.md, section 8) as of this turn of the loop; and the wall
  * clock's for people. */
 uint64_t spool_now(const struct spool *sp);
+/* Queue time now, from the last TIME line (queue 0: none): pure, for spool_open(). */
+uint64_t spool_time_after(const struct line_time *last, const char *boot_id, uint64_t boot,
+			  uint64_t wall);
 uint32_t spool_number(const struct spool *sp); /* the spool's part of queue ids */
 
 struct entry *spool_get(struct spool *sp, uint64_t id);

@@ -1,0 +1,179 @@
+/*
+ * segments_parts: what the files of the pool say to each other. Private to them and to recovery and
+ * moving.
+ */
+#ifndef QUEUE_STORE_SEGMENTS_PARTS_H
+#define QUEUE_STORE_SEGMENTS_PARTS_H
+
+#include "common/base/map.h"
+#include "common/base/queue_id.h"
+#include "common/os/disk.h"
+#include "common/os/loop.h"
+#include "queue/store/numbers.h"
+#include "queue/store/segments.h"
+
+enum {
+	INCARNATIONS_KEPT = 8, /* of one writer: ids of drafts may be older than its lease */
+	UNLINKS_MAX = 64,      /* in one job */
+	LARGE_LOOK = 10,       /* every so many looks at the space, large files are summed up */
+	LARGE_LOOK_MAX = 20000,
+};
+
+enum pool_state {
+	POOL_RAW,   /* a free file, not looked at yet */
+	POOL_READY, /* free and prepared */
+	POOL_USED,  /* the ledger says for what */
+	POOL_GONE,  /* is being removed */
+};
+
+struct pool_file {
+	uint32_t number;
+	enum pool_state state;
+	int write_fd, read_fd; /* -1: not open */
+	unsigned pins, reading;
+	bool wanted; /* to be freed as soon as nothing pins it and its end is synced */
+	TAILQ_ENTRY(pool_file) link; /* of those open for reading, most recently used first */
+	/* Lent in this process's life. */
+	uint32_t writer;
+	uint64_t seen_end; /* behind the last record noticed */
+};
+
+TAILQ_HEAD(pool_files, pool_file);
+
+struct lease_request {
+	TAILQ_ENTRY(lease_request) link;
+	struct segments *s;
+	uint32_t writer;
+	uint32_t *incarnation; /* of who asks; NULL for an own lease */
+	bool own, cancelled;
+	struct pool_file *file; /* granted, its line is not synced yet */
+	struct writer_lease lease;
+	struct ledger_wait wait;
+	segments_leased *done;
+	void *arg;
+};
+
+struct lender {
+	uint32_t incarnations[INCARNATIONS_KEPT];
+	unsigned count;
+};
+
+struct large {
+	TAILQ_ENTRY(large) link; /* spares */
+	uint64_t number;
+	uint8_t nonce[NONCE_SIZE];
+	int fd;
+	uint32_t writer; /* lent to; 0 spare */
+};
+
+typedef void large_done(void *arg, uint64_t number, const uint8_t nonce[NONCE_SIZE], int fd);
+
+struct large_request {
+	TAILQ_ENTRY(large_request) link;
+	uint32_t writer;
+	large_done *done;
+	void *arg;
+};
+
+struct unlink_wish {
+	uint64_t number, position;
+};
+
+struct prepare_job {
+	struct helper_job job;
+	struct segments *s;
+	bool out;
+	uint32_t number;
+	bool fresh;
+	int write_fd, read_fd, err;
+};
+
+struct large_job {
+	struct helper_job job;
+	struct segments *s;
+	bool out;
+	struct large *file;
+	int err;
+};
+
+struct unlink_job {
+	struct helper_job job;
+	struct segments *s;
+	bool out;
+	size_t count;
+	uint64_t numbers[UNLINKS_MAX];
+	/* A segment that is not to be used again: 0 none. */
+	uint32_t segment;
+};
+
+struct space_job {
+	struct helper_job job;
+	struct segments *s;
+	bool out, large;
+	struct disk_space space;
+	uint64_t large_octets;
+	size_t large_count;
+	int err;
+};
+
+struct segments {
+	struct segments_setup setup;
+	struct index *ix;
+	struct numbers numbers;
+	struct pool_file **files; /* by number */
+	uint32_t file_size;	  /* of the table */
+	size_t file_count, ready_count, raw_count;
+	struct idmap *leases;  /* number of a lease -> pool_file */
+	struct idmap *lenders; /* writer + 1 -> lender */
+	struct idmap *lent;    /* number of a large file -> large */
+	struct pool_files readers;
+	size_t reader_count;
+	TAILQ_HEAD(lease_requests, lease_request) requests, granted;
+	TAILQ_HEAD(, large_request) large_requests;
+	TAILQ_HEAD(, large) large_spares;
+	size_t large_spare_count;
+	struct unlink_wish *wishes;
+	size_t wish_count, wish_size;
+	uint32_t *retired; /* segment files to be removed */
+	size_t retired_count;
+	bool candidates; /* a segment waits to be freed */
+	struct ledger_wait free_wait, unlink_wait;
+	struct loop_timer serve_timer, space_timer;
+	struct prepare_job prepare;
+	struct large_job large;
+	struct unlink_job unlink;
+	struct space_job space;
+	bool space_known;
+	struct disk_space free_space;
+	uint64_t large_octets;
+	unsigned looks;
+	uint64_t failed_until; /* no new file is made before (clock of the loop) */
+	bool closing;
+};
+
+struct pool_file *pool_file(const struct segments *s, uint32_t number); /* NULL: no such file */
+struct pool_file *pool_add(struct segments *s, uint32_t number, enum pool_state state);
+void segment_name(uint32_t number, char name[16]);
+void large_name(uint64_t number, char name[24]);
+/* Serves requests in the next turn. */
+void segments_serve_soon(struct segments *s);
+/* Frees what has ended. */
+void segments_consider(struct segments *s, uint32_t number);
+
+/* segments_read.c */
+void pool_reader_add(struct segments *s, struct pool_file *f, int fd);
+/* 0, or EBADMSG: not that message's record. digest NULL: not known. */
+int record_check(struct slice record, const struct entry *e, const uint8_t *digest);
+void pool_reader_drop(struct segments *s, struct pool_file *f);
+
+/* segments_large.c */
+void large_serve(struct segments *s);
+void large_free_all(struct segments *s);
+/* Unlinks the file when `position` is synced. */
+void large_unlink(struct segments *s, uint64_t number, uint64_t position);
+/* A message names it now. */
+void large_named(struct segments *s, uint64_t number);
+void unlink_start(struct segments *s);
+void space_start(struct segments *s);
+
+#endif
