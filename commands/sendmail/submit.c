@@ -48,7 +48,7 @@ static bool wait_for(struct session *s, short what, uint64_t end)
 	int n = (int)TEMP_FAILURE_RETRY(poll(&p, 1, left));
 	if (n > 0)
 		return true;
-	return error_set(s->e, EX_TEMPFAIL, "the server does not answer; the message was not sent");
+	return error_set(s->e, EX_TEMPFAIL, "the server does not answer");
 }
 
 static bool lost(struct session *s, const char *why)
