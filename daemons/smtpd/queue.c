@@ -159,6 +159,8 @@ static void on_pressure(struct channel *c, const void *record)
 		log_warning(m->full ? "new mail gets 452: %.*s" : "new mail is welcome again%.*s",
 			    SLICE_FMT(m->reason));
 	full = m->full;
+	if (writer != NULL)
+		writer_pressure(writer, full);
 }
 
 const struct route queue_routes[] = {

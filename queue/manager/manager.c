@@ -106,6 +106,7 @@ static void read_boot_id(void)
 void manager_warm(void)
 {
 	read_boot_id();
+	record_warm();
 	routes_warm();
 }
 
