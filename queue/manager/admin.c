@@ -157,6 +157,17 @@ static void on_cancel(struct channel *c, const void *record)
 			q->cancelled = true;
 }
 
+static void on_pause(struct channel *c, const void *record)
+{
+	const struct queue_pause *m = record;
+	struct question *q;
+
+	(void)c;
+	TAILQ_FOREACH (q, &questions, link)
+		if (q->request == m->request)
+			q->waits = m->wait;
+}
+
 bool admin_step(void)
 {
 	struct question *q, *next;
@@ -167,6 +178,8 @@ bool admin_step(void)
 			continue;
 		if (q->cancelled && q->reading == 0)
 			admin_done(q, EX_OK, "");
+		else if (q->waits && !q->cancelled)
+			continue;
 		else if (control != NULL && channel_queued(control) > CHANNEL_QUEUE_MAX / 4)
 			continue; /* its reader is slow: the walk goes on when there is room */
 		else
@@ -178,6 +191,7 @@ bool admin_step(void)
 const struct route admin_routes[] = {
     {QUEUE_ASK, ROUTE_ALWAYS, on_ask},
     {QUEUE_CANCEL, ROUTE_ALWAYS, on_cancel},
+    {QUEUE_PAUSE, ROUTE_ALWAYS, on_pause},
     {0, 0, NULL},
 };
 

@@ -20,6 +20,7 @@ struct question {
 	uint64_t older, limit;
 	/* the walk */
 	bool cancelled, over;
+	bool waits; /* its asker does not read for now */
 	size_t cursor;
 	uint64_t batch[WALK_BATCH]; /* ids that are next */
 	size_t batch_count, batch_at;
