@@ -187,8 +187,16 @@ void listing_item(struct listing *l, const struct queue_item *m)
 		item_row(l, m, id);
 }
 
+/* A list is about what is still to be done, or has failed. */
+static bool is_finished(const struct queue_recipient *m)
+{
+	return has_status(m, "delivered") || has_status(m, "expanded") || has_status(m, "deleted");
+}
+
 void listing_recipient(struct listing *l, const struct queue_recipient *m)
 {
+	if (l->verb == QUEUE_LIST && is_finished(m))
+		return;
 	if (!l->json)
 		recipient_text(l, m);
 	else if (l->recipients)

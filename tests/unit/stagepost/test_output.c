@@ -133,10 +133,14 @@ static void list_one(bool json, enum queue_verb verb, const char *sender)
 					.original = SLICE("list@d.org"),
 					.status = SLICE("deferred"),
 					.reply = SLICE("451 4.2.0 mailbox is busy")};
+	struct queue_recipient finished = {.address = SLICE("g@h.org"),
+					   .status = SLICE("delivered")};
 	struct queue_recipient second = {.address = SLICE("e@f.org"), .status = SLICE("pending")};
 	listing_item(l, &m);
 	listing_recipient(l, &first);
 	listing_recipient(l, &second);
+	if (verb == QUEUE_LIST)
+		listing_recipient(l, &finished);
 	if (verb == QUEUE_SHOW)
 		listing_line(l, SLICE("Subject: \xe4\r\n"));
 	listing_flush(l);
