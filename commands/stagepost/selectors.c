@@ -87,8 +87,8 @@ static bool take_option(struct selectors *s, int option, const char *text, struc
 	case OPTION_TO:
 		return take_address(&s->ask.recipient, "--to", text, false, e);
 	case OPTION_OLDER:
-		if (!time_parse(slice_str(text), &us))
-			return error_set(e, EX_USAGE, "--older %.40s: a time like 90s, 5m, 2h, 3d",
+		if (!time_parse(slice_str(text), &us) || us < CLOCK_SECOND)
+			return error_set(e, EX_USAGE, "--older %.40s: a time like 1s, 5m, 2h, 3d",
 					 text);
 		s->ask.older = us / CLOCK_SECOND;
 		return true;

@@ -52,6 +52,7 @@ struct asking {
 	struct listing *listing;
 	uint64_t count;
 	int code;
+	char remark[TALK_TEXT_SIZE]; /* the last one, of an answer that was fine */
 };
 
 static void on_item(void *arg, const struct queue_item *m)
@@ -93,8 +94,8 @@ static void ask(struct asking *a, uint64_t id)
 	else if (id && end.count == 0)
 		code = complain(EXIT_NO, "%s: %s", text,
 				end.text[0] ? end.text : "there is no such message that this fits");
-	else if (end.text[0])
-		complain(code, "%s", end.text);
+	else
+		memcpy(a->remark, end.text, sizeof(a->remark));
 	if (code != EX_OK)
 		a->code = code;
 }
@@ -119,6 +120,7 @@ static void sum_up(const struct asking *a)
 			o = listing_findings(a->listing);
 			json_put(o, "clean", json_boolean(a->code == EX_OK));
 			json_put(o, "messages", json_count(a->count));
+			json_put(o, "remark", json_text(slice_str(a->remark)));
 			json_line(stdout, o);
 		} else if (a->code == EX_OK) {
 			printf("the queue is clean: %" PRIu64 " %s\n", a->count,
@@ -128,9 +130,13 @@ static void sum_up(const struct asking *a)
 		o = json_object();
 		json_put(o, "messages", json_count(a->count));
 		json_line(stdout, o);
-	} else if (!json && (a->count > 0 || a->code == EX_OK)) {
+	} else if (!json && a->word->verb != QUEUE_SHOW && (a->count > 0 || a->code == EX_OK)) {
 		printf("%" PRIu64 " %s%s%s\n", a->count, words_plural(a->count),
 		       a->word->done ? " " : "", a->word->done ? a->word->done : "");
+	}
+	if (!json && a->remark[0]) {
+		words_print_lines(stdout, slice_str(a->remark));
+		putchar('\n');
 	}
 }
 

@@ -96,6 +96,7 @@ static const struct {
     {SELECTORS_MAY, {"--from", "@"}},
     {SELECTORS_MAY, {"--to", "<>"}}, /* nobody gets mail as the null sender */
     {SELECTORS_MAY, {"--older", "soon"}},
+    {SELECTORS_MAY, {"--older", "0s"}},
     {SELECTORS_MAY, {"--limit", "0"}},
     {SELECTORS_MAY, {"--limit", "-1"}},
     {SELECTORS_MAY, {"NOTANID"}},
