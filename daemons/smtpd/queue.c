@@ -134,6 +134,7 @@ static void on_leased(struct channel *c, const void *record)
 	}
 	memcpy(lease.nonce, m->nonce.ptr, NONCE_SIZE);
 	writer_take_lease(writer, &lease, m->fd);
+	server_queue_ready();
 }
 
 static void on_filed(struct channel *c, const void *record)

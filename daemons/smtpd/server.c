@@ -1,15 +1,18 @@
 /*
  * The server: listeners and settings come from the master; connections are counted in all and for
- * each client network (an IPv4 address, an IPv6 /64); a drain lets sessions finish.
+ * each client network (an IPv4 address, an IPv6 /64); a drain lets sessions finish. After the start
+ * connections wait in the kernel until the queue has lent a segment, so that the first client need
+ * not come again; only when that takes long do they hear 451.
  */
 #include <unistd.h>
 
 #include "common/base/memory.h"
 #include "common/net/cidr.h"
 #include "common/net/listen.h"
+#include "common/os/loop.h"
 #include "daemons/smtpd/smtpd.h"
 
-enum { CLIENT_KEY_SIZE = 9 };
+enum { CLIENT_KEY_SIZE = 9, QUEUE_PATIENCE_US = 5000000 };
 
 struct listener {
 	TAILQ_ENTRY(listener) link;
@@ -36,7 +39,8 @@ static struct cidr_set trust, trust_coming;
 static struct normalizing normalizing;
 static struct map *clients;
 static uint32_t connections;
-static bool started, draining;
+static struct loop_timer opener;
+static bool opened, draining;
 
 const struct smtpd_settings *smtpd_settings(void)
 {
@@ -189,20 +193,33 @@ void server_descriptor(const struct service_descriptor *d)
 	l->name = slice_make(memory_string(d->name), d->name.len);
 	listener_judge(l);
 	l->acceptor = acceptor_open(d->fd, accepted, l);
-	if (!started)
+	if (!opened)
 		acceptor_pause(l->acceptor);
 	TAILQ_INSERT_TAIL(&listeners, l, link);
 }
 
-void server_start(void)
+static void open_up(void *arg)
 {
 	struct listener *l;
 
-	clients = map_new();
-	queue_start();
-	started = true;
+	(void)arg;
+	loop_timer_stop(&opener);
+	opened = true;
 	TAILQ_FOREACH (l, &listeners, link)
 		acceptor_resume(l->acceptor);
+}
+
+void server_queue_ready(void)
+{
+	if (!opened && !draining)
+		open_up(NULL);
+}
+
+void server_start(void)
+{
+	clients = map_new();
+	loop_timer_start(&opener, QUEUE_PATIENCE_US, open_up, NULL);
+	queue_start();
 }
 
 void server_check_drained(void)
@@ -217,6 +234,7 @@ void server_drain(void)
 	struct session *s, *next;
 
 	draining = true;
+	loop_timer_stop(&opener);
 	TAILQ_FOREACH (l, &listeners, link)
 		acceptor_free(&l->acceptor);
 	TAILQ_FOREACH_SAFE (s, &sessions, link, next) {

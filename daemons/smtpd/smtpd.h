@@ -102,6 +102,7 @@ void server_setting(const struct record *record, const void *value);
 void server_settings_end(void);
 void server_descriptor(const struct service_descriptor *d);
 void server_start(void);
+void server_queue_ready(void); /* there is a segment to write to: connections are welcome */
 void server_drain(void);
 bool listener_normalizes(const struct listener *l);
 void server_forget(struct session *s); /* the session ends */
