@@ -36,7 +36,8 @@ RECORD_DECLARE(writer_filed, WRITER_FILE_FIELDS)
 RECORD_DECLARE(writer_pressure, WRITER_PRESSURE_FIELDS)
 
 /* writer -> manager: these are durable. entries: count times WRITER_ENTRY_SIZE octets, each
- * {u64 id, u64 offset, u32 length, u32 ordinal, u64 file, u32 recipients, u32 origin, 32 digest}. */
+ * {u64 id, u64 offset, u32 length, u32 ordinal, u64 file, u32 recipients, u32 origin, 32 digest}.
+ */
 #define WRITER_NOTICE_FIELDS(F, S)            \
 	F(S, u64, lease, 0, "in which lease") \
 	F(S, bytes, entries, WRITER_NOTICE_ENTRIES *WRITER_ENTRY_SIZE, "fixed-size entries")
