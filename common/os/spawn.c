@@ -9,8 +9,10 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <signal.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -38,11 +40,24 @@ static _Noreturn void give_up(int tell, const char *step)
 	_exit(127);
 }
 
+/* What the system call takes; its handler 0 is the default. */
+struct kernel_action {
+	void (*handler)(int);
+	unsigned long flags;
+	void (*restorer)(void);
+	uint64_t mask;
+};
+
 static void default_signals(void)
 {
 	struct sigaction action = {.sa_handler = SIG_DFL};
 	for (int number = 1; number < NSIG; number++)
 		sigaction(number, &action, NULL); /* some can't be changed: they are default */
+	/* glibc keeps two for itself and refuses to touch them; its posix_spawn (make uses it)
+	 * leaves them ignored in what it starts. */
+	struct kernel_action original = {0};
+	for (int number = __SIGRTMIN; number < SIGRTMIN; number++)
+		syscall(SYS_rt_sigaction, number, &original, NULL, sizeof(original.mask));
 	sigset_t none;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
