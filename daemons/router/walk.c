@@ -20,7 +20,7 @@ struct walk *walk_new(struct book *book, enum walk_kind kind, struct slice recip
 
 	w->book = book_hold(book);
 	w->kind = kind;
-	w->expanded = expanded && kind != WALK_CHECK;
+	w->expanded = w->alone = expanded && kind != WALK_CHECK;
 	w->hooks = hooks;
 	w->users = users;
 	w->arg = arg;
@@ -239,6 +239,13 @@ static bool is_ancestor(const struct node *n, struct slice key, bool bare)
 	return false;
 }
 
+static bool is_root_key(const struct node *n, struct slice key)
+{
+	while (n->parent != NULL)
+		n = n->parent;
+	return slice_equal(n->key, key);
+}
+
 static struct node *node_new(struct walk *w, struct slice text, struct slice key)
 {
 	struct node *n = arena_get(&w->arena, sizeof(*n));
@@ -290,6 +297,12 @@ struct node *walk_add(struct walk *w, const struct address *a, bool bare, bool f
 	slice_lower(whole, key);
 	folded = slice_make(key, whole.len);
 	if (!final && is_ancestor(w->node, folded, bare)) {
+		if (w->alone && is_root_key(w->node, folded)) {
+			/* its alias was expanded before: what it names must not have it again */
+			walk_end(w, 554, "5.4.6", "<%.*s>: its alias leads back to itself",
+				 SLICE_FMT(whole));
+			return after;
+		}
 		fail_other(w, arena_copy(&w->arena, whole), folded,
 			   "<%.*s>: its alias leads back to itself", SLICE_FMT(whole));
 		return after;

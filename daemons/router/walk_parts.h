@@ -43,6 +43,7 @@ struct walk {
 	users_lookup *users;
 	void *arg;
 	bool expanded;
+	bool alone;   /* asked as the result of an alias: what else that named has its mail */
 	bool running; /* in walk_run */
 	bool waiting; /* for a look-up */
 	bool over, gone;

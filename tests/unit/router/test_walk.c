@@ -388,6 +388,7 @@ START_TEST(S29_aliases_that_lead_back_are_a_loop)
 	add_aliases(1, "file:/loop",
 		    "a: b\nb: c\nc: a\n"
 		    "list: alice, a\n"
+		    "ring: gnir\ngnir: ring, alice\n"
 		    "@example.com: x@example.com\n");
 	expect_failure("a@example.org", 554, "5.4.6");
 	expect_failure("b@example.org", 554, "5.4.6");
@@ -397,6 +398,11 @@ START_TEST(S29_aliases_that_lead_back_are_a_loop)
 	expect_expanded("a@example.org", 554, "");
 	ck_assert_str_eq(enhanced, "5.4.6");
 	expect_failure("x@example.com", 550, "5.1.1");
+	/* who is named beside the loop has the mail once, not each time round */
+	expect_route("ring@example.org", "ring@example.org>none\n"
+					 "alice@example.org>alice@example.org/10\n");
+	expect_expanded("ring@example.org", 554, "");
+	ck_assert_str_eq(enhanced, "5.4.6");
 }
 END_TEST
 
