@@ -6,7 +6,7 @@ import pytest
 
 from stagepost import IS_ROOT, Stagepost, has_users
 
-LOG_LINES_SHOWN = 60
+LOG_LINES_SHOWN, LOG_COLUMNS_SHOWN = 25, 250
 # The long ones first, so that two workers end together.
 ORDER = ["test_kill", "test_corpus", "test_many", "test_master"]
 
@@ -25,7 +25,8 @@ def pytest_runtest_makereport(item, call):
         for instance in getattr(value, "instances", [value]):
             if isinstance(instance, Stagepost):
                 report.sections.append((f"log of {instance.folder}",
-                                        "\n".join(instance.log().splitlines()[-LOG_LINES_SHOWN:])))
+                                        "\n".join(line[:LOG_COLUMNS_SHOWN] for line in
+                                                  instance.log().splitlines()[-LOG_LINES_SHOWN:])))
 
 
 class Maker:
