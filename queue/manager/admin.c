@@ -47,7 +47,8 @@ const char *admin_state(const struct entry *e)
 	}
 	if (stub_of((struct entry *)e)->active != NULL)
 		return "active";
-	return e->attempts > 0 ? "deferred" : "incoming";
+	/* Mail that was put off without an attempt, for its mailbox is left alone, waits too. */
+	return e->attempts > 0 || e->next > manager_now() ? "deferred" : "incoming";
 }
 
 static bool changes(uint32_t verb)
