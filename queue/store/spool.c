@@ -15,9 +15,9 @@
 #include "common/os/disk.h"
 #include "common/os/lock.h"
 #include "queue/store/ledger_parts.h"
-#include "queue/store/move.h"
 #include "queue/store/recover.h"
 #include "queue/store/segments_parts.h"
+#include "queue/store/spool_parts.h"
 
 enum {
 	LOCK_POLL_MS = 20,
@@ -71,7 +71,7 @@ static bool make_layout(struct spool *sp, struct error *error)
 static bool take_lock(struct spool *sp, struct error *error)
 {
 	pid_t holder;
-	uint64_t until = clock_boot_us() + SPOOL_LOCK_WAIT_US;
+	uint64_t until = clock_boot_us() + sp->setup.lock_wait_us;
 	while (!lock_file_take(sp->setup.dirfd, "queue.lock", &sp->lock, &holder, error)) {
 		if (error->code != EAGAIN)
 			return false;
@@ -211,6 +211,8 @@ struct spool *spool_open(const struct spool_setup *setup, struct error *error)
 	struct spool *sp = memory_zero(1, sizeof(*sp));
 	sp->setup = *setup;
 	sp->segments_dirfd = sp->large_dirfd = sp->ledger_dirfd = sp->corrupt_dirfd = sp->lock = -1;
+	if (!sp->setup.lock_wait_us)
+		sp->setup.lock_wait_us = SPOOL_LOCK_WAIT_US;
 	if (!sp->setup.segment_size)
 		sp->setup.segment_size = SEGMENT_SIZE;
 	if (!make_layout(sp, error) || !take_lock(sp, error) || !open_ledger(sp, error)) {
@@ -492,4 +494,19 @@ bool spool_verify(struct spool *sp, verify_done *done, void *arg)
 	sp->verify_arg = arg;
 	sp->verify = verify_start(sp->ledger, sp->segments, sp->setup.helper, verified, sp);
 	return true;
+}
+
+struct ledger *spool_ledger(struct spool *sp)
+{
+	return sp->ledger;
+}
+
+struct segments *spool_segments(struct spool *sp)
+{
+	return sp->segments;
+}
+
+struct move *spool_move(struct spool *sp)
+{
+	return sp->move;
 }

@@ -26,7 +26,8 @@ struct spool_setup {
 	struct helper *helper; /* made before the sandbox */
 	const char *boot_id;   /* /proc/sys/kernel/random/boot_id, read before the sandbox */
 	size_t extra;	       /* the manager's octets behind each stub: entry_extra() */
-	uint64_t spool_size, spool_free;    /* limits; 0 none */
+	uint64_t spool_size, spool_free; /* limits; 0 none */
+	uint64_t lock_wait_us; /* for an old manager that is dying; 0: SPOOL_LOCK_WAIT_US */
 	uint32_t segment_size, ledger_size; /* 0: as usual; tests take less */
 
 	/* A message that a scan found in an old segment: as after spool_notice(). */

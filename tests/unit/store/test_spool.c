@@ -1,0 +1,526 @@
+/* The manager's face: mail goes in, is found after a crash, moves, ends; a segment is not free a
+ * moment too early; memory and disk agree. */
+#include <sys/stat.h>
+
+#include "common/base/arena.h"
+#include "common/base/queue_id.h"
+#include "common/os/clock.h"
+#include "queue/store/spool_parts.h"
+#include "tests/unit/store/spool_world.h"
+
+static struct verify_result verdict;
+static bool verdict_there;
+
+static void take_verdict(void *arg, const struct verify_result *result)
+{
+	(void)arg;
+	verdict = *result;
+	verdict_there = true;
+}
+
+static bool has_verdict(struct spool_world *w)
+{
+	(void)w;
+	return verdict_there;
+}
+
+static void verify(struct spool_world *w, size_t problems)
+{
+	verdict_there = false;
+	ck_assert(spool_verify(w->spool, take_verdict, NULL));
+	ck_assert(!spool_verify(w->spool, take_verdict, NULL));
+	world_run(w, has_verdict);
+	ck_assert_msg(verdict.complete && verdict.problems == problems, "%zu problems: %s",
+		      verdict.problems, verdict.problem[0]);
+}
+
+static struct spool_status status_of(struct spool_world *w)
+{
+	struct spool_status s;
+	spool_status(w->spool, &s);
+	return s;
+}
+
+static void send(struct spool_world *w, size_t messages, size_t size, uint32_t recipients)
+{
+	size_t want = w->committed + messages;
+	while (w->committed < want) {
+		while (messages > 0 && world_send(w, size, recipients)) {
+			messages--;
+			if (messages % 16 == 0)
+				break;
+		}
+		world_run(w, world_idle);
+		ck_assert_uint_eq(w->failed, 0);
+	}
+}
+
+START_TEST(mail_goes_in_and_ends_and_its_segments_are_used_again)
+{
+	struct spool_world w;
+	world_make(&w);
+	world_writer(&w);
+	for (int round = 0; round < 20; round++) {
+		size_t from = w.arrived;
+		send(&w, 64, 4000, 2);
+		ck_assert_uint_eq(w.arrived, from + 64);
+		verify(&w, 0);
+		ck_assert_uint_eq(verdict.records, 64);
+		for (size_t i = from; i < w.arrived; i++)
+			world_deliver(&w, w.ids[i % WORLD_IDS]);
+		ck_assert(spool_flush(w.spool));
+		ck_assert_uint_eq(w.ended, w.arrived);
+		ck_assert_uint_eq(spool_counts(w.spool)->messages, 0);
+	}
+	world_run(&w, world_idle);
+	/* 20 * 64 * 4 KiB went through. */
+	ck_assert_uint_le(status_of(&w).segment_octets, (uint64_t)14 * WORLD_SEGMENT);
+	verify(&w, 0);
+	world_stop(&w);
+}
+END_TEST
+
+START_TEST(what_was_never_noticed_is_found_after_a_crash)
+{
+	struct spool_world w, after;
+	world_make(&w);
+	world_writer(&w);
+	send(&w, 30, 3000, 1);
+	for (size_t i = 0; i < 10; i++)
+		world_deliver(&w, w.ids[i]);
+	w.deaf = true;
+	send(&w, 25, 3000, 1);
+	ck_assert_uint_eq(w.arrived, 30);
+	world_crash_copy(&w, &after);
+	ck_assert_uint_eq(spool_counts(after.spool)->messages, 20);
+	world_run(&after, world_synced);
+	struct spool_status s = status_of(&after);
+	while (s.unscanned > 0) {
+		world_run(&after, world_synced);
+		s = status_of(&after);
+	}
+	ck_assert_uint_eq(after.arrived, 25);
+	ck_assert_uint_eq(spool_counts(after.spool)->messages, 45);
+	verify(&after, 0);
+	ck_assert_uint_eq(verdict.records, 45);
+	for (size_t i = 0; i < after.arrived; i++)
+		world_deliver(&after, after.ids[i]);
+	world_run(&after, world_synced);
+	world_stop(&after);
+	world_stop(&w);
+}
+END_TEST
+
+/* A hand-made writer, for what no honest one does. */
+static struct writer_lease lent;
+static int lent_fd;
+
+static void take_lent(void *arg, const struct writer_lease *lease, int fd)
+{
+	(void)arg;
+	ck_assert_ptr_nonnull(lease);
+	lent = *lease;
+	lent_fd = fd;
+}
+
+static bool is_lent(struct spool_world *w)
+{
+	(void)w;
+	return lent.number != 0;
+}
+
+static void borrow(struct spool_world *w, uint32_t writer, uint32_t *incarnation)
+{
+	memset(&lent, 0, sizeof(lent));
+	spool_lease(w->spool, writer, incarnation, take_lent, w);
+	world_run(w, is_lent);
+}
+
+static struct writer_entry entry_at(uint32_t ordinal)
+{
+	return (struct writer_entry){.id = queue_id_make(lent.spool, lent.incarnation, ordinal + 1),
+				     .offset = 4096 * ordinal + 64,
+				     .length = 512,
+				     .ordinal = ordinal,
+				     .recipients = 1};
+}
+
+START_TEST(a_writer_that_lies_is_found_out)
+{
+	struct spool_world w;
+	uint32_t incarnation = 0;
+	world_make(&w);
+	borrow(&w, 1, &incarnation);
+	ck_assert_uint_ne(incarnation, 0);
+	const struct writer_entry good = entry_at(0);
+	struct writer_entry e = good;
+	ck_assert(!spool_notice(w.spool, 2, lent.number, &e, 1)); /* another's lease */
+	ck_assert(!spool_notice(w.spool, 1, lent.number + 1, &e, 1));
+	e.ordinal = 1;
+	ck_assert(!spool_notice(w.spool, 1, lent.number, &e, 1));
+	e = good;
+	e.offset = WORLD_SEGMENT - 256;
+	ck_assert(!spool_notice(w.spool, 1, lent.number, &e, 1));
+	e = good;
+	e.length = 7;
+	ck_assert(!spool_notice(w.spool, 1, lent.number, &e, 1));
+	e = good;
+	e.recipients = RECIPIENTS_RECEIVED_MAX + 1;
+	ck_assert(!spool_notice(w.spool, 1, lent.number, &e, 1));
+	e = good;
+	e.id = queue_id_make(lent.spool, lent.incarnation + 1, 1); /* another writer's id */
+	ck_assert(!spool_notice(w.spool, 1, lent.number, &e, 1));
+	e = good;
+	e.file = 3; /* never lent */
+	ck_assert(!spool_notice(w.spool, 1, lent.number, &e, 1));
+	ck_assert(!spool_sealed(w.spool, 1, lent.number, 1, 8192, false));
+	ck_assert(spool_notice(w.spool, 1, lent.number, &good, 1));
+	e = entry_at(1);
+	e.offset = good.offset + 8; /* within the record before it */
+	ck_assert(!spool_notice(w.spool, 1, lent.number, &e, 1));
+	e = entry_at(1);
+	e.id = good.id;
+	ck_assert(!spool_notice(w.spool, 1, lent.number, &e, 1));
+	close(lent_fd);
+	world_stop(&w);
+}
+END_TEST
+
+static bool segment_is_free(struct spool_world *w)
+{
+	return !index_segment(ledger_index(spool_ledger(w->spool)), lent.segment);
+}
+
+START_TEST(a_segment_is_not_free_a_moment_too_early)
+{
+	struct spool_world w;
+	uint32_t incarnation = 0;
+	world_make(&w);
+	borrow(&w, 1, &incarnation);
+	struct writer_entry e[3] = {entry_at(0), entry_at(1), entry_at(2)};
+	/* Sealed before its last notices came (the pitfall): refused. */
+	ck_assert(spool_notice(w.spool, 1, lent.number, e, 2));
+	world_deliver(&w, e[0].id);
+	world_deliver(&w, e[1].id);
+	ck_assert(!spool_sealed(w.spool, 1, lent.number, 3, 16384, false));
+	/* All that is known has ended, but it is not sealed. */
+	world_run_limit(&w, segment_is_free, 300000);
+	ck_assert(w.timed_out);
+	ck_assert(spool_notice(w.spool, 1, lent.number, e + 2, 1));
+	ck_assert(spool_sealed(w.spool, 1, lent.number, 3, 16384, false));
+	world_run_limit(&w, segment_is_free, 300000);
+	ck_assert(w.timed_out); /* one is alive */
+	segments_pin(spool_segments(w.spool), lent.segment);
+	world_deliver(&w, e[2].id);
+	ck_assert(!segment_is_free(&w)); /* its end is not synced */
+	world_run_limit(&w, segment_is_free, 300000);
+	ck_assert(w.timed_out); /* a job is out */
+	segments_unpin(spool_segments(w.spool), lent.segment);
+	world_run(&w, segment_is_free);
+	close(lent_fd);
+	world_stop(&w);
+}
+END_TEST
+
+START_TEST(a_dead_writers_segment_waits_for_its_lock)
+{
+	struct spool_world w;
+	uint32_t incarnation = 0;
+	world_make(&w);
+	borrow(&w, 1, &incarnation);
+	spool_writer_lost(w.spool, 1);
+	ck_assert_uint_eq(status_of(&w).unscanned, 1);
+	world_run_limit(&w, segment_is_free, 200000);
+	ck_assert(w.timed_out);
+	close(lent_fd); /* nobody holds it any more */
+	world_run(&w, segment_is_free);
+	ck_assert_uint_eq(status_of(&w).unscanned, 0);
+	world_stop(&w);
+}
+END_TEST
+
+static bool all_moved(struct spool_world *w)
+{
+	for (size_t i = 0; i < w->arrived; i++) {
+		struct entry *e = spool_get(w->spool, w->ids[i]);
+		if (e && !index_segment(ledger_index(spool_ledger(w->spool)), e->segment)->line.own)
+			return false;
+	}
+	return true;
+}
+
+static int read_err;
+
+static void read_done(void *arg, int err)
+{
+	(void)arg;
+	read_err = err;
+	loop_stop();
+}
+
+static void load_done(void *arg, struct entry *e, int err)
+{
+	(void)arg;
+	(void)e;
+	ck_assert_int_eq(err, 0);
+	loop_stop();
+}
+
+static void load(struct spool_world *w, struct entry *e)
+{
+	int now = spool_load(w->spool, e, load_done, NULL);
+	ck_assert_int_ge(now, 0);
+	if (now == 0)
+		loop_run();
+	ck_assert_ptr_nonnull(e->state);
+}
+
+static int read_record(struct spool_world *w, struct entry *e, struct buffer *b)
+{
+	read_err = -1;
+	int now = spool_read(w->spool, e, b, read_done, NULL);
+	if (now == 0)
+		loop_run();
+	return now > 0 ? 0 : now < 0 ? errno : read_err;
+}
+
+START_TEST(mail_that_stays_moves_and_is_the_same)
+{
+	struct spool_world w, after;
+	struct buffer record;
+	world_make(&w);
+	world_writer(&w);
+	buffer_init(&record, RECORD_LENGTH_MAX);
+	send(&w, 40, 9000, 2);
+	for (size_t i = 0; i < w.arrived; i++) {
+		struct entry *e = spool_get(w.spool, w.ids[i]);
+		struct reply reply = {.code = 450, .text = SLICE("try again")};
+		spool_attempt(w.spool, e, 1);
+		ck_assert(!spool_result(w.spool, e, 1, RECIPIENT_DEFERRED, 999, &reply));
+		spool_rest(w.spool, e, MESSAGE_QUEUED, 999);
+		ck_assert_ptr_null(e->state);
+		spool_stays(w.spool, e);
+	}
+	move_now(spool_move(w.spool));
+	world_run(&w, all_moved);
+	world_run(&w, world_idle);
+	verify(&w, 0);
+	ck_assert_uint_eq(verdict.records, 40);
+	for (size_t i = 0; i < w.arrived; i++) {
+		struct entry *e = spool_get(w.spool, w.ids[i]);
+		load(&w, e);
+		ck_assert_int_eq(read_record(&w, e, &record), 0);
+		const struct recipient_state *r = &e->state->recipients[1];
+		ck_assert_int_eq(r->status, RECIPIENT_DEFERRED);
+		ck_assert_uint_eq(r->next, 999);
+		ck_assert_uint_eq(r->attempts, 1);
+		ck_assert(slice_equal(r->reply.text, SLICE("try again")));
+		struct arena arena;
+		struct stored_message m;
+		struct error error;
+		arena_init(&arena, 1 << 20);
+		ck_assert(record_decode(buffer_slice(&record), &arena, &m, &error));
+		ck_assert_uint_eq(m.id, e->id);
+		ck_assert_uint_eq(m.recipient_count, 2);
+		arena_free(&arena);
+	}
+	world_crash_copy(&w, &after);
+	world_run(&after, world_synced);
+	ck_assert_uint_eq(spool_counts(after.spool)->messages, 40);
+	verify(&after, 0);
+	world_stop(&after);
+	buffer_free(&record);
+	world_stop(&w);
+}
+END_TEST
+
+START_TEST(spoilt_records_are_found_out)
+{
+	struct spool_world w;
+	struct buffer record;
+	char path[128];
+	world_make(&w);
+	world_writer(&w);
+	buffer_init(&record, RECORD_LENGTH_MAX);
+	send(&w, 3, 500, 1);
+	struct entry *e = spool_get(w.spool, w.ids[1]);
+	snprintf(path, sizeof(path), "%s/segments/%08u", w.path, e->segment);
+	int fd = open(path, O_WRONLY);
+	ck_assert_int_eq(pwrite(fd, "X", 1, e->offset + 100), 1);
+	close(fd);
+	ck_assert_int_eq(read_record(&w, e, &record), EBADMSG);
+	verify(&w, 1);
+	buffer_free(&record);
+	world_stop(&w);
+}
+END_TEST
+
+static size_t large_files(struct spool_world *w)
+{
+	char command[128];
+	snprintf(command, sizeof(command), "ls -s %s/large | grep -c ' *[1-9][0-9]* 0'", w->path);
+	FILE *f = popen(command, "r");
+	unsigned n = 99;
+	ck_assert_int_eq(fscanf(f, "%u", &n), 1);
+	pclose(f);
+	return n;
+}
+
+static bool no_large(struct spool_world *w)
+{
+	return world_idle(w) && large_files(w) == 0;
+}
+
+START_TEST(large_files_live_as_long_as_their_message)
+{
+	struct spool_world w, after;
+	world_make(&w);
+	world_writer(&w);
+	send(&w, 4, 200000, 1);
+	ck_assert_uint_eq(w.arrived, 4);
+	ck_assert_uint_eq(large_files(&w), 4);
+	verify(&w, 0);
+	ck_assert_uint_eq(verdict.files, 4);
+	world_deliver(&w, w.ids[0]);
+	ck_assert(spool_flush(w.spool));
+	/* One that no message names, left by a crash. */
+	world_shell("head -c 8192 /dev/zero > %s/large/0000000000000900%s", w.path, "");
+	world_crash_copy(&w, &after);
+	while (status_of(&after).unscanned > 0 || large_files(&after) > 3)
+		world_run(&after, world_synced);
+	ck_assert_uint_eq(large_files(&after), 3);
+	verify(&after, 0);
+	world_stop(&after);
+	for (size_t i = 1; i < 4; i++)
+		world_deliver(&w, w.ids[i]);
+	world_shell("rm -f %s/large/0000000000000900%s", w.path, "");
+	world_run(&w, no_large);
+	world_stop(&w);
+}
+END_TEST
+
+START_TEST(an_expansion_replaces_a_recipient)
+{
+	struct spool_world w, after;
+	world_make(&w);
+	world_writer(&w);
+	send(&w, 2, 100, 1);
+	struct entry *e = spool_get(w.spool, w.ids[0]);
+	struct spool_address to[RECIPIENTS_ADDED_MAX + 1] = {{SLICE("x@y"), SLICE("list@y")},
+							     {SLICE("z@y"), SLICE("list@y")}};
+	bool ended;
+	ck_assert(!spool_expand(w.spool, e, 0, to, RECIPIENTS_ADDED_MAX + 1, &ended));
+	ck_assert(spool_expand(w.spool, e, 0, to, 2, &ended));
+	ck_assert(!ended);
+	ck_assert_uint_eq(e->alive, 2);
+	ck_assert_uint_eq(e->count, 3);
+	ck_assert(slice_equal(e->state->recipients[2].address, SLICE("z@y")));
+	ck_assert(slice_equal(e->state->recipients[1].original, SLICE("list@y")));
+	/* An empty list ends the recipient, here the message. */
+	struct entry *other = spool_get(w.spool, w.ids[1]);
+	ck_assert(spool_expand(w.spool, other, 0, NULL, 0, &ended));
+	ck_assert(ended);
+	world_run(&w, world_idle);
+	world_crash_copy(&w, &after);
+	e = spool_get(after.spool, w.ids[0]);
+	load(&after, e);
+	ck_assert_int_eq(e->state->recipients[0].status, RECIPIENT_EXPANDED);
+	ck_assert(slice_equal(e->state->recipients[2].address, SLICE("z@y")));
+	ck_assert_uint_eq(spool_counts(after.spool)->messages, 1);
+	world_stop(&after);
+	world_stop(&w);
+}
+END_TEST
+
+START_TEST(held_released_and_deleted_without_being_read)
+{
+	struct spool_world w, after;
+	world_make(&w);
+	world_writer(&w);
+	send(&w, 3, 100, 1);
+	for (size_t i = 0; i < 3; i++)
+		spool_rest(w.spool, spool_get(w.spool, w.ids[i]), MESSAGE_QUEUED, 5);
+	ck_assert_uint_eq(spool_counts(w.spool)->states, 0);
+	spool_dispose(w.spool, spool_get(w.spool, w.ids[0]), MESSAGE_HELD, 0);
+	spool_suspect(w.spool, spool_get(w.spool, w.ids[1]));
+	spool_delete(w.spool, spool_get(w.spool, w.ids[2]));
+	ck_assert_uint_eq(spool_counts(w.spool)->states, 0);
+	world_run(&w, world_idle);
+	world_crash_copy(&w, &after);
+	ck_assert_uint_eq(spool_counts(after.spool)->by_disposition[MESSAGE_HELD], 1);
+	ck_assert_int_eq(spool_get(after.spool, w.ids[1])->deaths, 1);
+	ck_assert_ptr_null(spool_get(after.spool, w.ids[2]));
+	verify(&after, 0);
+	world_stop(&after);
+	world_stop(&w);
+}
+END_TEST
+
+START_TEST(a_second_manager_does_not_get_the_spool)
+{
+	struct spool_world w;
+	struct error e;
+	world_make(&w);
+	pid_t child = fork();
+	if (child == 0) {
+		loop_forget();
+		struct spool_setup setup = {
+		    .dirfd = w.dirfd, .boot_id = "x", .lock_wait_us = 50000};
+		bool refused = !spool_open(&setup, &e) && e.code == EAGAIN;
+		_exit(refused ? 0 : 1);
+	}
+	int state;
+	ck_assert_int_eq(waitpid(child, &state, 0), child);
+	ck_assert_int_eq(state, 0);
+	world_stop(&w);
+}
+END_TEST
+
+START_TEST(queue_time_goes_on_and_does_not_jump)
+{
+	const uint64_t hour = 3600 * CLOCK_SECOND;
+	struct line_time last = {.queue = 50 * hour, .boot = 7 * hour, .wall = 1000 * hour};
+	slice_copy(SLICE("boot-1"), last.boot_id, BOOT_ID_SIZE);
+	struct line_time none = {0};
+	ck_assert_uint_gt(spool_time_after(&none, "boot-1", 9, 9), 0);
+	ck_assert_uint_eq(spool_time_after(&last, "boot-1", 9 * hour, 1), 52 * hour);
+	ck_assert_uint_eq(spool_time_after(&last, "boot-2", 9, 1003 * hour), 53 * hour);
+	ck_assert_uint_eq(spool_time_after(&last, "boot-2", 9, 999 * hour), 50 * hour);
+	ck_assert_uint_eq(spool_time_after(&last, "boot-2", 9, 9999 * hour), 74 * hour);
+}
+END_TEST
+
+START_TEST(a_spool_is_sparse_above_a_size)
+{
+	ck_assert(!move_sparse(0, MOVE_SPARSE_MIN));
+	ck_assert(move_sparse(0, MOVE_SPARSE_MIN + 1));
+	ck_assert(!move_sparse(100 << 20, 200 << 20));
+	ck_assert(move_sparse((100 << 20) - 1, 200 << 20));
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("spool");
+	TCase *t = tcase_create("spool");
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, mail_goes_in_and_ends_and_its_segments_are_used_again);
+	tcase_add_test(t, what_was_never_noticed_is_found_after_a_crash);
+	tcase_add_test(t, a_writer_that_lies_is_found_out);
+	tcase_add_test(t, a_segment_is_not_free_a_moment_too_early);
+	tcase_add_test(t, a_dead_writers_segment_waits_for_its_lock);
+	tcase_add_test(t, mail_that_stays_moves_and_is_the_same);
+	tcase_add_test(t, spoilt_records_are_found_out);
+	tcase_add_test(t, large_files_live_as_long_as_their_message);
+	tcase_add_test(t, an_expansion_replaces_a_recipient);
+	tcase_add_test(t, held_released_and_deleted_without_being_read);
+	tcase_add_test(t, a_second_manager_does_not_get_the_spool);
+	tcase_add_test(t, queue_time_goes_on_and_does_not_jump);
+	tcase_add_test(t, a_spool_is_sparse_above_a_size);
+	suite_add_tcase(s, t);
+	SRunner *sr = srunner_create(s);
+	srunner_run_all(sr, CK_ENV);
+	int failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? 1 : 0;
+}
