@@ -160,6 +160,12 @@ void ledger_fail(struct ledger *l, const char *what, int err)
 	bool was_safe = ledger_safe(l);
 	ledger_lost_keep(l);
 	l->pending_len = 0;
+	/* A sync that has failed is never tried again on the same file. */
+	struct ledger_file *f;
+	TAILQ_FOREACH (f, &l->chain, link) {
+		f->dirty = false;
+		f->syncing = f->synced_end;
+	}
 	l->mode = LEDGER_WAITING;
 	l->snapshot_end = 0;
 	l->oldest_next = 0;
@@ -312,9 +318,10 @@ static void sync_done(struct helper_job *job)
 	struct sync_job *s = (struct sync_job *)(void *)job;
 	struct ledger *l = s->l;
 	s->out = false;
-	if (s->err) {
-		if (l->mode != LEDGER_WAITING)
-			ledger_fail(l, "sync", s->err);
+	if (s->err && l->mode != LEDGER_WAITING)
+		ledger_fail(l, "sync", s->err);
+	if (l->mode == LEDGER_WAITING) {
+		ledger_spares_fill(l); /* the snapshot waited for this job */
 		return;
 	}
 	struct ledger_file *f;
