@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/os/sandbox_parts.h"
@@ -27,9 +28,9 @@ static const struct call_group {
 	const int *calls;
 } groups[] = {
     /* descriptors it has: sockets, channels, files; passing them */
-    {EVERY_PROFILE, CALLS(SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), SCMP_SYS(writev),
-			  SCMP_SYS(recvmsg), SCMP_SYS(sendmsg), SCMP_SYS(recvfrom),
-			  SCMP_SYS(shutdown), SCMP_SYS(close), SCMP_SYS(fstat))},
+    {EVERY_PROFILE,
+     CALLS(SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), SCMP_SYS(writev), SCMP_SYS(recvmsg),
+	   SCMP_SYS(sendmsg), SCMP_SYS(recvfrom), SCMP_SYS(close), SCMP_SYS(fstat))},
     /* the loop */
     {EVERY_PROFILE,
      CALLS(SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait),
@@ -48,8 +49,9 @@ static const struct call_group {
 	   SCMP_SYS(sched_getaffinity), SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask),
 	   SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack), SCMP_SYS(restart_syscall), SCMP_SYS(exit),
 	   SCMP_SYS(exit_group))},
-    {SANDBOX_ACCEPT, CALLS(SCMP_SYS(accept4), SCMP_SYS(getsockname), SCMP_SYS(getpeername),
-			   SCMP_SYS(getsockopt), SCMP_SYS(setsockopt))},
+    /* setsockopt and shutdown are below */
+    {SANDBOX_ACCEPT,
+     CALLS(SCMP_SYS(accept4), SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(getsockopt))},
     {SANDBOX_APPEND, CALLS(SCMP_SYS(pwrite64), SCMP_SYS(pwritev), SCMP_SYS(pwritev2),
 			   SCMP_SYS(lseek), SCMP_SYS(sync_file_range))},
     {SANDBOX_APPEND | SANDBOX_FILES, CALLS(SCMP_SYS(fdatasync), SCMP_SYS(fsync))},
@@ -83,12 +85,17 @@ static int add_groups(scmp_filter_ctx f, unsigned flags)
 #define ARG_NULL(n)	   SCMP_CMP64(n, SCMP_CMP_EQ, 0, 0)
 #define ARG_HAS(n, bits)   SCMP_CMP64(n, SCMP_CMP_MASKED_EQ, (uint64_t)(bits), (uint64_t)(bits))
 #define ARG_LACKS(n, bits) SCMP_CMP64(n, SCMP_CMP_MASKED_EQ, (uint64_t)(bits), 0)
+/* Of the bits in mask just these. */
+#define ARG_FLAGS(n, mask, bits) \
+	SCMP_CMP64(n, SCMP_CMP_MASKED_EQ, (uint64_t)(mask), (uint64_t)(bits))
+
+/* Those that F_SETFL changes (fcntl(2)). */
+enum { FLAGS_THAT_CHANGE = O_APPEND | O_ASYNC | O_DIRECT | O_NOATIME | O_NONBLOCK };
 
 /* Calls that are allowed with certain arguments only. */
 static int add_conditional(scmp_filter_ctx f)
 {
-	static const int descriptor_commands[] = {F_GETFD, F_SETFD, F_GETFL, F_SETFL,
-						  F_DUPFD_CLOEXEC};
+	static const int descriptor_commands[] = {F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC};
 	pid_t self = getpid();
 	int r = 0;
 	/* only anonymous memory, never executable */
@@ -107,7 +114,21 @@ static int add_conditional(scmp_filter_ctx f)
 	r |= ALLOW(prlimit64, 2, ARG_INT(0, 0), ARG_NULL(2));
 	for (size_t i = 0; i < sizeof(descriptor_commands) / sizeof(descriptor_commands[0]); i++)
 		r |= ALLOW(fcntl, 1, ARG_INT(1, descriptor_commands[i]));
+	/* An open file's flags are everybody's who holds it: it may become non-blocking, nothing
+	 * else. */
+	r |= ALLOW(fcntl, 2, ARG_INT(1, F_SETFL), ARG_FLAGS(2, FLAGS_THAT_CHANGE, O_NONBLOCK));
 	return r;
+}
+
+/* A listening socket is the master's and outlives a process that was taken over: what would spoil
+ * it for the next one is not there (filters, devices, the end of listening). */
+static int add_sockets(scmp_filter_ctx f, unsigned flags)
+{
+	if (!(flags & SANDBOX_ACCEPT))
+		return 0;
+	return ALLOW(shutdown, 1, ARG_INT(1, SHUT_WR)) |
+	       ALLOW(setsockopt, 2, ARG_INT(1, SOL_SOCKET), ARG_INT(2, SO_SNDBUF)) |
+	       ALLOW(setsockopt, 2, ARG_INT(1, SOL_SOCKET), ARG_INT(2, SO_RCVBUF));
 }
 
 static int add_locks(scmp_filter_ctx f, unsigned flags)
@@ -128,6 +149,7 @@ bool sandbox_filter(const struct sandbox_profile *profile, struct error *e)
 	r |= seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree: 70 calls, few steps */
 	r |= add_groups(f, profile->flags);
 	r |= add_conditional(f);
+	r |= add_sockets(f, profile->flags);
 	r |= add_locks(f, profile->flags);
 	r |= sandbox_build_rules(f);
 	if (r < 0) {

@@ -6,6 +6,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/sched.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -257,6 +258,45 @@ static int try_accept(void)
 	return error == EAGAIN ? 0 : error;
 }
 
+static int try_end_listening(void)
+{
+	return outcome(shutdown(listener, SHUT_RD));
+}
+
+static int try_end_writing(void)
+{
+	int error = outcome(shutdown(unbound, SHUT_WR));
+	return error == ENOTCONN ? 0 : error;
+}
+
+static int try_drop_packets(void)
+{
+	struct sock_filter nothing[] = {{0x06 /* BPF_RET | BPF_K */, 0, 0, 0}};
+	struct sock_fprog program = {1, nothing};
+	return outcome(
+	    setsockopt(listener, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)));
+}
+
+static int try_demand_hops(void)
+{
+	return outcome(setsockopt(listener, IPPROTO_IP, IP_MINTTL, &(int){255}, sizeof(int)));
+}
+
+static int try_buffer_size(void)
+{
+	return outcome(setsockopt(unbound, SOL_SOCKET, SO_SNDBUF, &(int){65536}, sizeof(int)));
+}
+
+static int try_block(void)
+{
+	return outcome(fcntl(listener, F_SETFL, 0));
+}
+
+static int try_append(void)
+{
+	return outcome(fcntl(file, F_SETFL, O_NONBLOCK | O_APPEND));
+}
+
 static int try_exec(void)
 {
 	char *none[] = {NULL};
@@ -404,6 +444,13 @@ static const struct right {
     {"bind", try_bind, NEVER},
     {"listen", try_listen, NEVER},
     {"accept", try_accept, SANDBOX_ACCEPT},
+    {"end the master's listening", try_end_listening, NEVER},
+    {"end writing", try_end_writing, SANDBOX_ACCEPT},
+    {"have a listener drop packets", try_drop_packets, NEVER},
+    {"have a listener refuse far hosts", try_demand_hops, NEVER},
+    {"set a buffer's size", try_buffer_size, SANDBOX_ACCEPT},
+    {"make a shared listener block", try_block, NEVER},
+    {"make a shared file append", try_append, NEVER},
     {"execute", try_exec, NEVER},
     {"fork", try_fork, NEVER},
     {"fork the newest way", try_clone3, NEVER},
@@ -630,6 +677,8 @@ static int work(void)
 		return 5;
 	if (write(stage[1], "x", 1) != 1 || read(stage[0], text, 1) != 1)
 		return 6;
+	if (fcntl(stage[0], F_SETFL, O_NONBLOCK) < 0 || read(stage[0], text, 1) != -1)
+		return 7;
 	return 0;
 }
 
