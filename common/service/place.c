@@ -1,7 +1,8 @@
 /*
- * Where a daemon lives: the directories it was given, the empty directory that becomes its root,
- * the user it becomes, and the profile of its role. Copies of the directories' descriptors are kept
- * until the sandbox knows them, since the daemon may do with its own what it likes.
+ * Where a daemon lives: the directories it was given, the one that becomes its root (its only one,
+ * or an empty one), the user it becomes, and the profile of its role. Copies of the directories'
+ * descriptors are kept until the sandbox knows them, since the daemon may do with its own what it
+ * likes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,8 +21,10 @@ static bool entered;
 static void remember_directory(int fd)
 {
 	int copy;
-	if (entered || directory_count == SANDBOX_DIRS_MAX)
+	if (entered)
 		return;
+	if (directory_count == SANDBOX_DIRS_MAX)
+		fatal("the master sent more than %d directories", SANDBOX_DIRS_MAX);
 	copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (copy < 0)
 		fatal("a directory's descriptor can't be copied: %s", strerror(errno));
@@ -45,12 +48,21 @@ void place_descriptor(const struct service *s, const struct master_descriptor *m
 		close(m->fd);
 }
 
+/* A descriptor of a directory outside of the root leads to the whole disk, by "..": so a daemon
+ * with one directory has that for its root. Of one with several, Landlock alone holds the names. */
+static int choose_root(const struct master_begin *begin)
+{
+	if (begin->one_uid)
+		return -1;
+	return directory_count == 1 ? directories[0] : empty;
+}
+
 void place_enter(const struct service *s, const struct master_begin *begin)
 {
 	const struct sandbox_profile *profile = sandbox_find(s->name);
 	struct sandbox_place place = {.uid = begin->uid,
 				      .gid = begin->gid,
-				      .root_dir = begin->one_uid ? -1 : empty,
+				      .root_dir = choose_root(begin),
 				      .write_dirs = directories,
 				      .write_count = directory_count};
 	struct error e = {0};

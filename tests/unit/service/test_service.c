@@ -3,10 +3,12 @@
  * sandbox, and tells what it sees as log lines.
  */
 #include <check.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -94,6 +96,32 @@ static const struct service router = {
     .orphaned = say_orphaned,
 };
 
+/* A daemon that has a directory, and tries to leave it. */
+static int own_dir = -1;
+
+static void keep_directory(const struct service_descriptor *d)
+{
+	if (slice_equal(d->kind, SLICE("directory")))
+		own_dir = d->fd;
+}
+
+static void say_where_up_leads(void)
+{
+	struct stat own, up;
+	int fd = openat(own_dir, "../../../..", O_RDONLY | O_DIRECTORY);
+	if (fstat(own_dir, &own) < 0)
+		fatal("its directory can't be looked at");
+	if (fd < 0)
+		log_info("up is refused");
+	else if (fstat(fd, &up) == 0 && up.st_ino == own.st_ino && up.st_dev == own.st_dev)
+		log_info("up is where it is");
+	else
+		log_info("up is outside");
+}
+
+static const struct service queue = {
+    .name = "queue", .descriptor = keep_directory, .start = say_where_up_leads};
+
 /* The master */
 
 static struct channel *daemon_channel;
@@ -138,7 +166,7 @@ static const struct route routes[] = {
     {0},
 };
 
-static void begin_daemon(void)
+static void begin_daemon_of(const struct service *service)
 {
 	int channel[2], log[2];
 	char *argv[] = {(char[]){"router"}, NULL};
@@ -154,7 +182,7 @@ static void begin_daemon(void)
 		dup2(21, 4);
 		for (int fd = 5; fd < 64; fd++)
 			close(fd);
-		_exit(service_run(&router, 1, argv));
+		_exit(service_run(service, 1, argv));
 	}
 	close(channel[1]);
 	close(log[1]);
@@ -162,6 +190,11 @@ static void begin_daemon(void)
 	ready = drained = 0;
 	lost = (struct master_lost){0};
 	daemon_channel = channel_open(channel[0], &master_dialogue, routes, on_closed, NULL);
+}
+
+static void begin_daemon(void)
+{
+	begin_daemon_of(&router);
 }
 
 static int end_daemon(void)
@@ -416,6 +449,32 @@ START_TEST(hands_descriptors_to_the_daemon)
 }
 END_TEST
 
+START_TEST(a_daemon_with_one_directory_has_it_for_its_root)
+{
+	char text[8192], path[] = "/tmp/test-service-XXXXXX";
+	struct master_begin m = {.role = SLICE("queue"), .uid = NOBODY, .gid = NOBODY};
+	struct master_descriptor d = {.kind = SLICE("directory"), .name = SLICE("spool")};
+	if (getuid() != 0)
+		return; /* nobody else may change his root */
+	ck_assert_ptr_nonnull(mkdtemp(path));
+	d.fd = open(path, O_RDONLY | O_DIRECTORY);
+	ck_assert_int_eq(fchown(d.fd, NOBODY, NOBODY), 0);
+	begin_daemon_of(&queue);
+	ck_assert(channel_send(daemon_channel, MASTER_BEGIN, &m));
+	ck_assert(channel_send(daemon_channel, MASTER_DESCRIPTOR, &d));
+	d.kind = SLICE("empty");
+	ck_assert(channel_send(daemon_channel, MASTER_DESCRIPTOR, &d));
+	send_settings(1);
+	send_go();
+	read_lines(text, sizeof(text));
+	assert_line(text, "up is where it is");
+	channel_free(&daemon_channel);
+	ck_assert_int_eq(end_daemon(), 0);
+	close(d.fd);
+	rmdir(path);
+}
+END_TEST
+
 START_TEST(is_not_started_by_hand)
 {
 	char *argv[] = {(char[]){"router"}, NULL};
@@ -450,6 +509,7 @@ int main(void)
 	tcase_add_test(t, tells_that_a_peer_broke_the_rules);
 	tcase_add_test(t, a_fresh_link_replaces_the_old_one);
 	tcase_add_test(t, hands_descriptors_to_the_daemon);
+	tcase_add_test(t, a_daemon_with_one_directory_has_it_for_its_root);
 	tcase_add_test(t, is_not_started_by_hand);
 	suite_add_tcase(s, t);
 	sr = srunner_create(s);
