@@ -1,9 +1,9 @@
 /*
- * The path of a delivery: tmp/NAME made, written, synced, closed; renamed to new/NAME without
- * replacing anything; new/ synced. A crash before the rename leaves a file in tmp/, after it a
- * whole message in new/ that may come again. Whoever finds nobody at work on a mailbox syncs its
- * new/ for all, as long as there is something to sync: so its threads wait for no more than two
- * syncs.
+ * The path of a delivery: a file in tmp/ made, written, synced, closed; renamed to new/NAME without
+ * replacing anything; new/ synced. A crash before the rename leaves a file in tmp/, which the next
+ * attempt takes away: it is named after the attempt alone. A crash after the rename leaves a whole
+ * message in new/ that may come again. Whoever finds nobody at work on a mailbox syncs its new/ for
+ * all, as long as there is something to sync: so its threads wait for no more than two syncs.
  */
 #include "daemons/local/maildir.h"
 
@@ -18,8 +18,9 @@
 
 enum {
 	FILE_MODE = 0600,
-	NAME_TRIES = 5,	   /* when a name is taken, which only another host's clock can cause */
-	MAILBOX_TRIES = 2, /* when the mailbox was removed while it was open */
+	NAME_TRIES = 5,	      /* when a name is taken, which only another host's clock can cause */
+	MAILBOX_TRIES = 2,    /* when the mailbox was removed while it was open */
+	ATTEMPTS_CLEARED = 8, /* before this one, whose files in tmp/ are looked for */
 };
 
 struct maildir {
@@ -31,8 +32,8 @@ struct maildir {
 
 struct file {
 	struct maildir_job *job;
-	int pid;
-	int fd; /* -1: not made */
+	char name[MAILDIR_NAME_SIZE]; /* in tmp/ */
+	int fd;			      /* -1: not made */
 	const char *doing;
 };
 
@@ -83,16 +84,33 @@ static void draw_name(struct maildir_job *j, int pid)
 		 pid, id, j->recipient, j->attempt, j->host);
 }
 
+/* The same for the same attempt, which no other is at work on at any time. */
+static void draft_name(const struct maildir_job *j, uint32_t attempt, char name[MAILDIR_NAME_SIZE])
+{
+	char id[QUEUE_ID_LEN + 1];
+	queue_id_text(j->message, id);
+	snprintf(name, MAILDIR_NAME_SIZE, "Q%sR%uA%u.%s", id, j->recipient, attempt, j->host);
+}
+
+/* What attempts left that died before they could take it back. */
+static void clear_attempts(const struct maildir_job *j)
+{
+	char name[MAILDIR_NAME_SIZE];
+	for (uint32_t n = 1; n <= ATTEMPTS_CLEARED && n < j->attempt; n++) {
+		draft_name(j, j->attempt - n, name);
+		(void)disk_unlink(j->box->tmp, name);
+	}
+}
+
 static bool make_file(struct file *f)
 {
 	struct maildir_job *j = f->job;
-	for (int tries = 1; f->fd < 0; tries++) {
-		draw_name(j, f->pid);
-		f->fd = disk_create(j->box->tmp, j->name, O_WRONLY, FILE_MODE);
-		if (f->fd < 0 && (errno != EEXIST || tries == NAME_TRIES))
-			return false;
-	}
-	return true;
+	clear_attempts(j);
+	draft_name(j, j->attempt, f->name);
+	f->fd = disk_create(j->box->tmp, f->name, O_WRONLY, FILE_MODE);
+	if (f->fd < 0 && errno == EEXIST && disk_unlink(j->box->tmp, f->name) == 0)
+		f->fd = disk_create(j->box->tmp, f->name, O_WRONLY, FILE_MODE);
+	return f->fd >= 0;
 }
 
 static bool put(void *arg, struct slice octets)
@@ -121,61 +139,73 @@ static void explain(struct file *f, enum letter_fault fault)
 	}
 }
 
-static void remove_file(struct maildir_job *j, int dir)
+static void remove_file(struct maildir_job *j, int dir, const char *name)
 {
-	if (disk_unlink(dir, j->name) < 0 && errno != ENOENT)
+	if (disk_unlink(dir, name) < 0 && errno != ENOENT)
 		outcome_remark(&j->outcome, "; a file is left behind");
 }
 
 /* The whole letter, durable, in tmp/; false: nothing is left of it, and outcome says why. *gone:
  * the mailbox is not there any more. */
-static bool write_file(const struct maildir *m, struct maildir_job *j, struct letter_room *room,
-		       bool *gone)
+static bool write_file(struct file *f, struct letter_room *room, bool *gone)
 {
-	struct file f = {j, m->pid, -1, "can't take what can't be read"};
-	enum letter_fault fault = letter_write(&j->letter, room, put, &f);
-	if (!fault && disk_fsync(f.fd) < 0) { /* never again on the same file */
-		f.doing = "can't be synced";
+	struct maildir_job *j = f->job;
+	enum letter_fault fault = letter_write(&j->letter, room, put, f);
+	if (!fault && disk_fsync(f->fd) < 0) { /* never again on the same file */
+		f->doing = "can't be synced";
 		fault = LETTER_TROUBLE;
 	}
 	if (fault)
-		explain(&f, fault);
-	*gone = fault == LETTER_TROUBLE && f.fd < 0 && errno == ENOENT;
-	if (f.fd < 0)
+		explain(f, fault);
+	*gone = fault == LETTER_TROUBLE && f->fd < 0 && errno == ENOENT;
+	if (f->fd < 0)
 		return false;
-	if (disk_close(f.fd) < 0 && !fault) {
-		explain(&f, LETTER_TROUBLE);
+	if (disk_close(f->fd) < 0 && !fault) {
+		explain(f, LETTER_TROUBLE);
 		fault = LETTER_TROUBLE;
 	}
 	if (fault)
-		remove_file(j, j->box->tmp);
+		remove_file(j, j->box->tmp, f->name);
 	return !fault;
 }
 
 /* Nothing in new/ is ever replaced. Where the file system can't rename so, a link does it. */
-static int move_file(const struct mailbox *box, const char *name)
+static int move_to(const struct mailbox *box, const char *from, const char *to)
 {
-	if (disk_rename_new(box->tmp, name, box->new, name) == 0)
+	if (disk_rename_new(box->tmp, from, box->new, to) == 0)
 		return 0;
 	if (errno != EINVAL && errno != ENOSYS)
 		return -1;
-	if (disk_link(box->tmp, name, box->new, name) < 0)
+	if (disk_link(box->tmp, from, box->new, to) < 0)
 		return -1;
-	(void)disk_unlink(box->tmp, name); /* it is delivered; readers clear what is old in tmp/ */
+	(void)disk_unlink(box->tmp, from); /* it is delivered; readers clear what is old in tmp/ */
 	return 0;
+}
+
+static bool move_file(const struct maildir *m, const struct file *f)
+{
+	struct maildir_job *j = f->job;
+	int tries = 1;
+	do {
+		draw_name(j, m->pid);
+		if (move_to(j->box, f->name, j->name) == 0)
+			return true;
+	} while (errno == EEXIST && ++tries <= NAME_TRIES);
+	return false;
 }
 
 /* Puts the message into new/; as above. */
 static bool place(const struct maildir *m, struct maildir_job *j, struct letter_room *room,
 		  bool *gone)
 {
-	if (!write_file(m, j, room, gone))
+	struct file f = {.job = j, .fd = -1, .doing = "can't take what can't be read"};
+	if (!write_file(&f, room, gone))
 		return false;
-	if (move_file(j->box, j->name) == 0)
+	if (move_file(m, &f))
 		return true;
 	*gone = errno == ENOENT;
 	outcome_error(&j->outcome, errno, "mailbox %s can't be written to", j->path);
-	remove_file(j, j->box->tmp);
+	remove_file(j, j->box->tmp, f.name);
 	return false;
 }
 
@@ -209,7 +239,7 @@ static void commit_batch(struct maildir *m, struct mailbox *box, struct maildir_
 		outcome_delivered(&j->outcome);
 		if (error) {
 			outcome_error(&j->outcome, error, "mailbox %s can't be synced", j->path);
-			remove_file(j, box->new);
+			remove_file(j, box->new, j->name);
 		}
 		m->done(m->arg, j);
 	}

@@ -1,10 +1,12 @@
 /* maildir: deliveries into a real directory, by one thread and by many, and all that goes wrong. */
 #include <errno.h>
+#include <fcntl.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 
+#include "common/base/queue_id.h"
 #include "daemons/local/workers.h"
 #include "tests/unit/local/tree.h"
 
@@ -118,6 +120,24 @@ START_TEST(a_name_says_when_who_what_and_where)
 	ck_assert_uint_eq(recipient, 1);
 	ck_assert_uint_eq(attempt, 2);
 	ck_assert_str_eq(host, "mx.example");
+}
+END_TEST
+
+START_TEST(what_a_dead_attempt_left_in_tmp_goes_with_the_next)
+{
+	struct maildir_job j = job_for("bob");
+	char id[QUEUE_ID_LEN + 1], path[128];
+	deliver_well("bob");
+	queue_id_text(j.message, id);
+	for (unsigned attempt = 1; attempt <= 2; attempt++) {
+		snprintf(path, sizeof(path), "bob/tmp/Q%sR1A%u.mx.example", id, attempt);
+		close(openat(tree_dir, path, O_CREAT | O_WRONLY, 0600));
+	}
+	ck_assert_uint_eq(tree_count("bob", "tmp"), 2);
+	deliver(&j);
+	ck_assert_int_eq(j.outcome.status, JOB_DELIVERED);
+	ck_assert_uint_eq(tree_count("bob", "tmp"), 0);
+	ck_assert_uint_eq(tree_count("bob", "new"), 2);
 }
 END_TEST
 
@@ -464,6 +484,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_missing_mailbox_is_made_and_the_message_lies_in_new);
 	tcase_add_test(tc, a_name_says_when_who_what_and_where);
+	tcase_add_test(tc, what_a_dead_attempt_left_in_tmp_goes_with_the_next);
 	tcase_add_test(tc, a_host_name_can_not_break_a_file_name);
 	tcase_add_test(tc, what_is_missing_of_a_mailbox_is_made);
 	tcase_add_test(tc, a_mailbox_that_was_removed_is_made_again);
