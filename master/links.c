@@ -66,20 +66,42 @@ static void repair(void *arg)
 	memory_free(r);
 }
 
-static bool under_repair(const struct process *p, const struct process *q)
+static struct repair *repair_of(const struct process *p, const struct process *q)
 {
 	struct repair *r;
 	LIST_FOREACH (r, &repairs, next) {
 		if ((r->a == p && r->b == q) || (r->a == q && r->b == p))
-			return true;
+			return r;
 	}
-	return false;
+	return NULL;
+}
+
+static struct repair *repair_new(struct process *p, struct process *q)
+{
+	struct repair *r = memory_zero(1, sizeof(*r));
+	r->a = p;
+	r->b = q;
+	LIST_INSERT_HEAD(&repairs, r, next);
+	return r;
+}
+
+/* Both ends of a channel report; the wait begins anew only when one of the two is another process
+ * since then, for the former pair's repair would find that somebody died, and do nothing. */
+static void repair_later(struct process *p, struct process *q)
+{
+	struct repair *r = repair_of(p, q);
+	if (!r)
+		r = repair_new(p, q);
+	if (r->a->pid == r->a_pid && r->b->pid == r->b_pid)
+		return;
+	r->a_pid = r->a->pid;
+	r->b_pid = r->b->pid;
+	loop_timer_start(&r->timer, REPAIR_WAIT_US, repair, r);
 }
 
 void links_lost(struct process *p, const struct master_lost *m)
 {
 	struct process *q = process_find(m->peer, m->instance);
-	struct repair *r;
 	if (!q || q->pid == 0 || !services_linked(p->role, q->role) ||
 	    p->state == PROCESS_DRAINING || q->state == PROCESS_DRAINING)
 		return;
@@ -89,13 +111,5 @@ void links_lost(struct process *p, const struct master_lost *m)
 		process_kill(q);
 		return;
 	}
-	if (under_repair(p, q))
-		return;
-	r = memory_zero(1, sizeof(*r));
-	r->a = p;
-	r->b = q;
-	r->a_pid = p->pid;
-	r->b_pid = q->pid;
-	LIST_INSERT_HEAD(&repairs, r, next);
-	loop_timer_start(&r->timer, REPAIR_WAIT_US, repair, r);
+	repair_later(p, q);
 }
