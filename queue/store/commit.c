@@ -235,9 +235,8 @@ static bool batch_ready(struct writer *w)
 	return true;
 }
 
-void commit_turn(void *arg)
+static void commit_begin(struct writer *w)
 {
-	struct writer *w = arg;
 	if (w->commit_busy)
 		return;
 	while (w->lease && batch_ready(w)) {
@@ -258,6 +257,18 @@ void commit_turn(void *arg)
 		pthread_mutex_unlock(&w->committer.mutex);
 		return;
 	}
+}
+
+void commit_turn(void *arg)
+{
+	commit_begin(arg);
+	writer_watch(arg);
+}
+
+bool commit_waits(const struct writer *w)
+{
+	const struct batch *b = w->committing;
+	return w->gathering->count > 0 || b->next + (w->commit_busy ? w->job.count : 0) < b->count;
 }
 
 static bool job_answered(struct writer *w)

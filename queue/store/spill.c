@@ -191,6 +191,7 @@ void writer_take_file(struct writer *w, uint64_t number, const uint8_t nonce[NON
 		disk_close(fd);
 		return;
 	}
+	loop_timer_stop(&w->patience);
 	if (w->files_asked)
 		w->files_asked--;
 	struct draft *d = TAILQ_FIRST(&w->waiting);

@@ -82,6 +82,7 @@ struct writer *writer_new(const struct writer_hooks *hooks)
 	struct writer *w = memory_zero(1, sizeof(*w));
 	w->hooks = *hooks;
 	w->lost = true;
+	w->patience_us = WRITER_PATIENCE_US;
 	TAILQ_INIT(&w->spares);
 	loop_turn_add(&w->turn, commit_turn, w);
 	loop_wake_start(&w->wake, woken, w);
@@ -109,6 +110,7 @@ void writer_free(struct writer **wp)
 	spill_stop(w);
 	while (w->answer_count)
 		answer(w);
+	loop_timer_stop(&w->patience);
 	loop_wake_stop(&w->wake);
 	loop_turn_remove(&w->turn);
 	memory_free(w->answers);
@@ -153,12 +155,38 @@ void writer_use_spare(struct writer *w)
 	ask_leases(w);
 }
 
+static bool waits_for_manager(const struct writer *w)
+{
+	return !w->lost && (w->waiting_count > 0 || (!w->lease && commit_waits(w)));
+}
+
+/* It has not died, or writer_lost() would have come, but it does not answer: whoever waits for it
+ * is told to try later, instead of waiting for ever. */
+static void patience_ends(void *arg)
+{
+	struct writer *w = arg;
+	if (!waits_for_manager(w))
+		return;
+	if (!w->lease)
+		commit_fail_waiting(w, ETIMEDOUT);
+	spill_fail_waiting(w, ETIMEDOUT);
+}
+
+void writer_watch(struct writer *w)
+{
+	if (!waits_for_manager(w))
+		loop_timer_stop(&w->patience);
+	else if (!loop_timer_active(&w->patience))
+		loop_timer_start(&w->patience, w->patience_us, patience_ends, w);
+}
+
 void writer_take_lease(struct writer *w, const struct writer_lease *lease, int fd)
 {
 	if (w->lost) { /* from a manager that is gone */
 		disk_close(fd);
 		return;
 	}
+	loop_timer_stop(&w->patience); /* it answers: what waits still waits anew */
 	struct lease *l = memory_zero(1, sizeof(*l));
 	l->is = *lease;
 	l->fd = fd;

@@ -16,6 +16,7 @@ enum {
 	DRAFT_MEMORY_MAX = 128 * 1024,	      /* one unfinished message */
 	WRITER_MEMORY_MAX = 64 * 1024 * 1024, /* all of a process */
 	WRITER_FILES_MAX = 256,		      /* large files under way */
+	WRITER_PATIENCE_US = 30000000,	      /* for a lease or a file that was asked for */
 };
 
 struct writer;
@@ -97,7 +98,8 @@ enum draft_result draft_body(struct draft *d, struct slice octets, void (*resume
 uint64_t draft_body_size(const struct draft *d);
 /* Hands the message in: m->body is ignored (draft_body gave it), header and trace are copied.
  * done(arg, 0) once it is durable, or done(arg, errno) when it is not and never will be believed:
- * EIO and so on 451, ENOSPC EDQUOT 452, ECONNRESET the manager was lost. The draft is freed
+ * EIO and so on 451, ENOSPC EDQUOT 452, ECONNRESET the manager was lost, ETIMEDOUT it has
+ * been silent for WRITER_PATIENCE_US. The draft is freed
  * by the writer. */
 void draft_commit(struct draft **d, const struct stored_message *m,
 		  void (*done)(void *arg, int err), void *arg);

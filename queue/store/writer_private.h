@@ -141,9 +141,11 @@ struct writer {
 	struct writer_hooks hooks;
 	struct loop_wake wake; /* by both threads, and by the writer itself for answers */
 	struct loop_turn turn;
-	bool lost;     /* no manager */
-	bool full;     /* the manager gives nothing now */
-	size_t memory; /* octets of messages: drafts, under way to files, in batches */
+	bool lost;		    /* no manager */
+	bool full;		    /* the manager gives nothing now */
+	struct loop_timer patience; /* with the manager: runs while something waits for it */
+	uint64_t patience_us;	    /* WRITER_PATIENCE_US */
+	size_t memory;		    /* octets of messages: drafts, under way to files, in batches */
 	size_t pending;
 	size_t drafts;
 
@@ -175,6 +177,7 @@ struct writer {
 /* writer.c */
 void writer_answer_later(struct writer *w, writer_done *done, void *arg, int err);
 void writer_end_lease(struct writer *w); /* closes the one in use */
+void writer_watch(struct writer *w); /* at the turn's end: does anything wait for the manager? */
 void writer_use_spare(struct writer *w); /* when none is in use; asks for what is missing */
 void lease_free(struct lease *l);
 void worker_start(struct worker *k, const char *name, void *(*run)(void *arg), void *arg);
@@ -188,8 +191,9 @@ void commit_stop(struct writer *w); /* ends the commit under way, answered */
 int commit_add(struct writer *w, const struct stored_message *m, writer_done *done, void *arg);
 int commit_add_record(struct writer *w, struct slice record, uint64_t file, writer_done *done,
 		      void *arg);
-void commit_turn(void *writer);	      /* at the turn's end: begins a commit */
-void commit_finish(struct writer *w); /* when the thread has answered */
+void commit_turn(void *writer);		   /* at the turn's end: begins a commit */
+void commit_finish(struct writer *w);	   /* when the thread has answered */
+bool commit_waits(const struct writer *w); /* is anything there that is not under way? */
 /* Fails all that is not under way. */
 void commit_fail_waiting(struct writer *w, int err);
 

@@ -2,6 +2,7 @@
 #include "tests/unit/store/writer_world.h"
 
 #include "common/base/buffer.h"
+#include "queue/store/writer_private.h"
 
 enum { BIG = 3 * 1024 * 1024, PIECE = 50000 };
 
@@ -332,6 +333,28 @@ START_TEST(a_message_waits_for_its_file_and_small_ones_go_on)
 }
 END_TEST
 
+START_TEST(a_message_does_not_wait_for_ever_for_its_file)
+{
+	world.w->patience_us = 20000;
+	world.give_files = false;
+	struct draft *d = draft(), *other = draft();
+	ck_assert_int_eq(draft_body(other, slice_make(text, 100000), on_resume, NULL), DRAFT_OK);
+	hand_in(&other, 1, SLICE("Subject: one\r\n"));
+	ck_assert_int_eq(give_body(d, 0, 4 * PIECE), DRAFT_FAILED);
+	ck_assert_uint_eq(resumed, 1);
+	draft_free(&d);
+	run_until_done(1);
+	ck_assert_int_eq(world.events[0].err, ETIMEDOUT);
+	for (unsigned i = 0; i < world.files_wanted; i++)
+		give_file(); /* late: for whoever comes next */
+	d = draft();
+	ck_assert_int_eq(give_body(d, 0, 4 * PIECE), DRAFT_OK);
+	hand_in(&d, 2, SLICE("Subject: two\r\n"));
+	run_until_done(2);
+	ck_assert_uint_eq(world.done_well, 1);
+}
+END_TEST
+
 START_TEST(a_file_may_come_after_the_commit_or_when_nobody_wants_it)
 {
 	world.give_files = false;
@@ -475,6 +498,7 @@ int main(void)
 	tcase_add_test(c, a_batch_that_fails_gives_its_files_back);
 	tcase_add_test(c, a_message_waits_for_its_file_and_small_ones_go_on);
 	tcase_add_test(c, a_file_may_come_after_the_commit_or_when_nobody_wants_it);
+	tcase_add_test(c, a_message_does_not_wait_for_ever_for_its_file);
 	tcase_add_test(c, pressure_fails_what_would_wait_for_a_file);
 	tcase_add_test(c, a_lost_manager_takes_the_files_along);
 	tcase_add_test(c, files_and_memory_are_bounded);

@@ -3,6 +3,7 @@
 #include "tests/unit/store/writer_world.h"
 
 #include "common/base/queue_id.h"
+#include "queue/store/writer_private.h"
 
 static unsigned count_events(enum event_kind kind)
 {
@@ -122,6 +123,26 @@ START_TEST(a_commit_waits_for_the_lease_that_is_coming)
 END_TEST
 
 /* 50 messages of 10,000 octets in segments of 64 KiB, all from one turn. */
+/* Stopped, not dead: nothing says that it is lost. */
+START_TEST(a_commit_does_not_wait_for_ever_for_a_silent_manager)
+{
+	world.w->patience_us = 20000;
+	world.give_leases = false;
+	writer_found(world.w);
+	commit_message(1, SLICE("early"));
+	commit_message(2, SLICE("early"));
+	run_until_done(2);
+	ck_assert_int_eq(world.events[0].err, ETIMEDOUT);
+	ck_assert_int_eq(world.events[1].err, ETIMEDOUT);
+	ck_assert_uint_eq(writer_pending(world.w), 0);
+	give_lease(); /* it goes on: nothing of theirs is written */
+	commit_message(3, SLICE("later"));
+	run_until_done(3);
+	ck_assert_uint_eq(world.done_well, 1);
+	ck_assert_uint_eq(scan_lease(0, NULL).count, 1);
+}
+END_TEST
+
 START_TEST(a_batch_goes_on_in_the_next_segment_and_full_ones_are_sealed_after_their_notices)
 {
 	enum { MESSAGES = 50 };
@@ -442,6 +463,7 @@ int main(void)
 	tcase_add_test(c, what_comes_during_a_commit_is_the_next_one);
 	tcase_add_test(c, a_spare_lease_is_always_asked_for);
 	tcase_add_test(c, a_commit_waits_for_the_lease_that_is_coming);
+	tcase_add_test(c, a_commit_does_not_wait_for_ever_for_a_silent_manager);
 	tcase_add_test(
 	    c, a_batch_goes_on_in_the_next_segment_and_full_ones_are_sealed_after_their_notices);
 	tcase_add_test(c, a_message_larger_than_a_segment_is_refused);
