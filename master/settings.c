@@ -14,6 +14,8 @@
 #include "common/wire/codec.h"
 #include "master/services.h"
 
+enum { SETTING_UPKEEP = 32 }; /* octets of a message beside its name and value, at most */
+
 struct setting {
 	const struct record *record;
 	char *octets; /* encoded */
@@ -24,7 +26,8 @@ struct settings {
 	struct config *config;
 	struct setting *list;
 	size_t count, size;
-	bool failed; /* a record was over its limits */
+	size_t octets; /* of all, as they are sent */
+	bool failed;   /* over a limit */
 };
 
 /* Directives whose value is fixed at the start. */
@@ -55,6 +58,7 @@ static void list_add(struct settings *s, const struct record *record, struct sli
 		s->list = memory_resize(s->list, s->size, sizeof(*s->list));
 	}
 	s->list[s->count++] = (struct setting){record, memory_string(octets), octets.len};
+	s->octets += SETTING_UPKEEP + strlen(record->name) + octets.len;
 }
 
 static void encode_one(void *arg, const struct record *record, const void *value)
@@ -62,7 +66,8 @@ static void encode_one(void *arg, const struct record *record, const void *value
 	struct settings *s = arg;
 	struct buffer b;
 	buffer_init(&b, SETTINGS_MAX);
-	if (s->count < SETTINGS_COUNT_MAX && codec_encode(record, value, &b))
+	if (s->count < SETTINGS_COUNT_MAX && s->octets < SETTINGS_OCTETS_MAX &&
+	    codec_encode(record, value, &b))
 		list_add(s, record, buffer_slice(&b));
 	else
 		s->failed = true;
@@ -74,8 +79,9 @@ static bool encode_all(struct settings *s, struct error *e)
 	config_each(s->config, NULL, encode_one, s);
 	if (!s->failed)
 		return true;
-	return error_set(e, EX_CONFIG, "%s: more than %d settings, or one over %d octets",
-			 config_path(s->config), SETTINGS_COUNT_MAX, SETTINGS_MAX);
+	return error_set(
+	    e, EX_CONFIG, "%s: more than %d settings, or one over %d octets, or all over %d octets",
+	    config_path(s->config), SETTINGS_COUNT_MAX, SETTINGS_MAX, SETTINGS_OCTETS_MAX);
 }
 
 /* Mailboxes belong to one user: local runs as that user. */
@@ -133,7 +139,7 @@ static void list_clear(struct settings *s)
 		memory_free(s->list[i].octets);
 	memory_free(s->list);
 	s->list = NULL;
-	s->count = s->size = 0;
+	s->count = s->size = s->octets = 0;
 }
 
 void settings_free(struct settings **s)
@@ -205,6 +211,7 @@ static void take_listeners(struct settings *s, const struct settings *old)
 	s->list = fresh.list;
 	s->count = fresh.count;
 	s->size = fresh.size;
+	s->octets = fresh.octets;
 }
 
 static void remark_fixed(struct buffer *remarks, const char *key)

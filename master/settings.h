@@ -8,7 +8,12 @@
 #include "common/config/config.h"
 #include "common/wire/channel.h"
 
-enum { SETTINGS_REMARKS_MAX = 4096, SETTINGS_COUNT_MAX = 128 * 1024 };
+enum {
+	SETTINGS_REMARKS_MAX = 4096, /* octets */
+	SETTINGS_COUNT_MAX = 128 * 1024,
+	/* Half of what may wait in a channel: a daemon that reads can always be given a new set. */
+	SETTINGS_OCTETS_MAX = CHANNEL_QUEUE_MAX / 2,
+};
 
 struct settings;
 
