@@ -21,7 +21,8 @@
 
 enum { CONTROL_BACKLOG = 128 };
 
-static int spool_fd = -1, lock_fd = -1, run_fd = -1, empty_fd = -1, control_fd = -1;
+static int spool_fd = -1, spool_lock = -1, run_fd = -1, run_lock = -1, empty_fd = -1;
+static int control_fd = -1;
 
 static bool is_there(const char *path)
 {
@@ -35,7 +36,8 @@ static int make_one(const char *path, mode_t mode)
 	int fd, result;
 	if (disk_mkdir(AT_FDCWD, path, mode) < 0)
 		return errno == EEXIST ? 0 : -1;
-	fd = disk_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
+	/* What was made here is no link: who may write above it may have put one in its place. */
+	fd = disk_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 	if (fd < 0)
 		return -1;
 	result = disk_chmod(fd, mode);
@@ -67,7 +69,7 @@ bool place_directory(const char *path, mode_t mode, const struct identity *owner
 	struct stat st;
 	int fd = disk_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
 	if (fd < 0 && errno == ENOENT && make_all(path, mode) == 0)
-		fd = disk_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
+		fd = disk_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 	if (fd < 0)
 		return error_set(e, errno, "directory %s: %s", path, strerror(errno));
 	if (owner &&
@@ -82,21 +84,27 @@ bool place_directory(const char *path, mode_t mode, const struct identity *owner
 	return true;
 }
 
-bool place_spool(const char *path, const struct identity *queue, struct error *e)
+/* One master has a place; what it is called goes before the path. */
+static bool lock_place(const char *what, const char *path, int dir, int *lock, struct error *e)
 {
 	pid_t holder = 0;
+	if (lock_file_take(dir, "lock", lock, &holder, e))
+		return true;
+	if (e->code == EAGAIN)
+		return error_set(e, EX_TEMPFAIL,
+				 "another master, process %d, is running on the %s %s", (int)holder,
+				 what, path);
+	e->code = EX_OSERR;
+	return error_prefix(e, "%s %s", what, path);
+}
+
+bool place_spool(const char *path, const struct identity *queue, struct error *e)
+{
 	if (!place_directory(path, 0700, queue, &spool_fd, e)) {
 		e->code = EX_OSERR;
 		return error_prefix(e, "spool");
 	}
-	if (lock_file_take(spool_fd, "lock", &lock_fd, &holder, e))
-		return true;
-	if (e->code == EAGAIN)
-		return error_set(e, EX_TEMPFAIL,
-				 "another master, process %d, is running on the spool %s",
-				 (int)holder, path);
-	e->code = EX_OSERR;
-	return error_prefix(e, "spool %s", path);
+	return lock_place("spool", path, spool_fd, &spool_lock, e);
 }
 
 int place_spool_fd(void)
@@ -141,6 +149,8 @@ bool place_run(const char *path, struct error *e)
 		e->code = EX_OSERR;
 		return error_prefix(e, "run");
 	}
+	if (!lock_place("run directory", path, run_fd, &run_lock, e))
+		return false;
 	buffer_init(&b, sizeof(empty) - 1);
 	fits = buffer_printf(&b, "%s/empty", path) &&
 	       slice_copy(buffer_slice(&b), empty, sizeof(empty));
