@@ -28,10 +28,10 @@ struct waiting {
 static TAILQ_HEAD(, waiting) list = TAILQ_HEAD_INITIALIZER(list);
 static unsigned count;
 
-static void answer(struct process *p, uint64_t request, unsigned code, const char *text)
+static void answer(struct process *p, uint64_t request, unsigned code, struct slice text)
 {
-	struct master_done m = {.request = request, .code = code, .text = slice_str(text)};
-	m.text = slice_sub(m.text, 0, SETTINGS_REMARKS_MAX);
+	struct master_done m = {
+	    .request = request, .code = code, .text = slice_sub(text, 0, SETTINGS_REMARKS_MAX)};
 	process_send(p, MASTER_DONE, &m);
 }
 
@@ -55,7 +55,7 @@ static void status(struct process *to, uint64_t request)
 					   .state = slice_str(process_state_name(p))};
 		process_send(to, MASTER_PROCESS, &m);
 	}
-	answer(to, request, EX_OK, "");
+	answer(to, request, EX_OK, SLICE_EMPTY);
 }
 
 static void waiting_end(struct waiting *w)
@@ -72,14 +72,13 @@ static void too_long(void *arg)
 	struct waiting *w = arg;
 	struct process *p;
 	struct buffer b;
-	buffer_init(&b, SETTINGS_REMARKS_MAX - 1);
+	buffer_init(&b, SETTINGS_REMARKS_MAX);
 	buffer_printf(&b, "not ready with the new settings yet:");
 	TAILQ_FOREACH (p, processes(), next) {
 		if (!supervisor_up_to_date(p))
 			buffer_printf(&b, " %s", p->name);
 	}
-	buffer_byte(&b, '\0');
-	answer(w->asker, w->request, EX_TEMPFAIL, buffer_slice(&b).ptr);
+	answer(w->asker, w->request, EX_TEMPFAIL, buffer_slice(&b));
 	buffer_free(&b);
 	waiting_end(w);
 }
@@ -90,12 +89,12 @@ static void reload(struct process *p, uint64_t request)
 	struct buffer remarks;
 	struct waiting *w;
 	if (count == ASKS_WAITING_MAX) {
-		answer(p, request, EX_TEMPFAIL, "too many reloads are under way");
+		answer(p, request, EX_TEMPFAIL, SLICE("too many reloads are under way"));
 		return;
 	}
 	buffer_init(&remarks, SETTINGS_REMARKS_MAX);
 	if (!supervisor_reload(&remarks, &e)) {
-		answer(p, request, (unsigned)e.code, e.text);
+		answer(p, request, (unsigned)e.code, slice_str(e.text));
 	} else {
 		w = memory_zero(1, sizeof(*w));
 		w->asker = p;
@@ -115,7 +114,7 @@ void asks_take(struct process *p, const struct master_ask *m)
 		status(p, m->request);
 		break;
 	case MASTER_VERB_STOP:
-		answer(p, m->request, EX_OK, "");
+		answer(p, m->request, EX_OK, SLICE_EMPTY);
 		if (p->channel)
 			channel_flush(p->channel, FLUSH_US);
 		supervisor_stop();
@@ -124,7 +123,7 @@ void asks_take(struct process *p, const struct master_ask *m)
 		reload(p, m->request);
 		break;
 	default:
-		answer(p, m->request, EX_USAGE, "the master does not know this verb");
+		answer(p, m->request, EX_USAGE, SLICE("the master does not know this verb"));
 	}
 }
 
@@ -134,7 +133,7 @@ void asks_go_on(void)
 	if (!supervisor_settled())
 		return;
 	while ((w = TAILQ_FIRST(&list))) {
-		answer(w->asker, w->request, EX_OK, w->text);
+		answer(w->asker, w->request, EX_OK, slice_str(w->text));
 		waiting_end(w);
 	}
 }

@@ -75,17 +75,6 @@ static bool open_places(struct error *e)
 	       stock_open(&stock, e);
 }
 
-/* Warnings of a start go to the log; what is wrong goes whole to whoever starts us. */
-static void tell_remarks(struct buffer *remarks)
-{
-	struct slice rest = buffer_slice(remarks), line;
-	while (rest.len > 0) {
-		slice_split(rest, '\n', &line, &rest);
-		if (line.len > 0)
-			log_warning("%.*s", SLICE_FMT(line));
-	}
-}
-
 static void error_take_all(struct error *e, const struct buffer *remarks)
 {
 	struct slice all = slice_trim(buffer_slice(remarks));
@@ -118,7 +107,7 @@ bool house_open(const char *config_path, const struct process_events *events, st
 	good = good && processes_make(counts, one_uid, events, e) && open_places(e);
 	if (good) {
 		set_owner();
-		tell_remarks(&remarks);
+		settings_log_remarks(&remarks);
 	}
 	buffer_free(&remarks);
 	return good;

@@ -25,8 +25,8 @@ bool place_directory(const char *path, mode_t mode, const struct identity *owner
 bool place_spool(const char *path, const struct identity *queue, struct error *e);
 int place_spool_fd(void);
 
-/* The run directory with a lock and the empty directory in it, and the socket for commands. code 75:
- * another master has it, and keeps its socket; 71. */
+/* The run directory with a lock and the empty directory in it, and the socket for commands. code
+ * 75: another master has it, and keeps its socket; 71. */
 bool place_run(const char *path, struct error *e);
 int place_empty_fd(void);
 int place_control_fd(void);

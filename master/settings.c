@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <sysexits.h>
 
+#include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/dialogue/master.h"
 #include "common/wire/codec.h"
@@ -150,6 +151,16 @@ void settings_free(struct settings **s)
 	config_free(&(*s)->config);
 	memory_free(*s);
 	*s = NULL;
+}
+
+void settings_log_remarks(const struct buffer *remarks)
+{
+	struct slice rest = buffer_slice(remarks), line;
+	while (rest.len > 0) {
+		slice_split(rest, '\n', &line, &rest);
+		if (line.len > 0)
+			log_warning("%.*s", SLICE_FMT(line));
+	}
 }
 
 const struct config *settings_config(const struct settings *s)

@@ -21,6 +21,8 @@ struct settings;
  * that is wrong, with code 65, 66 or 78, and remarks holds all. */
 bool settings_load(const char *path, struct settings **s, struct buffer *remarks, struct error *e);
 void settings_free(struct settings **s);
+/* Remarks for whom nobody waits: a log line each. */
+void settings_log_remarks(const struct buffer *remarks);
 const struct config *settings_config(const struct settings *s);
 
 /* What was fixed when the master started stays as it was in `old`: names each such directive that

@@ -155,14 +155,10 @@ static void signal_reload(void *arg)
 {
 	struct error e = {0};
 	struct buffer remarks;
-	struct slice text;
 	(void)arg;
 	buffer_init(&remarks, SETTINGS_REMARKS_MAX);
-	if (supervisor_reload(&remarks, &e)) {
-		text = slice_trim(buffer_slice(&remarks));
-		if (text.len > 0)
-			log_warning("%.*s", SLICE_FMT(text));
-	}
+	if (supervisor_reload(&remarks, &e))
+		settings_log_remarks(&remarks);
 	buffer_free(&remarks);
 }
 
