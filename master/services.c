@@ -35,14 +35,3 @@ bool services_linked(enum role_id a, enum role_id b)
 			return true;
 	return false;
 }
-
-bool services_find(struct slice name, enum role_id *role)
-{
-	for (unsigned i = 0; i < ROLES; i++) {
-		if (slice_equal(name, slice_str(services[i].name))) {
-			*role = (enum role_id)i;
-			return true;
-		}
-	}
-	return false;
-}

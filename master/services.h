@@ -47,6 +47,5 @@ struct service_row {
 extern const struct service_row services[ROLES];
 
 bool services_linked(enum role_id a, enum role_id b);
-bool services_find(struct slice name, enum role_id *role);
 
 #endif

@@ -9,22 +9,11 @@
 START_TEST(every_role_has_a_name_and_a_sandbox)
 {
 	for (unsigned i = 0; i < ROLES; i++) {
-		enum role_id found;
 		ck_assert_ptr_nonnull(services[i].name);
 		ck_assert_ptr_nonnull(sandbox_find(services[i].name));
-		ck_assert(services_find(slice_str(services[i].name), &found));
-		ck_assert_uint_eq(found, i);
 		ck_assert(services[i].count > 0 || services[i].count_key);
 		ck_assert_uint_lt(services[i].stop, STOP_STAGES);
 	}
-}
-END_TEST
-
-START_TEST(an_unknown_role_is_not_found)
-{
-	enum role_id role;
-	ck_assert(!services_find(SLICE("smtp"), &role));
-	ck_assert(!services_find(SLICE(""), &role));
 }
 END_TEST
 
@@ -85,7 +74,6 @@ int main(void)
 	SRunner *sr;
 	int failed;
 	tcase_add_test(t, every_role_has_a_name_and_a_sandbox);
-	tcase_add_test(t, an_unknown_role_is_not_found);
 	tcase_add_test(t, links_are_the_same_seen_from_both_ends);
 	tcase_add_test(t, who_meets_strangers_is_given_nothing_else);
 	tcase_add_test(t, each_gift_has_one_owner);
