@@ -44,6 +44,22 @@ bool agents_hold(uint64_t message)
 	return holdings != NULL && idmap_get(holdings, message) != NULL;
 }
 
+/* NULL: there are too many. */
+static struct holding *holding_of(uint64_t message)
+{
+	struct holding *h;
+
+	if (holdings == NULL)
+		holdings = idmap_new();
+	h = idmap_get(holdings, message);
+	if (h == NULL && idmap_count(holdings) < HOLDINGS_MAX) {
+		h = memory_zero(1, sizeof(*h));
+		h->message = message;
+		idmap_put(holdings, message, h);
+	}
+	return h;
+}
+
 static void holding_release(struct holding *h)
 {
 	for (unsigned i = 0; i < AGENTS; i++)
@@ -51,6 +67,15 @@ static void holding_release(struct holding *h)
 			return;
 	idmap_remove(holdings, h->message);
 	memory_free(h);
+}
+
+/* What it has told that it holds is counted already; outcomes that it had kept are not. */
+void agents_keep(unsigned agent, uint64_t message)
+{
+	struct holding *h = holding_of(message);
+
+	if (h != NULL && (!agents[agent].told || h->jobs[agent] == 0))
+		h->jobs[agent]++;
 }
 
 void agents_outcome(unsigned agent, uint64_t message)
@@ -117,19 +142,11 @@ static void on_holding(struct channel *c, const void *record)
 		channel_break(c, "holds jobs after it has told which");
 		return;
 	}
-	if (holdings == NULL)
-		holdings = idmap_new();
-	h = idmap_get(holdings, m->message);
-	if (h == NULL) {
-		if (idmap_count(holdings) == HOLDINGS_MAX) {
-			channel_break(c, "holds more jobs than an agent takes");
-			return;
-		}
-		h = memory_zero(1, sizeof(*h));
-		h->message = m->message;
-		idmap_put(holdings, h->message, h);
-	}
-	h->jobs[agent]++;
+	h = holding_of(m->message);
+	if (h == NULL)
+		channel_break(c, "holds more jobs than an agent takes");
+	else
+		h->jobs[agent]++;
 }
 
 static void on_holding_end(struct channel *c, const void *record)

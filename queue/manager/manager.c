@@ -206,9 +206,10 @@ static bool activate_some(void)
 
 static void at_turn_end(void *arg)
 {
-	bool more = activate_some();
+	bool more = orphans_step();
 
 	(void)arg;
+	more |= activate_some();
 	jobs_pump();
 	more |= admin_step();
 	if (spool_flush(manager.spool))

@@ -176,6 +176,7 @@ size_t jobs_out(void);
 
 /* orphans.c: outcomes of jobs that were given before this manager's start. */
 void orphan_outcome(unsigned agent, const struct job_outcome *o);
+bool orphans_step(void); /* at the turn's end; true: some are left */
 
 /* agents.c */
 extern const struct route agent_routes[];
@@ -187,7 +188,9 @@ void agent_note(unsigned agent, const struct job_noted *n); /* sent after the ne
 void agents_send_notes(void);
 /* Does an agent hold a job of it, from before this manager's start? */
 bool agents_hold(uint64_t message);
-/* One of those came back. */
+/* An outcome of such a job is being written. */
+void agents_keep(unsigned agent, uint64_t message);
+/* It came back, and is written. */
 void agents_outcome(unsigned agent, uint64_t message);
 
 /* admin.c */

@@ -1,13 +1,17 @@
 /*
  * Orphans: outcomes of jobs that a manager before this one gave, or that nobody remembers. The
- * message is at rest: its state is loaded, the outcome is written, and it rests again.
+ * message is at rest: its state is loaded at the turn's end, the outcome is written, and it rests
+ * again; until then it does not become active.
  */
 #include <errno.h>
 
 #include "common/base/memory.h"
 #include "queue/manager/manager.h"
 
+enum { ORPHANS_STEP = 1000 };
+
 struct orphan {
+	TAILQ_ENTRY(orphan) link; /* while its turn has not come */
 	unsigned agent;
 	uint64_t message;
 	uint32_t recipient, attempt;
@@ -15,6 +19,8 @@ struct orphan {
 	struct reply reply;
 	char text[JOB_TEXT_MAX];
 };
+
+static TAILQ_HEAD(, orphan) orphans = TAILQ_HEAD_INITIALIZER(orphans);
 
 static void log_orphan(const struct orphan *o)
 {
@@ -38,32 +44,77 @@ static bool is_awaited(const struct entry *e, const struct orphan *o)
 	return !recipient_ended(r->status) && r->attempts == o->attempt;
 }
 
+/* To rest takes back the attempts that are under way. So while outcomes of the same message may
+ * come it keeps its state, until it has been active. */
+static void rest_again(const struct orphan *o, struct entry *e)
+{
+	if (stub_of(e)->active == NULL && manager.agents_known && agent_channel(o->agent) != NULL &&
+	    !agents_hold(e->id))
+		spool_rest(manager.spool, e, e->disposition, e->next);
+}
+
 static void conclude(struct orphan *o, struct entry *e)
 {
 	uint64_t now = manager_now(), next = 0;
 
 	if (!is_awaited(e, o)) {
-		if (stub_of(e)->active == NULL)
-			spool_rest(manager.spool, e, e->disposition, e->next);
+		rest_again(o, e);
 		return;
 	}
 	if (o->status == RECIPIENT_DEFERRED)
 		next = schedule_retry_at(manager.schedule, manager_arrived(e), now);
 	log_orphan(o);
-	if (spool_result(manager.spool, e, o->recipient, o->status, next, &o->reply))
-		return;
-	if (stub_of(e)->active == NULL)
-		spool_rest(manager.spool, e, e->disposition, e->next);
+	if (!spool_result(manager.spool, e, o->recipient, o->status, next, &o->reply))
+		rest_again(o, e);
+}
+
+static void orphan_over(struct orphan *o)
+{
+	agents_outcome(o->agent, o->message);
+	memory_free(o);
 }
 
 static void loaded(void *arg, struct entry *e, int err)
 {
 	struct orphan *o = arg;
 
+	if (e != NULL && err != 0 && err != EBADMSG) {
+		TAILQ_INSERT_TAIL(&orphans, o, link); /* not now: again in the next turn */
+		return;
+	}
 	if (e != NULL && err == 0)
 		conclude(o, e);
-	agents_outcome(o->agent, o->message);
-	memory_free(o);
+	orphan_over(o);
+}
+
+/* False: no more can be loaded in this turn. */
+static bool orphan_take(struct orphan *o)
+{
+	struct entry *e = spool_get(manager.spool, o->message);
+	int result = 1;
+
+	if (e != NULL && e->state == NULL)
+		result = spool_load(manager.spool, e, loaded, o);
+	if (result == -1 && errno == EAGAIN)
+		return false;
+	TAILQ_REMOVE(&orphans, o, link);
+	if (result == 1)
+		loaded(o, e, 0);
+	else if (result == -1)
+		loaded(o, e, errno);
+	return true;
+}
+
+bool orphans_step(void)
+{
+	struct orphan *o, *next;
+	int left = ORPHANS_STEP;
+
+	TAILQ_FOREACH_SAFE (o, &orphans, link, next) {
+		if (left-- == 0 || !orphan_take(o))
+			break;
+	}
+	return !TAILQ_EMPTY(&orphans);
 }
 
 static enum recipient_status status_of(const struct job_outcome *o)
@@ -77,8 +128,9 @@ void orphan_outcome(unsigned agent, const struct job_outcome *from)
 {
 	struct entry *e = spool_get(manager.spool, from->message);
 	struct orphan *o;
-	int result;
 
+	/* Until it is written the message must not become active. */
+	agents_keep(agent, from->message);
 	/* Ended already, or being tried again by us: that attempt's own outcome will count. */
 	if (e == NULL || stub_of(e)->active != NULL) {
 		agents_outcome(agent, from->message);
@@ -92,7 +144,5 @@ void orphan_outcome(unsigned agent, const struct job_outcome *from)
 	o->status = status_of(from);
 	memcpy(o->text, from->text.ptr, from->text.len);
 	o->reply = reply_of(from->code, from->enhanced, slice_make(o->text, from->text.len));
-	result = e->state != NULL ? 1 : spool_load(manager.spool, e, loaded, o);
-	if (result != 0)
-		loaded(o, result == 1 ? e : NULL, 0);
+	TAILQ_INSERT_TAIL(&orphans, o, link);
 }
