@@ -33,7 +33,7 @@ static int field_name(struct slice line, struct slice *name)
 		end++;
 	/* RFC 5322 4.5.8: blanks before the colon are obsolete, yet to be read */
 	colon = end;
-	while (colon < line.len && is_blank(line.ptr[colon]))
+	while (colon < line.len && colon < 2 * CONTENT_LINE_MAX && is_blank(line.ptr[colon]))
 		colon++;
 	*name = slice_sub(line, 0, end);
 	if (colon == line.len)

@@ -145,10 +145,28 @@ START_TEST(knows_a_field_name)
 }
 END_TEST
 
+/* A client that sends them one by one would have each of them looked at again for every other. */
+START_TEST(blanks_without_end_behind_a_name_are_no_field)
+{
+	char text[4000];
+	struct header_scan scan = {0};
+	size_t len = 1;
+
+	memset(text, ' ', sizeof(text));
+	text[0] = 'A';
+	while (len < sizeof(text) && header_scan(&scan, slice_make(text, len)) == HEADER_MORE)
+		len++;
+	ck_assert_int_eq(scan.end, HEADER_NOT_A_FIELD);
+	ck_assert_uint_eq(scan.header, 0);
+	ck_assert_uint_lt(len, 2500);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("header");
 	TCase *c = tcase_create("header");
+	tcase_add_test(c, blanks_without_end_behind_a_name_are_no_field);
 	tcase_add_test(c, finds_the_end_of_the_header);
 	tcase_add_test(c, finds_the_same_end_in_pieces);
 	tcase_add_test(c, decides_before_a_long_body_line_ends);
