@@ -16,7 +16,10 @@
 #include "common/os/loop.h"
 #include "daemons/log/output.h"
 
-enum { PACKETS_TURN_MAX = 16 }; /* of one channel in a row */
+enum {
+	PACKETS_TURN_MAX = 16,	/* of one channel in a row */
+	PACKETS_LAST_MAX = 4096 /* of one channel when the process ends: more than one holds */
+};
 
 struct input {
 	int fd;
@@ -95,7 +98,8 @@ void input_start(void)
 
 void input_read_all(void)
 {
+	/* Bounded: a daemon that was taken over may write as fast as this reads. */
 	for (unsigned i = 0; i < count; i++)
-		while (read_packet(&inputs[i]))
+		for (unsigned n = 0; n < PACKETS_LAST_MAX && read_packet(&inputs[i]); n++)
 			output_turn();
 }

@@ -104,8 +104,11 @@ static ssize_t write_once(void)
 	case TARGET_SYSLOG:
 		slice_split(all, '\n', &line, &rest);
 		iov = (struct iovec){(void *)(uintptr_t)line.ptr, line.len};
-		if (sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EMSGSIZE)
-			return -1;
+		if (sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+			if (errno != EMSGSIZE)
+				return -1;
+			dropped++; /* the logger will never take it */
+		}
 		return (ssize_t)line.len + 1;
 	}
 	return disk_point(DISK_WRITE, fd) < 0 ? -1 : write(fd, all.ptr, all.len);
