@@ -76,6 +76,8 @@ START_TEST(a_stranger_s_value_stays_one_value)
 	    {SLICE("\xc2\x85\xc2\xa0"), "\"\\xc2\\x85\xc2\xa0\""}, /* C1, and what follows it */
 	    {SLICE("\xc2\x9b[2J"), "\"\\xc2\\x9b[2J\""},
 	    {SLICE("\xe2\x80\xa8"), "\"\\xe2\\x80\\xa8\""}, /* line separator */
+	    {SLICE("\xe2\x80\x8f"), "\"\\xe2\\x80\\x8f\""}, /* right-to-left mark */
+	    {SLICE("\xd8\x9c"), "\"\\xd8\\x9c\""},	    /* Arabic letter mark */
 	    {SLICE("\xe2\x80\xae"), "\"\\xe2\\x80\\xae\""}, /* right to left */
 	    {SLICE("\xe2\x81\xa6"), "\"\\xe2\\x81\\xa6\""},
 	    {SLICE("\xe2\x80\xa6"), "\"\xe2\x80\xa6\""}, /* an ellipsis is harmless */
