@@ -53,7 +53,8 @@ static bool read_file(void *arg, const char *path, struct slice *text, struct er
 {
 	struct config *c = arg;
 	struct buffer b;
-	int fd = disk_open(AT_FDCWD, path, O_RDONLY | O_NOCTTY, 0);
+	/* non-blocking: a pipe that nobody writes must not stop a master that reloads */
+	int fd = disk_open(AT_FDCWD, path, O_RDONLY | O_NONBLOCK, 0);
 	if (fd < 0)
 		return error_set(e, EX_NOINPUT, "%s: %s", path, strerror(errno));
 	buffer_init(&b, CONFIG_TEXT_MAX);
@@ -80,7 +81,7 @@ static const char *read_mailname(struct config *c, const char *path)
 	enum { MAILNAME_MAX = 1024 };
 	struct buffer b;
 	const char *name = NULL;
-	int fd = path ? disk_open(AT_FDCWD, path, O_RDONLY | O_NOCTTY, 0) : -1;
+	int fd = path ? disk_open(AT_FDCWD, path, O_RDONLY | O_NONBLOCK, 0) : -1;
 	if (fd < 0)
 		return NULL;
 	buffer_init(&b, MAILNAME_MAX);

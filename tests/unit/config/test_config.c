@@ -246,6 +246,18 @@ START_TEST(a_missing_file_is_no_input)
 }
 END_TEST
 
+START_TEST(a_pipe_is_no_input_and_is_not_waited_for)
+{
+	struct config *c;
+	struct error e = {0};
+	ck_assert_int_eq(mkfifo(folder_path("pipe.conf"), 0600), 0);
+	ck_assert(!config_load(folder_path("pipe.conf"), &c, &e));
+	ck_assert_int_eq(e.code, EX_NOINPUT);
+	ck_assert_ptr_null(folder_try("include pipe.conf\n", &e));
+	ck_assert_int_eq(e.code, EX_CONFIG);
+}
+END_TEST
+
 START_TEST(a_percent_in_the_directory_is_no_template)
 {
 	struct config_host host = {"mx.test.example", NULL};
@@ -380,6 +392,7 @@ int main(void)
 	tcase_add_test(cases, each_table_is_named_once_for_each_use);
 	tcase_add_loop_test(cases, names_what_is_wrong_and_where, 0, sizeof(BAD) / sizeof(BAD[0]));
 	tcase_add_test(cases, a_missing_file_is_no_input);
+	tcase_add_test(cases, a_pipe_is_no_input_and_is_not_waited_for);
 	tcase_add_test(cases, a_percent_in_the_directory_is_no_template);
 	tcase_add_test(cases, includes_count_in_the_size_limit);
 	tcase_add_test(cases, prints_what_reads_back_to_the_same);
