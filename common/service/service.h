@@ -46,7 +46,8 @@ struct service {
 	void (*setting)(const struct record *record, const void *value);
 	void (*settings_end)(void);
 	void (*descriptor)(const struct service_descriptor *d);
-	/* Before the sandbox: start threads, load what libraries load late. May be NULL. */
+	/* Before the sandbox: load what libraries load late. May be NULL. Threads are started
+	 * later: one that is older than the sandbox is not held by Landlock. */
 	void (*warm)(void);
 	/* Sandboxed; from here on strangers. The links come up after it. */
 	void (*start)(void);
