@@ -40,9 +40,10 @@ static int walk_beneath(int dirfd, const char *name, int flags)
 			if (len == 0 || strcmp(part, "..") == 0)
 				errno = len == 0 ? ENOENT : EXDEV;
 			else
-				next = openat(at, part,
-					      O_CLOEXEC | O_NOCTTY | O_NOFOLLOW |
-						  (last ? flags : O_PATH | O_DIRECTORY));
+				next = (int)TEMP_FAILURE_RETRY(
+				    openat(at, part,
+					   O_CLOEXEC | O_NOCTTY | O_NOFOLLOW |
+					       (last ? flags : O_PATH | O_DIRECTORY)));
 		}
 		int error = errno;
 		if (at != dirfd)
@@ -196,6 +197,10 @@ int disk_write(int fd, const void *data, size_t len)
 		ssize_t n = TEMP_FAILURE_RETRY(write(fd, at, len));
 		if (n < 0)
 			return -1;
+		if (n == 0) { /* as above */
+			errno = EIO;
+			return -1;
+		}
 		at += n;
 		len -= (size_t)n;
 	}
