@@ -4,7 +4,9 @@
 PREFIX ?= /usr
 DESTDIR ?=
 SAN ?=
-CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 PKG_CONFIG ?= pkg-config
 PYTHON ?= /usr/bin/python3
 B := build$(if $(SAN),/san)$(if $(FAULTS),/faults)$(if $(filter clang%,$(CC)),/clang)
