@@ -204,8 +204,9 @@ def test_a_wrong_configuration_is_refused_whole_and_the_old_one_serves_on(stagep
 
 def test_commands_need_a_running_server(stagepost):
     house = stagepost(start=False)
-    for command in (("status",), ("stop",), ("reload",), ("queue", "list"), ("route", "bob@trial.example")):
+    for command in (("status",), ("reload",), ("queue", "list"), ("route", "bob@trial.example")):
         assert house.run(*command, check=False).returncode == 69, command
+    assert "already" in house.run("stop").stdout
     house.run("check")
     assert house.run("config", "hostname").stdout.strip().endswith("mx.trial.example")
     assert house.run("nonsense", check=False).returncode == 64

@@ -20,7 +20,7 @@ import time
 import pytest
 
 from corpus import Generator, as_kept
-from stagepost import Letter, wait_for
+from stagepost import Letter, is_there, wait_for
 
 SEED = int(os.environ.get("KILL_SEED", "0")) or random.SystemRandom().randrange(1, 10 ** 6)
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "2"))
@@ -29,8 +29,9 @@ RECIPIENTS = [("bob",), ("alice",), ("bob", "alice"), ("both",)]
 LARGE_EVERY = 25        # messages, one is of a size that gets a file of its own
 WINDOW_SECONDS = 0.1    # of the ledger
 SLACK_SECONDS = 0.4     # what two busy processors may add to it
-# Deaths that may lose the memory of a delivery that was made.
-FORGETFUL = {"local", "queue", "master", "all", "queue+local"}
+# Deaths that may lose the memory of a delivery that was made. The manager alone forgets nothing
+# (queue/README.md, section 7): agents tell the next one.
+FORGETFUL = {"local", "queue+local", "master", "all"}
 
 
 def content_of(name):
@@ -151,7 +152,8 @@ def strike(house, target, rng):
             pid = house.master()
             when = time.time()
             os.kill(pid, 9)
-        house.start()
+            wait_for(lambda: not is_there(pid))
+        house.start()  # while its smtpd may still be at a commit
         return when
     names = target.split("+")
     pids = {name: house.pid(name) for name in names}

@@ -64,7 +64,7 @@ def test_ten_thousand_connections_and_mail_flows(stagepost):
     with house.connect() as wire:
         for _ in range(MAILS):
             begun = time.monotonic()
-            wire.deliver()
+            wire.deliver(b"Subject: one of many\r\n\r\n")
             assert time.monotonic() - begun < 2
     house.wait_letters("bob", MAILS)
     full = pss(smtpd)
@@ -82,7 +82,7 @@ def test_ten_thousand_connections_and_mail_flows(stagepost):
           f"{said >> 10} KiB when all have said EHLO")
     assert full - before < CONNECTIONS * OCTETS_PER_SESSION
     with house.connect() as wire:
-        wire.deliver()
+        wire.deliver(b"Subject: after all\r\n\r\n")
     house.assert_clean()
     assert house.pid("smtpd") == smtpd
     wait_for(lambda: len(list(Path(f"/proc/{smtpd}/fd").iterdir())) < 100, what="end of the sessions")
