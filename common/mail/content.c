@@ -18,6 +18,12 @@ static const size_t flag_offsets[] = {
 
 enum { FLAG_COUNT = sizeof(flag_offsets) / sizeof(flag_offsets[0]) };
 
+void content_flags_normalized(struct content_flags *f)
+{
+	f->needs_stuffing |= f->bare_lf || f->bare_cr;
+	f->bare_lf = f->bare_cr = false;
+}
+
 uint32_t content_flags_pack(const struct content_flags *f)
 {
 	uint32_t bits = 0;

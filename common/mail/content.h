@@ -21,6 +21,9 @@ struct content_flags {
 
 enum { CONTENT_LINE_MAX = 998 }; /* RFC 5321 4.5.3.1.6, RFC 5322 2.1.1 */
 
+/* Bare LFs and CRs were made CRLF. Behind any of them a line may begin with a dot now that was none
+ * while it was received, and such a line sent as it lies would end the content. */
+void content_flags_normalized(struct content_flags *f);
 /* As one number, for records and for the disk: bit 0 is bare_lf, then in the order above. */
 uint32_t content_flags_pack(const struct content_flags *f);
 struct content_flags content_flags_unpack(uint32_t bits);

@@ -15,6 +15,7 @@ static const struct refusal too_large = {552, "5.3.4", "Message is larger than t
 static const struct refusal header_too_large = {552, "5.3.4", "Header is larger than the limit"};
 static const struct refusal no_room = {452, "4.3.1", "Too much mail at once, try later"};
 static const struct refusal no_file = {451, "4.3.0", "The message can't be stored, try later"};
+static const struct refusal queue_full = {452, "4.3.1", "The queue is full, try later"};
 static const struct refusal bare_newline = {550, "5.5.2", "A bare LF or CR is not allowed"};
 static const struct refusal loop = {554, "5.4.6", "Too many hops: this mail goes in a loop"};
 
@@ -35,7 +36,7 @@ static void spoil(struct transaction *t, const struct refusal *why)
 		t->refusal = *why;
 	if (t->draft != NULL)
 		draft_free(&t->draft);
-	buffer_free(&t->head);
+	transaction_head_free(t);
 }
 
 static void resume(void *arg)
@@ -89,8 +90,8 @@ static void take_content(struct transaction *t, struct slice octets)
 		take_body(t, octets);
 		return;
 	}
-	if (!buffer_append(&t->head, octets)) {
-		spoil(t, &header_too_large);
+	if (!transaction_head_add(t, octets)) {
+		spoil(t, t->head.len + octets.len > t->head.limit ? &header_too_large : &no_room);
 		return;
 	}
 	if (header_scan(&t->scan, buffer_slice(&t->head)) != HEADER_MORE)
@@ -163,6 +164,12 @@ static void finish(struct session *s)
 	session_resume(s);
 }
 
+static void refuse_content(struct session *s, const struct refusal *why)
+{
+	session_log_refusal(s, "DATA", why->code, why->enhanced, slice_str(why->text), SLICE_EMPTY);
+	session_refuse(s, why);
+}
+
 static void committed(void *arg, int err)
 {
 	struct transaction *t = arg;
@@ -179,10 +186,8 @@ static void committed(void *arg, int err)
 		s->messages++;
 		s->junk = 0;
 		session_reply(s, 250, "2.0.0", "Ok: queued as %s", id);
-	} else if (err == ENOSPC || err == EDQUOT)
-		session_reply(s, 452, "4.3.1", "The queue is full, try later");
-	else
-		session_reply(s, 451, "4.3.0", "The message could not be stored, try later");
+	} else
+		refuse_content(s, err == ENOSPC || err == EDQUOT ? &queue_full : &no_file);
 	finish(s);
 }
 
@@ -205,7 +210,7 @@ static void commit(struct session *s, struct transaction *t, struct slice header
 	buffer_init(&trace, RECEIVED_MAX);
 	if (recipients == NULL || !write_trace(s, t, &trace)) {
 		buffer_free(&trace);
-		session_refuse(s, &no_room);
+		refuse_content(s, &no_room);
 		finish(s);
 		return;
 	}
@@ -235,7 +240,7 @@ static void commit_with_header(struct session *s, struct transaction *t)
 		t->stored += renamed.len;
 		commit(s, t, buffer_slice(&renamed));
 	} else {
-		session_refuse(s, &header_too_large);
+		refuse_content(s, &header_too_large);
 		finish(s);
 	}
 	buffer_free(&renamed);
@@ -269,14 +274,12 @@ static void content_ended(struct session *s, struct transaction *t)
 		 header_count(buffer_slice(&t->head), SLICE("Received")) > HOPS_MAX)
 		spoil(t, &loop);
 	if (t->refusal.code != 0) {
-		session_log_refusal(s, "DATA", t->refusal.code, t->refusal.enhanced,
-				    slice_str(t->refusal.text), SLICE_EMPTY);
-		session_refuse(s, &t->refusal);
+		refuse_content(s, &t->refusal);
 		finish(s);
 		return;
 	}
 	if (normalize)
-		t->dot.flags.bare_lf = t->dot.flags.bare_cr = false;
+		content_flags_normalized(&t->dot.flags);
 	verdict_ask(s, STEP_END, SLICE_EMPTY, heard);
 }
 

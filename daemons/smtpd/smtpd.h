@@ -31,12 +31,13 @@
 #include "queue/store/writer.h"
 
 enum {
-	SESSION_OUTPUT_MAX = 64 * 1024,	   /* replies a client has not read */
-	TRANSACTION_ARENA_FIXED = 4096,	   /* octets, and a recipient takes at most ... */
-	TRANSACTION_ARENA_RECIPIENT = 640, /* ... so many more */
-	COMMAND_JUNK_MAX = 100,		   /* NOOP RSET VRFY HELP EHLO without mail between them */
-	HOPS_MAX = 100,			   /* Received fields; RFC 5321 6.3 */
-	DATA_RATE_WINDOW_US = 60000000,	   /* over which limits { min-rate } is looked at */
+	SESSION_OUTPUT_MAX = 64 * 1024,	     /* replies a client has not read */
+	TRANSACTION_ARENA_FIXED = 4096,	     /* octets, and a recipient takes at most ... */
+	TRANSACTION_ARENA_RECIPIENT = 640,   /* ... so many more */
+	HEADS_MEMORY_MAX = 64 * 1024 * 1024, /* header blocks under way, of all sessions */
+	COMMAND_JUNK_MAX = 100,		/* NOOP RSET VRFY HELP EHLO without mail between them */
+	HOPS_MAX = 100,			/* Received fields; RFC 5321 6.3 */
+	DATA_RATE_WINDOW_US = 60000000, /* over which limits { min-rate } is looked at */
 	VERDICT_TIMEOUT_US = 10000000,
 };
 
@@ -101,6 +102,7 @@ void server_settings_begin(void);
 void server_setting(const struct record *record, const void *value);
 void server_settings_end(void);
 void server_descriptor(const struct service_descriptor *d);
+void server_warm(void);
 void server_start(void);
 void server_queue_ready(void); /* there is a segment to write to: connections are welcome */
 void server_drain(void);
@@ -132,6 +134,9 @@ struct transaction *transaction_new(struct session *s, uint64_t id, struct slice
 void transaction_free(struct transaction **t);
 /* False: no memory for it within the transaction's limit. */
 bool transaction_add(struct transaction *t, struct slice recipient);
+/* The head: counted, since every session has one. False: too much in it, or in all of them. */
+bool transaction_head_add(struct transaction *t, struct slice octets);
+void transaction_head_free(struct transaction *t);
 bool transaction_has(const struct transaction *t, struct slice recipient);
 
 /* verb_X.c: argument is what followed the verb. */

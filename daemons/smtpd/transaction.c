@@ -4,6 +4,8 @@
 #include "common/base/memory.h"
 #include "daemons/smtpd/smtpd.h"
 
+static size_t heads; /* memory of all of them */
+
 struct transaction *transaction_new(struct session *s, uint64_t id, struct slice sender)
 {
 	struct transaction *t = memory_zero(1, sizeof(*t));
@@ -27,7 +29,7 @@ void transaction_free(struct transaction **t)
 		return;
 	if (old->draft != NULL)
 		draft_free(&old->draft);
-	buffer_free(&old->head);
+	transaction_head_free(old);
 	map_free(&old->seen);
 	memory_free(old->recipients);
 	arena_free(&old->arena);
@@ -62,4 +64,20 @@ bool transaction_add(struct transaction *t, struct slice recipient)
 	if (t->seen != NULL)
 		map_put(t->seen, copy, (void *)t);
 	return true;
+}
+
+bool transaction_head_add(struct transaction *t, struct slice octets)
+{
+	size_t before = t->head.size;
+
+	if (heads >= HEADS_MEMORY_MAX || !buffer_append(&t->head, octets))
+		return false;
+	heads += t->head.size - before;
+	return true;
+}
+
+void transaction_head_free(struct transaction *t)
+{
+	heads -= t->head.size;
+	buffer_free(&t->head);
 }
