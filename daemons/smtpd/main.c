@@ -27,7 +27,7 @@ static const struct service smtpd = {
     .setting = server_setting,
     .settings_end = server_settings_end,
     .descriptor = server_descriptor,
-    .warm = verdict_warm,
+    .warm = server_warm,
     .start = server_start,
     .drain = server_drain,
 };

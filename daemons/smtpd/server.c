@@ -4,6 +4,10 @@
  * connections wait in the kernel until the queue has lent a segment, so that the first client need
  * not come again; only when that takes long do they hear 451.
  */
+#include <errno.h>
+#include <limits.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/base/memory.h"
@@ -12,7 +16,11 @@
 #include "common/os/loop.h"
 #include "daemons/smtpd/smtpd.h"
 
-enum { CLIENT_KEY_SIZE = 9, QUEUE_PATIENCE_US = 5000000 };
+enum {
+	CLIENT_KEY_SIZE = 9,
+	QUEUE_PATIENCE_US = 5000000,
+	DESCRIPTORS_KEPT = WRITER_FILES_MAX + 64, /* from connections, for what the queue lends */
+};
 
 struct listener {
 	TAILQ_ENTRY(listener) link;
@@ -41,6 +49,8 @@ static struct map *clients;
 static uint32_t connections;
 static struct loop_timer opener;
 static bool opened, draining;
+static int descriptors_end; /* a connection gets no descriptor from here on */
+static bool short_of_descriptors;
 
 const struct smtpd_settings *smtpd_settings(void)
 {
@@ -148,28 +158,52 @@ static void client_leave(struct client *c)
 	memory_free(c);
 }
 
+/* Says so and closes, without a session, which would live on while the client reads. */
+static void turn_away(int fd, const char *address)
+{
+	struct buffer reply;
+
+	if (!short_of_descriptors)
+		log_error("connections get 421, the first from %s: %d descriptors are in use, and "
+			  "the rest is kept for mail; allow more open files, or lower limits { "
+			  "connections }",
+			  address, descriptors_end);
+	short_of_descriptors = true;
+	buffer_init(&reply, REPLY_LINE_MAX);
+	reply_write(&reply, 421, "4.7.0", "%s too many connections, try later", current.hostname);
+	(void)send(fd, reply.data, reply.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	buffer_free(&reply);
+	close(fd);
+}
+
+static void refuse_connection(struct session *s, const char *why)
+{
+	session_log_refusal(s, "connect", 421, "4.7.0", slice_str(why), SLICE_EMPTY);
+	session_reply(s, 421, "4.7.0", "%s %s", current.hostname, why);
+}
+
 static void accepted(void *arg, int fd, const struct net_address *peer)
 {
 	struct listener *l = arg;
 	char address[NET_IP_TEXT];
 	struct session *s;
-	struct client *c = client_enter(peer);
+	struct client *c;
 
-	connections++;
 	net_ip_format(peer, address);
+	if (fd >= descriptors_end) {
+		turn_away(fd, address);
+		return;
+	}
+	c = client_enter(peer);
+	connections++;
 	s = session_open(fd, l, c, address, cidr_set_match(&trust, peer));
 	TAILQ_INSERT_TAIL(&sessions, s, link);
-	if (connections > current.limits.connections) {
-		session_reply(s, 421, "4.7.0", "%s too many connections, try later",
-			      current.hostname);
-		return;
-	}
-	if (c->connections > current.limits.per_client && !s->trusted) {
-		session_reply(s, 421, "4.7.0", "%s too many connections from your address",
-			      current.hostname);
-		return;
-	}
-	session_greet(s);
+	if (connections > current.limits.connections)
+		refuse_connection(s, "too many connections, try later");
+	else if (c->connections > current.limits.per_client && !s->trusted)
+		refuse_connection(s, "too many connections from your address");
+	else
+		session_greet(s);
 }
 
 void server_forget(struct session *s)
@@ -177,6 +211,8 @@ void server_forget(struct session *s)
 	TAILQ_REMOVE(&sessions, s, link);
 	client_leave(s->client);
 	connections--;
+	if (connections < (uint32_t)descriptors_end / 2)
+		short_of_descriptors = false;
 }
 
 void server_descriptor(const struct service_descriptor *d)
@@ -213,6 +249,19 @@ void server_queue_ready(void)
 {
 	if (!opened && !draining)
 		open_up(NULL);
+}
+
+void server_warm(void)
+{
+	struct rlimit files; /* the sandbox will have raised it to its maximum */
+	rlim_t kept = DESCRIPTORS_KEPT;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		fatal("getrlimit: %s", strerror(errno));
+	if (kept > files.rlim_max / 2)
+		kept = files.rlim_max / 2;
+	descriptors_end = files.rlim_max - kept < INT_MAX ? (int)(files.rlim_max - kept) : INT_MAX;
+	verdict_warm();
 }
 
 void server_start(void)
