@@ -9,6 +9,7 @@
 
 /* Silence of the server after which a question is given up, microseconds. */
 #define TALK_USUAL_US  UINT64_C(60000000)
+#define TALK_STATUS_US UINT64_C(10000000)   /* a status is there at once, or something hangs */
 #define TALK_RELOAD_US UINT64_C(120000000)  /* the master gives its daemons 60 s */
 #define TALK_VERIFY_US UINT64_C(3600000000) /* reads the whole spool */
 

@@ -40,10 +40,10 @@ static int ask(struct status *s, const char *run)
 		status_stopped(s, e.text);
 		return e.code;
 	}
-	code = talk_ask(t, COMMAND_MASTER_ASK, &processes, TALK_USUAL_US, &calls, s, &end);
+	code = talk_ask(t, COMMAND_MASTER_ASK, &processes, TALK_STATUS_US, &calls, s, &end);
 	if (code != EX_OK)
 		status_stopped(s, end.text);
-	else if (talk_ask(t, COMMAND_QUEUE_ASK, &queue, TALK_USUAL_US, &calls, s, &end) != EX_OK)
+	else if (talk_ask(t, COMMAND_QUEUE_ASK, &queue, TALK_STATUS_US, &calls, s, &end) != EX_OK)
 		status_queue_missing(s, end.text);
 	talk_free(&t);
 	return code;
