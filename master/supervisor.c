@@ -1,5 +1,5 @@
 /*
- * The events that change something: signals, the second's tick, and a daemon's start, readiness,
+ * The events that change something: signals, the tick, and a daemon's start, readiness,
  * question and end. What each of them means for the house is in a file of its own.
  */
 #include "master/supervisor.h"
@@ -22,7 +22,7 @@
 
 enum {
 	START_TRIES = 5,     /* of one daemon, before the first start is given up */
-	TICK_US = 1000000,   /* between two looks at the files of tables */
+	TICK_US = 500000,    /* between two looks at the files of tables: three make 2 s at most */
 	FILES_WANTED = 65536 /* descriptors that a daemon may have, where we may say so */
 };
 

@@ -1,8 +1,9 @@
 /*
  * A file counts as changed when its path leads to another inode, or its size or times differ from
- * when it was opened; symbolic links are followed, so a link that is turned counts too. The
- * descriptor is read-only and fresh each time: a daemon that is started again later gets the last
- * one that could be opened.
+ * when it was opened; symbolic links are followed, so a link that is turned counts too. It is taken
+ * once it looks the same twice: half of a file that an editor is still writing reads as a table in
+ * which people are missing, and their mail would be refused. The descriptor is read-only and fresh
+ * each time: a daemon that is started again later gets the last one that could be opened.
  */
 #include "master/tables.h"
 
@@ -16,13 +17,17 @@
 #include "common/base/memory.h"
 #include "common/os/disk.h"
 
+enum { LOOKS_MAX = 3 }; /* a file that never comes to rest is taken as it is then */
+
 struct table_file {
 	TAILQ_ENTRY(table_file) next;
 	enum table_use use;
 	char *spec, *path;
 	int fd;
-	struct stat seen;
-	bool missing; /* and told so */
+	struct stat seen;   /* of fd */
+	struct stat latest; /* at the last look; with looks > 0 */
+	unsigned looks;	    /* that found it changed, since it was opened */
+	bool missing;	    /* and told so */
 };
 
 struct tables {
@@ -55,6 +60,7 @@ static bool file_open(struct table_file *f)
 		disk_close(f->fd);
 	f->fd = fd;
 	f->seen = st;
+	f->looks = 0;
 	return true;
 }
 
@@ -139,6 +145,13 @@ static bool path_stat(const char *path, struct stat *st)
 	return result == 0;
 }
 
+static bool at_rest(struct table_file *f, const struct stat *st)
+{
+	bool same = f->looks > 0 && same_file(st, &f->latest);
+	f->latest = *st;
+	return ++f->looks >= LOOKS_MAX || same;
+}
+
 void tables_look(struct tables *t, tables_call *call, void *arg)
 {
 	struct table_file *f;
@@ -147,8 +160,11 @@ void tables_look(struct tables *t, tables_call *call, void *arg)
 		bool there = path_stat(f->path, &st);
 		if (there && same_file(&st, &f->seen)) {
 			f->missing = false;
+			f->looks = 0;
 			continue;
 		}
+		if (there && !at_rest(f, &st))
+			continue;
 		if (there && file_open(f)) {
 			f->missing = false;
 			call(arg, f->use, f->spec, f->fd);

@@ -16,8 +16,9 @@ void tables_free(struct tables **t);
 /* A table's file: fd stays the tables'. */
 typedef void tables_call(void *arg, enum table_use use, const char *spec, int fd);
 void tables_each(const struct tables *t, tables_call *call, void *arg);
-/* Looks at every path; call gets those whose file is another or was changed since. A file that has
- * gone keeps its old content, and is named once in the log. */
+/* Looks at every path; call gets those whose file is another or was changed since, at the second
+ * look that finds it the same, at the third at the latest. A file that has gone keeps its old
+ * content, and is named once in the log. */
 void tables_look(struct tables *t, tables_call *call, void *arg);
 
 #endif
