@@ -44,7 +44,7 @@ static void delivery_move(struct delivery *d, enum delivery_place place)
 
 	if (list != NULL)
 		TAILQ_REMOVE(list, d, link);
-	d->place = place;
+	d->place = (uint8_t)place;
 	list = list_of(d);
 	if (list != NULL)
 		TAILQ_INSERT_TAIL(list, d, link);
