@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #define BACKOFF_FIRST_US   UINT64_C(100000)
-#define BACKOFF_LONGEST_US UINT64_C(30000000)
+#define BACKOFF_LONGEST_US UINT64_C(5000000)
 #define BACKOFF_FORGET_US  UINT64_C(60000000) /* of service make the next end a first one again */
 
 struct backoff {
