@@ -341,14 +341,22 @@ static void turn_join(void)
 	loop_turn_add_last(&turn, on_turn_end, NULL);
 }
 
-/* More than the kernel's default where we may; a sandbox may refuse, and the default does. */
+/* Only ever more than there is: the master's end of a pair may have more than a daemon, which is no
+ * longer root, could ask for. A sandbox may refuse, and what is there does. */
+static void raise_buffer(int fd, int name, int forced_name)
+{
+	int wanted = SOCKET_BUFFER, has = 0;
+	socklen_t len = sizeof(has);
+	if (getsockopt(fd, SOL_SOCKET, name, &has, &len) == 0 && has >= wanted)
+		return;
+	if (setsockopt(fd, SOL_SOCKET, forced_name, &wanted, sizeof(wanted)) < 0)
+		(void)setsockopt(fd, SOL_SOCKET, name, &wanted, sizeof(wanted));
+}
+
 static void raise_buffers(int fd)
 {
-	int size = SOCKET_BUFFER;
-	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) < 0)
-		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
-		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	raise_buffer(fd, SO_SNDBUF, SO_SNDBUFFORCE);
+	raise_buffer(fd, SO_RCVBUF, SO_RCVBUFFORCE);
 }
 
 bool channel_pair(int fds[2])

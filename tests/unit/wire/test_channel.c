@@ -4,8 +4,12 @@
  */
 #include <errno.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
+#include "common/os/user.h"
 #include "tests/unit/wire/talk.h"
+
+enum { NOBODY = 65534 };
 
 /* What one end has seen. */
 struct end {
@@ -410,6 +414,39 @@ START_TEST(one_busy_peer_does_not_starve_another)
 }
 END_TEST
 
+static int buffer_size(int fd)
+{
+	int size = 0;
+	socklen_t len = sizeof(size);
+	ck_assert_int_eq(getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, &len), 0);
+	return size;
+}
+
+/* In a process of its own, which can't become root again. */
+static void open_as_nobody(int fd)
+{
+	struct error e = {0};
+	int before = buffer_size(fd);
+	if (!user_become(NOBODY, NOBODY, &e))
+		_exit(1);
+	channel_open(fd, &talk_dialogue, NULL, NULL, NULL);
+	_exit(buffer_size(fd) == before ? 0 : 2);
+}
+
+START_TEST(who_is_not_root_keeps_the_buffers_that_root_made)
+{
+	int fds[2], status = -1;
+	if (!user_is_root())
+		return;
+	ck_assert(channel_pair(fds));
+	pid_t pid = fork();
+	if (pid == 0)
+		open_as_nobody(fds[0]);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+}
+END_TEST
+
 START_TEST(the_peer_is_known)
 {
 	unsigned uid, gid;
@@ -440,6 +477,7 @@ int main(void)
 	tcase_add_test(t, flush_waits_no_longer_than_it_may);
 	tcase_add_test(t, a_channel_may_be_freed_in_its_own_calls);
 	tcase_add_test(t, one_busy_peer_does_not_starve_another);
+	tcase_add_test(t, who_is_not_root_keeps_the_buffers_that_root_made);
 	tcase_add_test(t, the_peer_is_known);
 	suite_add_tcase(s, t);
 	SRunner *sr = srunner_create(s);
