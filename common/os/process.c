@@ -15,8 +15,6 @@
 
 enum { TITLE_SIZE = 128 };
 
-extern char **environ;
-
 void process_begin(int argc, char **argv)
 {
 	/* A file opened later must never become standard error by accident. */
