@@ -117,12 +117,17 @@ static void on_ready(struct channel *c, const void *record)
 {
 	const struct master_ready *m = record;
 	struct process *p = channel_owner(c);
+	if (m->generation == 0 || m->generation > p->told) {
+		channel_break(c, "ready with settings that it was not given");
+		return;
+	}
 	p->generation = m->generation;
 	if (p->state == PROCESS_STARTING) {
 		p->state = PROCESS_SERVING;
 		p->serving_since = clock_boot_us();
 	}
-	if (p->state == PROCESS_SERVING)
+	/* the answer to an earlier set leaves the time for the newest running */
+	if (p->state == PROCESS_SERVING && p->generation == p->told)
 		loop_timer_stop(&p->timer);
 	events->ready(p);
 }
@@ -253,7 +258,7 @@ void process_start(struct process *p)
 	if (closed)
 		return;
 	p->starts++;
-	p->generation = p->serving_since = 0;
+	p->told = p->generation = p->serving_since = 0;
 	p->renewed = false;
 	if (!channel_pair(fds)) {
 		log_error("%s: no channel can be made: %s", p->name, strerror(errno));
@@ -302,6 +307,7 @@ void process_send_fd(struct process *p, const char *kind, const char *name, cons
 void process_go(struct process *p, uint64_t generation)
 {
 	struct master_go m = {.generation = generation};
+	p->told = generation;
 	if (process_send(p, MASTER_GO, &m))
 		loop_timer_start(&p->timer, READY_LIMIT_US, late, p);
 }

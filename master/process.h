@@ -33,6 +33,7 @@ struct process {
 	pid_t pid; /* 0: not there */
 	enum process_state state;
 	struct channel *channel; /* NULL: none */
+	uint64_t told;		 /* generation of the settings that it was last told to use */
 	uint64_t generation;	 /* of the settings that it serves with; 0: none yet */
 	uint64_t serving_since;	 /* on the boot clock; 0: not yet */
 	uint64_t started;	 /* Unix seconds */

@@ -2,7 +2,8 @@
  * idle: stands in for any daemon, named by its title, where a test is about the master alone. It
  * serves, says which descriptors it gets, and drains at once. As control it passes on what an
  * administrator asks: a connection sends a verb's digit and gets the answers as text. As router,
- * when it is given a table named "mad", it breaks the rules of its channel to accounts.
+ * when it is given a table named "mad", it breaks the rules of its channel to accounts, and when it
+ * is named "proud", it says to be ready with settings that it never got.
  */
 #include <stdio.h>
 #include <sys/socket.h>
@@ -79,6 +80,7 @@ static const struct service_link links[] = {
 static void take(const struct service_descriptor *d)
 {
 	struct master_go unasked = {0};
+	struct master_ready ahead = {.generation = 99};
 	log_info("given %.*s %.*s", SLICE_FMT(d->kind), SLICE_FMT(d->name));
 	if (slice_equal(d->detail, SLICE("control")))
 		listener = d->fd;
@@ -86,6 +88,8 @@ static void take(const struct service_descriptor *d)
 		close(d->fd);
 	if (slice_ends_fold(d->name, SLICE("/mad")) && service_peer("accounts"))
 		channel_send(service_peer("accounts"), MASTER_GO, &unasked);
+	if (slice_ends_fold(d->name, SLICE("/proud")) && service_peer("accounts"))
+		channel_send(service_master(), MASTER_READY, &ahead);
 }
 
 static void start(void)

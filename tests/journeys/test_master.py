@@ -345,6 +345,18 @@ def test_a_daemon_that_breaks_the_rules_of_a_peer_is_ended_and_wired_again(house
     assert {n for n, pid in children(master).items() if before[n] != pid} == {"router"}
 
 
+def test_a_daemon_that_is_ready_with_settings_it_never_got_is_ended(house):
+    house.serve()
+    (house.folder / "proud").write_text("root: bob\n")
+    house.configure(more="aliases file:proud")
+    if house.mode == "user" and os.getuid() == 0:
+        os.chown(house.folder / "proud", NOBODY, NOBODY)
+    assert house.ask(RELOAD) == "done 0 \n"
+    house.logged(r"ready with settings that it was not given")
+    house.logged(r"daemon-ended role=router pid=\d+ signal=9 next=100\n")
+    wait_for(lambda: house.ask(STATUS).count(" serving\n") == 10)
+
+
 def test_a_daemon_that_does_not_stop_is_killed(house):
     if house.mode != "user":
         pytest.skip("it takes the limit of a stage, and once is enough")
