@@ -9,10 +9,14 @@
  *	STAGEPOST_FAULTS="role:op:n:action,..."
  *		role	as set by disk_faults_role(), or *
  *		op	a name of disk_op_names, or *
- *		n	the n-th call (from 1) of that op in this process; "n+" from the n-th on
+ *		n	the n-th call (from 1) of that op in this process; "n+" from the n-th on,
+ *			"n-m" from the n-th to the m-th
  *		action	kill (SIGKILL to itself), an errno name (ENOSPC, EIO, ...),
- *delay=MILLISECONDS STAGEPOST_DISK_TRACE=FD or PATH a line "role pid op fd count" for each call,
- *written to that descriptor, or appended to PATH.ROLE.PID
+ *			delay=MILLISECONDS
+ *
+ *	STAGEPOST_DISK_TRACE=FD or PATH
+ *		a line "role pid op fd count" for each call, written to that descriptor, or
+ *		appended to PATH.ROLE.PID
  */
 #ifndef COMMON_OS_DISK_H
 #define COMMON_OS_DISK_H

@@ -24,9 +24,8 @@ enum action { ACTION_KILL, ACTION_FAIL, ACTION_DELAY };
 
 struct rule {
 	char role[ROLE_SIZE];
-	int op; /* enum disk_op or EVERY_OP */
-	uint64_t n;
-	bool onwards;
+	int op;		  /* enum disk_op or EVERY_OP */
+	uint64_t n, last; /* the calls that it strikes */
 	enum action action;
 	int value; /* errno, or milliseconds */
 };
@@ -80,19 +79,29 @@ static bool parse_action(struct slice text, struct rule *r)
 	return r->value != 0;
 }
 
+/* "n", "n+" or "n-m" */
+static bool parse_calls(struct slice text, struct rule *r)
+{
+	struct slice first, last;
+	if (slice_split(text, '-', &first, &last))
+		return slice_number(first, UINT64_MAX, &r->n) &&
+		       slice_number(last, UINT64_MAX, &r->last);
+	bool onwards = text.len > 0 && text.ptr[text.len - 1] == '+';
+	if (!slice_number(slice_sub(text, 0, text.len - onwards), UINT64_MAX, &r->n))
+		return false;
+	r->last = onwards ? UINT64_MAX : r->n;
+	return true;
+}
+
 static bool parse_rule(struct slice text, struct rule *r)
 {
-	struct slice role, op, n, action;
+	struct slice role, op, calls, action;
 	slice_split(text, ':', &role, &text);
 	slice_split(text, ':', &op, &text);
-	slice_split(text, ':', &n, &action);
+	slice_split(text, ':', &calls, &action);
 	r->op = op_named(op);
-	if (n.len > 0 && n.ptr[n.len - 1] == '+') {
-		r->onwards = true;
-		n.len--;
-	}
 	return r->op >= 0 && role.len > 0 && slice_copy(role, r->role, sizeof(r->role)) &&
-	       slice_number(n, UINT64_MAX, &r->n) && r->n > 0 && parse_action(action, r);
+	       parse_calls(calls, r) && r->n > 0 && parse_action(action, r);
 }
 
 static void read_rules(struct slice text)
@@ -160,7 +169,7 @@ static bool strikes(const struct rule *r, enum disk_op op)
 	if (r->op != EVERY_OP && r->op != (int)op)
 		return false;
 	uint64_t count = counts[r->op];
-	return (r->onwards ? count >= r->n : count == r->n) && fnmatch(r->role, our_role, 0) == 0;
+	return count >= r->n && count <= r->last && fnmatch(r->role, our_role, 0) == 0;
 }
 
 int disk_point(enum disk_op op, int fd)

@@ -231,6 +231,7 @@ static const struct {
 } strikes[] = {
     {"writer:write:2:EIO", 1 << 1, false},
     {"writer:write:2+:ENOSPC", 1 << 1 | 1 << 2, false},
+    {"writer:write:1-2:EROFS", 1 << 0 | 1 << 1, false},
     {"other:write:1:EIO", 0, false},
     {"*:fdatasync:1:EIO,writer:write:1:EDQUOT", 1 << 3 | 1, false},
     {"*:*:3:EIO", 1 << 2, false},
