@@ -214,6 +214,9 @@ bool scan_segment(const struct scan_request *request, const struct scan_calls *c
 	digest_init(&s.hash);
 	walk(&s);
 	digest_free(&s.hash);
+	/* All of it was allocated before it was lent: what is not there was cut off. */
+	if ((size_t)n < request->size)
+		damage(&s, (uint64_t)n, request->size);
 	memory_free(octets);
 	return true;
 }

@@ -432,7 +432,7 @@ START_TEST(content_that_holds_records_is_not_found_when_its_record_is_broken)
 }
 END_TEST
 
-START_TEST(a_segment_that_is_shorter_than_said_is_read_as_far_as_it_goes)
+START_TEST(a_segment_that_was_cut_off_is_damaged_and_read_as_far_as_it_goes)
 {
 	add_batches(&image, 3);
 	int fd = memfd_create("short", MFD_CLOEXEC);
@@ -444,6 +444,9 @@ START_TEST(a_segment_that_is_shorter_than_said_is_read_as_far_as_it_goes)
 	struct error error;
 	ck_assert(scan_segment(&request, &calls, &f.result, &error));
 	assert_found(&f, image.records, 0, 0);
+	ck_assert_uint_eq(f.result.damaged, 1);
+	ck_assert_uint_eq(f.damage_at[0], image.end);
+	ck_assert_uint_eq(f.damage_length[0], SIZE - image.end);
 	close(fd);
 	ck_assert(!scan_segment(&request, &calls, &f.result, &error));
 	ck_assert_int_eq(error.code, EBADF);
@@ -467,7 +470,7 @@ int main(void)
 	tcase_add_test(c, a_broken_last_batch_is_damage_when_the_ledger_knows_a_record_of_it);
 	tcase_add_test(c, content_that_holds_batches_is_never_believed);
 	tcase_add_test(c, content_that_holds_records_is_not_found_when_its_record_is_broken);
-	tcase_add_test(c, a_segment_that_is_shorter_than_said_is_read_as_far_as_it_goes);
+	tcase_add_test(c, a_segment_that_was_cut_off_is_damaged_and_read_as_far_as_it_goes);
 	suite_add_tcase(s, c);
 	SRunner *sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
