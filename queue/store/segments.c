@@ -81,10 +81,13 @@ static void more_numbers(void *arg)
 	segments_serve_soon(arg);
 }
 
+static void give_back(struct segments *s);
+
 static void space_due(void *arg)
 {
 	struct segments *s = arg;
 	space_start(s);
+	give_back(s);
 	segments_serve_soon(s);
 	loop_timer_start(&s->space_timer, SPOOL_LOOK_US, space_due, s);
 }
@@ -179,13 +182,17 @@ uint64_t segments_octets(const struct segments *s)
 	return (uint64_t)s->file_count * s->setup.segment_size;
 }
 
+static uint64_t used(const struct segments *s)
+{
+	return segments_octets(s) + ledger_octets(s->setup.ledger) + s->large_octets;
+}
+
 /* May one more file be made? */
 static bool may_grow(const struct segments *s)
 {
-	uint64_t used = segments_octets(s) + ledger_octets(s->setup.ledger) + s->large_octets;
 	if (loop_now() < s->failed_until)
 		return false;
-	if (s->setup.spool_size && used + s->setup.segment_size > s->setup.spool_size)
+	if (s->setup.spool_size && used(s) + s->setup.segment_size > s->setup.spool_size)
 		return false;
 	return !s->space_known ||
 	       s->free_space.free_bytes >= s->setup.spool_free + s->setup.segment_size;
@@ -194,7 +201,8 @@ static bool may_grow(const struct segments *s)
 bool segments_pressure(const struct segments *s)
 {
 	if (!ledger_safe(s->setup.ledger) ||
-	    (s->space_known && s->free_space.free_bytes < s->setup.spool_free))
+	    (s->space_known && s->free_space.free_bytes < s->setup.spool_free) ||
+	    (s->setup.spool_size && used(s) > s->setup.spool_size))
 		return true;
 	return s->ready_count + s->raw_count <= SEGMENT_RESERVE && !may_grow(s);
 }
@@ -281,6 +289,28 @@ static void prepare(struct segments *s)
 					  .number = number,
 					  .fresh = fresh};
 	helper_submit_urgent(s->setup.helper, &s->prepare.job);
+}
+
+static void retire(struct segments *s, struct pool_file *f)
+{
+	f->state = POOL_GONE;
+	pool_reader_drop(s, f);
+	s->retired = memory_resize(s->retired, s->retired_count + 1, sizeof(*s->retired));
+	s->retired[s->retired_count++] = f->number;
+	unlink_start(s);
+}
+
+/* Where space is short, free files beyond the spares go: large files may need it. */
+static void give_back(struct segments *s)
+{
+	bool short_of_it = segments_pressure(s) && ledger_safe(s->setup.ledger);
+	uint32_t number;
+	while (short_of_it && !s->prepare.out &&
+	       s->raw_count + s->ready_count > SEGMENT_SPARES + SEGMENT_RESERVE &&
+	       (number = raw_number(s))) {
+		s->raw_count--;
+		retire(s, pool_file(s, number));
+	}
 }
 
 static struct lender *lender_of(struct segments *s, uint32_t writer)
@@ -444,19 +474,18 @@ static void free_segment(struct segments *s, struct segment_entry *e)
 {
 	uint32_t number = e->line.segment;
 	struct pool_file *f = pool_file(s, number);
-	bool retire = e->line.retire;
+	bool spoilt = e->line.retire;
 	struct line line = {.kind = LINE_FREE,
 			    .segment = {.segment = number, .lease = e->line.lease}};
 	ledger_write(s->setup.ledger, &line);
 	f->wanted = false;
-	f->state = retire ? POOL_GONE : POOL_RAW;
-	s->raw_count += !retire;
-	pool_reader_drop(s, f);
-	if (!retire)
+	if (spoilt) {
+		retire(s, f);
 		return;
-	s->retired = memory_resize(s->retired, s->retired_count + 1, sizeof(*s->retired));
-	s->retired[s->retired_count++] = number;
-	unlink_start(s);
+	}
+	f->state = POOL_RAW;
+	s->raw_count++;
+	pool_reader_drop(s, f);
 }
 
 static void ends_synced(void *arg)

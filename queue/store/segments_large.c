@@ -281,8 +281,10 @@ static void space_done(struct helper_job *job)
 	}
 	s->space_known = true;
 	s->free_space = j->space;
-	if (j->large)
+	if (j->large) {
 		s->large_octets = j->large_octets;
+		s->large_count = j->large_count;
+	}
 }
 
 void space_start(struct segments *s)
@@ -292,7 +294,9 @@ void space_start(struct segments *s)
 	s->space = (struct space_job){.job = {.run = space_run, .done = space_done},
 				      .s = s,
 				      .out = true,
-				      .large = s->looks++ % LARGE_LOOK == 0};
+				      .large = s->large_count < LARGE_LOOK_FEW ||
+					       s->looks % LARGE_LOOK == 0};
+	s->looks++;
 	s->space.out = helper_submit(s->setup.helper, &s->space.job);
 }
 

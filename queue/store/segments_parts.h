@@ -15,7 +15,8 @@
 enum {
 	INCARNATIONS_KEPT = 8, /* of one writer: ids of drafts may be older than its lease */
 	UNLINKS_MAX = 64,      /* in one job */
-	LARGE_LOOK = 10,       /* every so many looks at the space, large files are summed up */
+	LARGE_LOOK = 10,       /* every so many looks at the space, large files are summed up ... */
+	LARGE_LOOK_FEW = 2000, /* ... and at each one while they are so few */
 	LARGE_LOOK_MAX = 20000,
 };
 
@@ -146,6 +147,7 @@ struct segments {
 	bool space_known;
 	struct disk_space free_space;
 	uint64_t large_octets;
+	size_t large_count; /* when they were summed up last */
 	unsigned looks;
 	uint64_t failed_until; /* no new file is made before (clock of the loop) */
 	bool closing;
