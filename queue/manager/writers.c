@@ -231,6 +231,8 @@ static void on_notice(struct channel *c, const void *record)
 	    !spool_notice(manager.spool, w->number, m->lease, entries, count))
 		channel_break(c, "a notice that can't be true");
 	noticed_count = 0;
+	if (!full && spool_counts(manager.spool)->messages >= manager.limits.queue_messages)
+		writers_pressure();
 }
 
 static void on_sealed(struct channel *c, const void *record)
