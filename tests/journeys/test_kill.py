@@ -26,6 +26,7 @@ SEED = int(os.environ.get("KILL_SEED", "0")) or random.SystemRandom().randrange(
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "2"))
 CLIENTS = 14
 RECIPIENTS = [("bob",), ("alice",), ("bob", "alice"), ("both",)]
+STRIKES = 6             # at the same daemon of one master, which waits longer each time
 LARGE_EVERY = 25        # messages, one is of a size that gets a file of its own
 WINDOW_SECONDS = 0.1    # of the ledger
 SLACK_SECONDS = 0.4     # what two busy processors may add to it
@@ -179,7 +180,10 @@ def test_no_acknowledged_mail_is_lost_when_it_is_killed(stagepost, target):
     load = Load(house)
     try:
         load.flows()
-        for _ in range(ROUNDS * (3 if target == "queue" else 1)):
+        for i in range(ROUNDS * (3 if target == "queue" else 1)):
+            if i > 0 and i % STRIKES == 0:  # a fresh master waits for no daemon
+                house.stop()
+                house.start()
             load.kills.append(strike(house, target, rng))
             load.flows()
     finally:
