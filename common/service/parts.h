@@ -25,8 +25,8 @@ void peers_flush(uint64_t microseconds);      /* what is queued, each waiting at
  * (another build of the master). */
 bool settings_take(const struct service *s, const struct master_setting *m);
 
-/* Descriptors: directories are remembered for the sandbox, `empty` becomes the root of a daemon that
- * has not just one of them; directories and all else go to the daemon. */
+/* Descriptors: directories are remembered for the sandbox, `empty` becomes the root of a daemon
+ * that has not just one of them; directories and all else go to the daemon. */
 void place_descriptor(const struct service *s, const struct master_descriptor *m);
 /* Enters the sandbox of the role; ends the process when that fails. */
 void place_enter(const struct service *s, const struct master_begin *begin);

@@ -62,8 +62,8 @@ struct service {
 
 /* Returns only when it was not started by a master. */
 int service_run(const struct service *s, int argc, char **argv);
-/* Ends the process: what is queued on the channels is sent first. Only when the master has asked for
- * a drain; else panic. */
+/* Ends the process: what is queued on the channels is sent first. Only when the master has asked
+ * for a drain; else panic. */
 void service_drained(void);
 /* The channel to the master, for daemons that speak with it beyond the skeleton. */
 struct channel *service_master(void);
