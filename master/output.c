@@ -49,7 +49,7 @@ static int open_syslog(void)
 static int open_target(const struct choice *c)
 {
 	if (strcmp(c->target, "file") == 0)
-		return disk_open(AT_FDCWD, c->path, O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY, 0640);
+		return disk_open(AT_FDCWD, c->path, O_WRONLY | O_APPEND | O_CREAT, 0600);
 	if (strcmp(c->target, "syslog") == 0)
 		return open_syslog();
 	return fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
