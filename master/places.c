@@ -84,6 +84,12 @@ bool place_directory(const char *path, mode_t mode, const struct identity *owner
 	return true;
 }
 
+/* Makes an exit code of the errno. */
+static void place_failed(struct error *e)
+{
+	e->code = e->code == EACCES || e->code == EPERM ? EX_NOPERM : EX_OSERR;
+}
+
 /* One master has a place; what it is called goes before the path. */
 static bool lock_place(const char *what, const char *path, int dir, int *lock, struct error *e)
 {
@@ -94,14 +100,14 @@ static bool lock_place(const char *what, const char *path, int dir, int *lock, s
 		return error_set(e, EX_TEMPFAIL,
 				 "another master, process %d, is running on the %s %s", (int)holder,
 				 what, path);
-	e->code = EX_OSERR;
+	place_failed(e);
 	return error_prefix(e, "%s %s", what, path);
 }
 
 bool place_spool(const char *path, const struct identity *queue, struct error *e)
 {
 	if (!place_directory(path, 0700, queue, &spool_fd, e)) {
-		e->code = EX_OSERR;
+		place_failed(e);
 		return error_prefix(e, "spool");
 	}
 	return lock_place("spool", path, spool_fd, &spool_lock, e);
@@ -146,7 +152,7 @@ bool place_run(const char *path, struct error *e)
 	struct buffer b;
 	bool fits;
 	if (!place_directory(path, 0755, NULL, &run_fd, e)) {
-		e->code = EX_OSERR;
+		place_failed(e);
 		return error_prefix(e, "run");
 	}
 	if (!lock_place("run directory", path, run_fd, &run_lock, e))
@@ -158,7 +164,7 @@ bool place_run(const char *path, struct error *e)
 	if (!fits)
 		return error_set(e, EX_OSERR, "run: the path is too long");
 	if (!place_directory(empty, 0555, NULL, &empty_fd, e)) {
-		e->code = EX_OSERR;
+		place_failed(e);
 		return error_prefix(e, "run");
 	}
 	return open_control(path, e);

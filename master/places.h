@@ -21,12 +21,12 @@ bool place_directory(const char *path, mode_t mode, const struct identity *owner
 		     struct error *e);
 
 /* The spool's directory and the lock in it. code 75 (EX_TEMPFAIL): another master has it, the text
- * names its process id; 71 (EX_OSERR) anything else. */
+ * names its process id; 77 (EX_NOPERM) it is another's; 71 (EX_OSERR) anything else. */
 bool place_spool(const char *path, const struct identity *queue, struct error *e);
 int place_spool_fd(void);
 
 /* The run directory with a lock and the empty directory in it, and the socket for commands. code
- * 75: another master has it, and keeps its socket; 71. */
+ * 75: another master has it, and keeps its socket; 77; 71. */
 bool place_run(const char *path, struct error *e);
 int place_empty_fd(void);
 int place_control_fd(void);
