@@ -132,14 +132,14 @@ static void conclude(struct question *q, const struct router_routed *verdict)
 		refuse_recipient(q, 451, SLICE("4.3.0"), SLICE("the router did not answer"));
 	else if (verdict->code != 0)
 		refuse_recipient(q, verdict->code, verdict->enhanced, verdict->text);
-	else if (q->over || (!is_plain(q) && !expand(q)))
+	else if (q->count == 0 && !q->over)
+		refuse_recipient(q, 451, SLICE("4.3.5"), SLICE("no way was found for it"));
+	else if (!q->over && is_plain(q))
+		jobs_add(q->active, q->recipient, q->first, q->original);
+	else if (q->over || !expand(q))
 		/* Never cut short: the whole list is tried again (S34). */
 		refuse_recipient(q, 451, SLICE("4.6.0"),
 				 SLICE("the alias gives more addresses than a message may have"));
-	else if (q->count == 0)
-		refuse_recipient(q, 451, SLICE("4.3.5"), SLICE("no way was found for it"));
-	else if (is_plain(q))
-		jobs_add(q->active, q->recipient, q->first, q->original);
 }
 
 static void answered(void *arg, const void *answer)

@@ -1,0 +1,721 @@
+/*
+ * house: the queue manager as a process of its own, in its sandbox, on a real spool. The test is
+ * all of its neighbours: master, writer (the real one), router, both agents, control. Included once
+ * per test program, whose main() begins with house_main().
+ */
+#ifndef TESTS_UNIT_MANAGER_HOUSE_H
+#define TESTS_UNIT_MANAGER_HOUSE_H
+
+#include <check.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/base/bytes.h"
+#include "common/dialogue/master.h"
+#include "common/dialogue/queue.h"
+#include "common/os/loop.h"
+#include "common/wire/codec.h"
+#include "queue/manager/manager.h"
+#include "queue/store/writer.h"
+
+enum {
+	JOBS_SEEN_MAX = 4096,
+	ITEMS_SEEN_MAX = 64,
+	WAIT_SECONDS = 25,
+	NOBODY = 65534,
+	AGENT_MOST = 400,
+};
+
+static const struct record *const house_settings[] = {
+    &settings_limits_record,
+    &settings_retry_record,
+    NULL,
+};
+
+static const struct service_link house_links[] = {
+    {"smtpd", &writer_dialogue, writer_routes, writers_up, writers_down},
+    {"router", &router_dialogue, router_routes, routes_up, routes_down},
+    {"local", &job_dialogue, agent_routes, agents_up, agents_down},
+    {"control", &queue_dialogue, admin_routes, admin_up, admin_down},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static const struct service house_service = {
+    .name = "queue",
+    .links = house_links,
+    .settings = house_settings,
+    .settings_begin = manager_settings_begin,
+    .setting = manager_setting,
+    .settings_end = manager_settings_end,
+    .descriptor = manager_descriptor,
+    .warm = manager_warm,
+    .start = manager_start,
+    .drain = manager_drain,
+    .orphaned = manager_orphaned,
+};
+
+/* A job that an agent was given. */
+struct job {
+	uint64_t message;
+	uint32_t recipient, attempt;
+	unsigned agent;
+	char user[65];
+	size_t content; /* octets of it that came in the packet */
+	bool answered, noted;
+};
+
+static struct house {
+	char path[64];
+	int dir;
+	pid_t pid;
+	struct channel *master, *smtpd, *router, *agents[AGENTS], *control;
+	int log;
+	bool ready, drained;
+	struct settings_limits limits;
+	struct settings_retry retry;
+	/* writer */
+	struct writer *writer;
+	uint64_t last_id;
+	size_t committed, refused, full_told;
+	bool full;
+	/* router */
+	size_t questions;
+	bool router_silent;
+	/* agents */
+	struct job jobs[JOBS_SEEN_MAX];
+	size_t job_count;
+	bool delivers; /* at once; else the test answers */
+	/* control */
+	struct {
+		uint64_t id;
+		char state[33], remark[401];
+		uint32_t attempts;
+	} items[ITEMS_SEEN_MAX];
+	size_t item_count, recipient_count;
+	char statuses[256]; /* of the recipients: first letters; D is delivered, d deferred */
+	struct queue_counts counts;
+	uint64_t asked, done_request, done_count;
+	uint32_t done_code;
+	size_t dones;
+} house;
+
+/* For main(): the process is the queue manager itself. */
+static inline int house_main(int argc, char **argv)
+{
+	return argc == 2 && strcmp(argv[1], "queue") == 0 ? service_run(&house_service, 1, argv)
+							  : -1;
+}
+
+/* A loop until something has come true. */
+
+static bool (*house_wanted)(void);
+
+static inline void house_look(void *arg)
+{
+	(void)arg;
+	if (house_wanted())
+		loop_stop();
+}
+
+static inline void house_print_log(void)
+{
+	char packet[65536];
+	ssize_t n;
+	while ((n = recv(house.log, packet, sizeof(packet), MSG_DONTWAIT)) > 0)
+		for (ssize_t i = 0; i < n; i++)
+			fputc(packet[i] >= ' ' && packet[i] < 127 ? packet[i] : '\n', stderr);
+}
+
+static inline void house_late(void *arg)
+{
+	(void)arg;
+	house_print_log();
+	ck_abort_msg("it did not come about");
+}
+
+static inline void run_until(bool (*wanted)(void))
+{
+	struct loop_turn turn = {0};
+	struct loop_timer timer = {0};
+	house_wanted = wanted;
+	loop_turn_add(&turn, house_look, NULL);
+	loop_timer_start(&timer, WAIT_SECONDS * UINT64_C(1000000), house_late, NULL);
+	loop_run();
+	loop_timer_stop(&timer);
+	loop_turn_remove(&turn);
+}
+
+static inline void house_ignore(struct channel *c)
+{
+	(void)c;
+}
+
+/* Master */
+
+static inline void on_ready(struct channel *c, const void *record)
+{
+	(void)c, (void)record;
+	house.ready = true;
+}
+
+static inline void on_drained(struct channel *c, const void *record)
+{
+	(void)c, (void)record;
+	house.drained = true;
+}
+
+static inline void on_lost(struct channel *c, const void *record)
+{
+	(void)c, (void)record;
+}
+
+static const struct route master_routes[] = {
+    {MASTER_READY, ROUTE_ALWAYS, on_ready},
+    {MASTER_DRAINED, ROUTE_ALWAYS, on_drained},
+    {MASTER_LOST, ROUTE_ALWAYS, on_lost},
+    {0, 0, NULL},
+};
+
+static inline bool is_ready(void)
+{
+	return house.ready;
+}
+
+static inline bool is_drained(void)
+{
+	return house.drained;
+}
+
+static inline void send_setting(const struct record *record, const void *value)
+{
+	struct buffer b;
+	struct master_setting m = {.record = slice_str(record->name)};
+	buffer_init(&b, SETTINGS_MAX);
+	ck_assert(codec_encode(record, value, &b));
+	m.value = buffer_slice(&b);
+	ck_assert(channel_send(house.master, MASTER_SETTING, &m));
+	buffer_free(&b);
+}
+
+static inline void send_settings(void)
+{
+	struct master_settings_begin begin = {1};
+	struct master_settings_end end = {1};
+	channel_send(house.master, MASTER_SETTINGS_BEGIN, &begin);
+	send_setting(&settings_limits_record, &house.limits);
+	send_setting(&settings_retry_record, &house.retry);
+	channel_send(house.master, MASTER_SETTINGS_END, &end);
+}
+
+static inline void send_directory(const char *kind, int fd)
+{
+	struct master_descriptor m = {.kind = slice_str(kind), .name = SLICE("spool"), .fd = fd};
+	ck_assert(channel_send(house.master, MASTER_DESCRIPTOR, &m));
+}
+
+static inline struct channel *link_peer(const char *peer, unsigned instance,
+					const struct dialogue *d, const struct route *routes)
+{
+	int fds[2];
+	struct master_link m = {.peer = slice_str(peer), .instance = instance};
+	ck_assert(channel_pair(fds));
+	m.fd = fds[1];
+	ck_assert(channel_send(house.master, MASTER_LINK, &m));
+	close(fds[1]);
+	return channel_open(fds[0], d, routes, house_ignore, NULL);
+}
+
+static inline void house_spawn(void)
+{
+	int channel[2], log[2];
+	ck_assert(channel_pair(channel) && channel_pair(log));
+	house.pid = fork();
+	ck_assert_int_ge(house.pid, 0);
+	if (house.pid == 0) {
+		dup2(channel[1], 20);
+		dup2(log[1], 21);
+		dup2(20, 3);
+		dup2(21, 4);
+		for (int fd = 5; fd < 64; fd++)
+			close(fd);
+		execl("/proc/self/exe", "queue", "queue", NULL);
+		_exit(127);
+	}
+	close(channel[1]);
+	close(log[1]);
+	house.log = log[0];
+	house.master =
+	    channel_open(channel[0], &master_dialogue, master_routes, house_ignore, NULL);
+}
+
+/* Writer */
+
+static inline void want_lease(void *arg, bool fresh)
+{
+	struct writer_want_lease m = {.fresh = fresh};
+	(void)arg;
+	if (house.smtpd)
+		channel_send(house.smtpd, WRITER_WANT_LEASE, &m);
+}
+
+static inline void want_file(void *arg)
+{
+	struct writer_want_file m = {.count = 1};
+	(void)arg;
+	if (house.smtpd)
+		channel_send(house.smtpd, WRITER_WANT_FILE, &m);
+}
+
+static inline void notice(void *arg, uint64_t lease, const struct writer_entry *entries,
+			  size_t count)
+{
+	char octets[64 * WRITER_ENTRY_SIZE], *p = octets;
+	struct writer_notice m = {.lease = lease};
+	(void)arg;
+	ck_assert_uint_le(count, 64);
+	for (size_t i = 0; i < count; i++, p += WRITER_ENTRY_SIZE) {
+		const struct writer_entry *e = &entries[i];
+		put_u64(p, e->id);
+		put_u64(p + 8, e->offset);
+		put_u32(p + 16, e->length);
+		put_u32(p + 20, e->ordinal);
+		put_u64(p + 24, e->file);
+		put_u32(p + 32, e->recipients);
+		put_u32(p + 36, e->origin);
+		memcpy(p + 40, e->digest, DIGEST_SIZE);
+	}
+	m.entries = slice_make(octets, count * WRITER_ENTRY_SIZE);
+	if (house.smtpd)
+		channel_send(house.smtpd, WRITER_NOTICE, &m);
+}
+
+static inline void sealed(void *arg, uint64_t lease, uint32_t records, uint64_t end)
+{
+	struct writer_sealed m = {.lease = lease, .records = records, .end = end};
+	(void)arg;
+	if (house.smtpd)
+		channel_send(house.smtpd, WRITER_SEALED, &m);
+}
+
+static inline void failed(void *arg, uint64_t lease, uint32_t records, uint64_t end, int err)
+{
+	(void)arg, (void)lease, (void)records, (void)end, (void)err;
+	ck_abort_msg("a commit failed");
+}
+
+static inline void abandoned(void *arg, uint64_t file)
+{
+	(void)arg, (void)file;
+}
+
+static inline void on_leased(struct channel *c, const void *record)
+{
+	const struct writer_leased *m = record;
+	struct writer_lease lease = {.number = m->number,
+				     .segment = m->segment,
+				     .size = m->size,
+				     .spool = m->spool,
+				     .incarnation = m->incarnation};
+	(void)c;
+	memcpy(lease.nonce, m->nonce.ptr, NONCE_SIZE);
+	writer_take_lease(house.writer, &lease, m->fd);
+}
+
+static inline void on_filed(struct channel *c, const void *record)
+{
+	const struct writer_filed *m = record;
+	(void)c;
+	writer_take_file(house.writer, m->number, (const uint8_t *)m->nonce.ptr, m->fd);
+}
+
+static inline void on_pressure(struct channel *c, const void *record)
+{
+	(void)c;
+	house.full = ((const struct writer_pressure *)record)->full;
+	house.full_told++;
+}
+
+static const struct route smtpd_routes[] = {
+    {WRITER_LEASED, ROUTE_ALWAYS, on_leased},
+    {WRITER_FILED, ROUTE_ALWAYS, on_filed},
+    {WRITER_PRESSURE, ROUTE_ALWAYS, on_pressure},
+    {0, 0, NULL},
+};
+
+static inline bool is_writer_ready(void)
+{
+	return writer_state(house.writer) == WRITER_READY;
+}
+
+static inline void committed(void *arg, int err)
+{
+	(void)arg;
+	house.committed += err == 0;
+	house.refused += err != 0;
+}
+
+/* A message to user0@..., user1@... or to what is given; returns its queue id. */
+static inline uint64_t send_mail(const char *const *to, uint32_t count, size_t size)
+{
+	static char body[200 * 1024], names[1000][32];
+	static struct stored_recipient recipients[1000];
+	struct draft *d;
+	ck_assert_uint_le(size, sizeof(body));
+	run_until(is_writer_ready);
+	house.last_id = writer_draw_id(house.writer);
+	for (uint32_t i = 0; i < count; i++) {
+		snprintf(names[i], sizeof(names[i]), "user%u@trial.example", i);
+		recipients[i].address = slice_str(to ? to[i] : names[i]);
+	}
+	memset(body, 'b', sizeof(body));
+	d = draft_new(house.writer, house.last_id);
+	ck_assert_int_ne(draft_body(d, slice_make(body, size), NULL, NULL), DRAFT_FAILED);
+	struct stored_message m = {.id = house.last_id,
+				   .arrived = 1,
+				   .content_size = size,
+				   .reverse_path = SLICE("a@b.example"),
+				   .client = SLICE("192.0.2.1"),
+				   .trace = SLICE("Received: x\r\n"),
+				   .header = SLICE("Subject: y\r\n"),
+				   .recipients = recipients,
+				   .recipient_count = count};
+	draft_commit(&d, &m, committed, NULL);
+	return house.last_id;
+}
+
+static inline uint64_t send_to(const char *address)
+{
+	return send_mail(&address, 1, 100);
+}
+
+/* Router: what an address leads to, by its local part. */
+
+static inline void route_to(uint64_t request, struct slice address, bool none)
+{
+	struct router_delivery d = {.request = request,
+				    .address = address,
+				    .transport = none ? SLICE("none") : SLICE("local"),
+				    .deliver = 1,
+				    .user = slice_sub(address, 0, slice_find(address, '@')),
+				    .domain = SLICE("trial.example")};
+	ck_assert(channel_send(house.router, ROUTER_DELIVERY, &d));
+}
+
+static inline void on_question(struct channel *c, const void *record)
+{
+	const struct router_ask *m = record;
+	struct router_routed end = {.request = m->request};
+	struct slice user = slice_sub(m->recipient, 0, slice_find(m->recipient, '@'));
+	unsigned members;
+	char name[32];
+	house.questions++;
+	if (house.router_silent)
+		return;
+	slice_copy(user, name, sizeof(name));
+	if (sscanf(name, "list%u", &members) == 1) {
+		for (unsigned i = 0; i < members; i++) {
+			snprintf(name, sizeof(name), "member%u@trial.example", i);
+			route_to(m->request, slice_str(name), false);
+		}
+	} else if (slice_equal(user, SLICE("half"))) {
+		route_to(m->request, SLICE("bob@trial.example"), false);
+		route_to(m->request, SLICE("later@trial.example"), true);
+	} else if (slice_equal(user, SLICE("later"))) {
+		end.code = 451;
+		end.enhanced = SLICE("4.3.0");
+		end.text = SLICE("later");
+	} else if (!slice_equal(user, SLICE("nowhere"))) {
+		route_to(m->request, m->recipient, false);
+	}
+	ck_assert(channel_send(c, ROUTER_ROUTED, &end));
+}
+
+static const struct route router_side[] = {{ROUTER_ASK, ROUTE_ALWAYS, on_question}, {0, 0, NULL}};
+
+/* Agents */
+
+static inline void answer(struct job *j, enum job_status status, uint32_t code, bool site)
+{
+	struct job_outcome o = {.message = j->message,
+				.recipient = j->recipient,
+				.attempt = j->attempt,
+				.status = status,
+				.code = code,
+				.enhanced =
+				    status == JOB_DELIVERED ? SLICE("2.0.0") : SLICE("4.2.0"),
+				.text = SLICE("as told"),
+				.site = site};
+	j->answered = true;
+	ck_assert(channel_send(house.agents[j->agent], JOB_OUTCOME, &o));
+}
+
+static inline void on_job(struct channel *c, const void *record)
+{
+	const struct job_start *m = record;
+	struct job *j = &house.jobs[house.job_count++];
+	ck_assert_uint_lt(house.job_count, JOBS_SEEN_MAX);
+	*j = (struct job){.message = m->message,
+			  .recipient = m->recipient,
+			  .attempt = m->attempt,
+			  .agent = c == house.agents[AGENT_SUSPECTS],
+			  .content = m->header.len + m->body.len};
+	slice_copy(m->user, j->user, sizeof(j->user));
+	if (m->fd >= 0)
+		close(m->fd);
+	if (house.delivers)
+		answer(j, JOB_DELIVERED, 250, false);
+}
+
+static inline void on_noted(struct channel *c, const void *record)
+{
+	const struct job_noted *m = record;
+	(void)c;
+	for (size_t i = 0; i < house.job_count; i++)
+		if (house.jobs[i].message == m->message &&
+		    house.jobs[i].recipient == m->recipient && house.jobs[i].attempt == m->attempt)
+			house.jobs[i].noted = true;
+}
+
+static const struct route agent_side[] = {
+    {JOB_START, ROUTE_ALWAYS, on_job},
+    {JOB_NOTED, ROUTE_ALWAYS, on_noted},
+    {0, 0, NULL},
+};
+
+/* An agent that has just been started; it holds what the caller tells before agent_told(). */
+static inline void agent_link(unsigned agent)
+{
+	house.agents[agent] = link_peer("local", agent, &job_dialogue, agent_side);
+}
+
+static inline void agent_told(unsigned agent)
+{
+	struct job_holding_end end = {.most = AGENT_MOST};
+	ck_assert(channel_send(house.agents[agent], JOB_HOLDING_END, &end));
+}
+
+static inline void agent_start(unsigned agent)
+{
+	agent_link(agent);
+	agent_told(agent);
+}
+
+static inline void agent_kill(unsigned agent)
+{
+	channel_free(&house.agents[agent]);
+}
+
+/* Control */
+
+static inline void on_item(struct channel *c, const void *record)
+{
+	const struct queue_item *m = record;
+	(void)c;
+	ck_assert_uint_lt(house.item_count, ITEMS_SEEN_MAX);
+	house.items[house.item_count].id = m->id;
+	house.items[house.item_count].attempts = m->attempts;
+	slice_copy(m->state, house.items[house.item_count].state, 33);
+	slice_copy(m->remark, house.items[house.item_count].remark, 401);
+	house.item_count++;
+}
+
+static inline void on_recipient(struct channel *c, const void *record)
+{
+	const struct queue_recipient *m = record;
+	(void)c;
+	if (house.recipient_count < sizeof(house.statuses) - 1)
+		house.statuses[house.recipient_count] =
+		    slice_equal(m->status, SLICE("delivered")) ? 'D' : m->status.ptr[0];
+	house.recipient_count++;
+}
+
+static inline void on_line(struct channel *c, const void *record)
+{
+	(void)c, (void)record;
+}
+
+static inline void on_counts(struct channel *c, const void *record)
+{
+	(void)c;
+	house.counts = *(const struct queue_counts *)record;
+}
+
+static inline void on_done(struct channel *c, const void *record)
+{
+	const struct queue_done *m = record;
+	(void)c;
+	house.dones++;
+	house.done_request = m->request;
+	house.done_code = m->code;
+	house.done_count = m->count;
+}
+
+static const struct route control_side[] = {
+    {QUEUE_ITEM, ROUTE_ALWAYS, on_item}, {QUEUE_RECIPIENT, ROUTE_ALWAYS, on_recipient},
+    {QUEUE_LINE, ROUTE_ALWAYS, on_line}, {QUEUE_COUNTS, ROUTE_ALWAYS, on_counts},
+    {QUEUE_DONE, ROUTE_ALWAYS, on_done}, {0, 0, NULL},
+};
+
+static inline bool is_done(void)
+{
+	return house.done_request == house.asked;
+}
+
+/* Asks about one message, or all (id 0); returns how many were listed or changed. */
+static inline uint64_t ask(enum queue_verb verb, uint64_t id)
+{
+	struct queue_ask m = {.request = ++house.asked, .verb = verb, .id = id, .all = id == 0};
+	house.item_count = house.recipient_count = 0;
+	memset(house.statuses, 0, sizeof(house.statuses));
+	ck_assert(channel_send(house.control, QUEUE_ASK, &m));
+	run_until(is_done);
+	return house.done_count;
+}
+
+/* The state of a message; "" when it is not there. */
+static inline const char *state_of(uint64_t id)
+{
+	return ask(QUEUE_LIST, id) == 1 ? house.items[0].state : "";
+}
+
+static uint64_t awaited_id;
+static const char *awaited_state;
+static struct loop_timer ask_again;
+static bool asking;
+
+static inline void ask_state(void *arg)
+{
+	struct queue_ask m = {.request = ++house.asked, .verb = QUEUE_LIST, .id = awaited_id};
+	(void)arg;
+	house.item_count = house.recipient_count = 0;
+	memset(house.statuses, 0, sizeof(house.statuses));
+	ck_assert(channel_send(house.control, QUEUE_ASK, &m));
+	asking = true;
+}
+
+static inline bool has_state(void)
+{
+	if (asking && is_done()) {
+		asking = false;
+		if (strcmp(house.done_count == 1 ? house.items[0].state : "", awaited_state) == 0)
+			return true;
+		loop_timer_start(&ask_again, 10000, ask_state, NULL);
+	}
+	return false;
+}
+
+static inline void run_until_state(uint64_t id, const char *state)
+{
+	awaited_id = id;
+	awaited_state = state;
+	ask_state(NULL);
+	run_until(has_state);
+}
+
+/* Life */
+
+static inline void house_link_neighbours(void)
+{
+	house.smtpd = link_peer("smtpd", 0, &writer_dialogue, smtpd_routes);
+	house.router = link_peer("router", 0, &router_dialogue, router_side);
+	house.control = link_peer("control", 0, &queue_dialogue, control_side);
+}
+
+/* The manager's life begins; agents are started by the test. */
+static inline void house_begin(void)
+{
+	struct master_go go = {1};
+	struct master_begin begin = {
+	    .role = SLICE("queue"), .one_uid = getuid() != 0, .uid = NOBODY, .gid = NOBODY};
+	house.ready = house.drained = false;
+	house_spawn();
+	ck_assert(channel_send(house.master, MASTER_BEGIN, &begin));
+	send_directory("empty", house.dir);
+	send_directory("directory", house.dir);
+	send_settings();
+	house_link_neighbours();
+	channel_send(house.master, MASTER_GO, &go);
+	if (house.writer)
+		writer_found(house.writer);
+	run_until(is_ready);
+}
+
+static inline void house_end(void)
+{
+	int status;
+	kill(house.pid, SIGKILL);
+	waitpid(house.pid, &status, 0);
+	if (house.writer)
+		writer_lost(house.writer);
+	channel_free(&house.smtpd);
+	channel_free(&house.router);
+	channel_free(&house.control);
+	channel_free(&house.agents[0]);
+	channel_free(&house.agents[1]);
+	channel_free(&house.master);
+	close(house.log);
+}
+
+static inline void house_setup(void)
+{
+	static const struct writer_hooks hooks = {want_lease, want_file, notice, sealed,
+						  failed,     abandoned, NULL};
+	memset(&house, 0, sizeof(house));
+	house.limits = (struct settings_limits){.queue_messages = 100000};
+	house.retry = (struct settings_retry){
+	    .first = 100000, .longest = 100000, .give_up = UINT64_C(3600) * 1000000};
+	snprintf(house.path, sizeof(house.path), "/tmp/stagepost-manager-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(house.path));
+	house.dir = open(house.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (getuid() == 0)
+		ck_assert_int_eq(fchown(house.dir, NOBODY, NOBODY), 0);
+	house.writer = writer_new(&hooks);
+	house_begin();
+	agent_start(AGENT_ALL);
+	agent_start(AGENT_SUSPECTS);
+}
+
+static inline void house_teardown(void)
+{
+	char command[96];
+	house_end();
+	writer_free(&house.writer);
+	close(house.dir);
+	snprintf(command, sizeof(command), "rm -rf %s", house.path);
+	ck_assert_int_eq(system(command), 0);
+}
+
+/* What tests wait for. */
+
+static size_t wanted_jobs;
+
+static inline bool has_jobs(void)
+{
+	return house.job_count >= wanted_jobs;
+}
+
+static inline struct job *job(size_t number)
+{
+	wanted_jobs = number + 1;
+	run_until(has_jobs);
+	return &house.jobs[number];
+}
+
+static inline bool is_noted(void)
+{
+	return house.jobs[wanted_jobs - 1].noted;
+}
+
+static inline void run_until_noted(const struct job *j)
+{
+	wanted_jobs = (size_t)(j - house.jobs) + 1;
+	run_until(is_noted);
+}
+
+#endif

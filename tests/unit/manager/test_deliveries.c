@@ -1,0 +1,122 @@
+/*
+ * deliveries: what becomes of a message between the writer's notice and its end.
+ */
+#include "tests/unit/manager/house.h"
+
+START_TEST(a_message_is_delivered_and_ends)
+{
+	uint64_t id = send_to("bob@trial.example");
+	struct job *j = job(0);
+	ck_assert_uint_eq(j->message, id);
+	ck_assert_uint_eq(j->attempt, 1);
+	ck_assert_str_eq(j->user, "bob");
+	ck_assert_str_eq(state_of(id), "active");
+	answer(j, JOB_DELIVERED, 250, false);
+	run_until_noted(j);
+	ck_assert_str_eq(state_of(id), "");
+}
+END_TEST
+
+START_TEST(a_large_message_is_a_file_for_the_agent)
+{
+	uint64_t id = send_mail((const char *[]){"bob@trial.example"}, 1, 150000);
+	struct job *j = job(0);
+	ck_assert_uint_eq(j->content, 0);
+	answer(j, JOB_DELIVERED, 250, false);
+	run_until_state(id, "");
+}
+END_TEST
+
+START_TEST(a_thousand_recipients_are_a_thousand_jobs)
+{
+	uint64_t id;
+	house.delivers = true;
+	id = send_mail(NULL, 1000, 100);
+	job(999);
+	run_until_state(id, "");
+	ck_assert_uint_eq(house.job_count, 1000);
+}
+END_TEST
+
+START_TEST(what_was_deferred_is_tried_again)
+{
+	uint64_t id = send_to("bob@trial.example");
+	answer(job(0), JOB_DEFERRED, 451, false);
+	ck_assert_uint_eq(job(1)->attempt, 2);
+	ck_assert_uint_eq(job(1)->message, id);
+	answer(job(1), JOB_DELIVERED, 250, false);
+	run_until_state(id, "");
+}
+END_TEST
+
+START_TEST(what_fails_is_set_aside_as_undeliverable_and_released)
+{
+	uint64_t id = send_to("bob@trial.example");
+	answer(job(0), JOB_FAILED, 550, false);
+	run_until_state(id, "undeliverable");
+	ck_assert_uint_eq(ask(QUEUE_RELEASE, id), 1);
+	answer(job(1), JOB_DELIVERED, 250, false);
+	run_until_state(id, "");
+}
+END_TEST
+
+START_TEST(spoiled_content_is_set_aside_as_corrupt)
+{
+	uint64_t id = send_to("bob@trial.example");
+	answer(job(0), JOB_SPOILED, 451, false);
+	run_until_state(id, "corrupt");
+}
+END_TEST
+
+START_TEST(a_list_becomes_its_members)
+{
+	uint64_t id = send_to("list300@trial.example");
+	house.delivers = true;
+	job(299);
+	run_until_state(id, "");
+	ck_assert_uint_eq(house.job_count, 300);
+}
+END_TEST
+
+START_TEST(members_that_can_not_be_routed_wait_alone)
+{
+	uint64_t id = send_to("half@trial.example");
+	answer(job(0), JOB_DELIVERED, 250, false);
+	run_until_state(id, "deferred");
+	ck_assert_str_eq(house.statuses, "eDd");
+}
+END_TEST
+
+START_TEST(an_alias_that_leads_nowhere_loses_nothing)
+{
+	uint64_t id = send_to("nowhere@trial.example");
+	run_until_state(id, "deferred");
+	ck_assert_str_eq(house.statuses, "d");
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+	int code = house_main(argc, argv);
+	if (code >= 0)
+		return code;
+	Suite *s = suite_create("deliveries");
+	TCase *c = tcase_create("deliveries");
+	tcase_add_checked_fixture(c, house_setup, house_teardown);
+	tcase_set_timeout(c, 60);
+	tcase_add_test(c, a_message_is_delivered_and_ends);
+	tcase_add_test(c, a_large_message_is_a_file_for_the_agent);
+	tcase_add_test(c, a_thousand_recipients_are_a_thousand_jobs);
+	tcase_add_test(c, what_was_deferred_is_tried_again);
+	tcase_add_test(c, what_fails_is_set_aside_as_undeliverable_and_released);
+	tcase_add_test(c, spoiled_content_is_set_aside_as_corrupt);
+	tcase_add_test(c, a_list_becomes_its_members);
+	tcase_add_test(c, members_that_can_not_be_routed_wait_alone);
+	tcase_add_test(c, an_alias_that_leads_nowhere_loses_nothing);
+	suite_add_tcase(s, c);
+	SRunner *sr = srunner_create(s);
+	srunner_run_all(sr, CK_ENV);
+	int bad = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return bad ? 1 : 0;
+}
