@@ -135,8 +135,8 @@ static bool take(struct mailbox *m, struct slice *list, bool *in_angle, struct r
 		return *list = slice_from(*list, 1), mailbox_end(m, r, e);
 	} else if (c == ':' && !*in_angle) {
 		buffer_reset(&m->text);
-	} else if (c != '\r' && c != '\n') {
-		good = buffer_byte(to, c);
+	} else {
+		good = buffer_byte(to, c == '\r' || c == '\n' ? ' ' : c);
 	}
 	*list = slice_from(*list, len);
 	return good || error_set(e, EX_DATAERR, "an address is too long");

@@ -115,6 +115,8 @@ static const struct {
     {"\"never ends <a@b.org>", NULL},
     {"a@", NULL},
     {"a b@c.org", NULL},
+    {"a\r\nb@c.org", NULL},
+    {"a@b.org\nc@d.org", NULL},
     {"\xc3\xbc@b.org", NULL},
 };
 
