@@ -353,7 +353,8 @@ def test_a_daemon_that_is_ready_with_settings_it_never_got_is_ended(house):
         os.chown(house.folder / "proud", NOBODY, NOBODY)
     assert house.ask(RELOAD) == "done 0 \n"
     house.logged(r"ready with settings that it was not given")
-    house.logged(r"daemon-ended role=router pid=\d+ signal=9 next=100\n")
+    # its channel is closed first, at which it ends by itself if it is quick
+    house.logged(r"daemon-ended role=router pid=\d+ (signal=9|code=0) next=100\n")
     wait_for(lambda: house.ask(STATUS).count(" serving\n") == 10)
 
 
