@@ -13,7 +13,7 @@ enum { LEASES_WANTED_MAX = 8, FILES_WANTED_MAX = 1024 };
 
 struct writer_peer {
 	TAILQ_ENTRY(writer_peer) link;
-	struct channel *channel; /* NULL: gone, but the store still has questions of it */
+	struct channel *channel;
 	uint32_t number;
 	uint32_t incarnation;
 	uint32_t leases_wanted, files_wanted; /* asked for, and not granted yet */
@@ -65,8 +65,7 @@ void writers_pressure(void)
 		return;
 	full = now;
 	TAILQ_FOREACH (w, &peers, link)
-		if (w->channel != NULL)
-			tell_pressure(w->channel);
+		tell_pressure(w->channel);
 }
 
 void writers_up(struct channel *c, unsigned instance)
@@ -80,22 +79,14 @@ void writers_up(struct channel *c, unsigned instance)
 	tell_pressure(c);
 }
 
-static void peer_release(struct writer_peer *w)
-{
-	if (w->channel != NULL || w->lease_asked || w->file_asked)
-		return;
-	TAILQ_REMOVE(&peers, w, link);
-	memory_free(w);
-}
-
 void writers_down(struct channel *c)
 {
 	struct writer_peer *w = peer_of(c);
 
-	w->channel = NULL;
-	w->leases_wanted = w->files_wanted = 0;
+	spool_lease_cancel(manager.spool, w);
 	spool_writer_lost(manager.spool, w->number);
-	peer_release(w);
+	TAILQ_REMOVE(&peers, w, link);
+	memory_free(w);
 }
 
 static void leased(void *arg, const struct writer_lease *lease, int fd);
@@ -123,9 +114,9 @@ void writers_serve(void)
 		peer_serve(w);
 }
 
-static void leased(void *arg, const struct writer_lease *lease, int fd)
+/* The lease is the writer's now; false: it could not be sent. */
+static bool lease_send(struct writer_peer *w, const struct writer_lease *lease, int fd)
 {
-	struct writer_peer *w = arg;
 	struct writer_leased m = {
 	    .number = lease->number,
 	    .nonce = slice_make(lease->nonce, NONCE_SIZE),
@@ -135,17 +126,24 @@ static void leased(void *arg, const struct writer_lease *lease, int fd)
 	    .incarnation = lease->incarnation,
 	    .fd = fd,
 	};
+	bool sent = channel_send(w->channel, WRITER_LEASED, &m);
+
+	close(fd); /* from here on the lock on it is the writer's alone */
+	return sent;
+}
+
+static void leased(void *arg, const struct writer_lease *lease, int fd)
+{
+	struct writer_peer *w = arg;
 
 	w->lease_asked = false;
-	if (lease->number != 0 && w->channel != NULL &&
-	    channel_send(w->channel, WRITER_LEASED, &m)) {
+	if (lease == NULL)
+		return;
+	if (lease_send(w, lease, fd)) {
 		w->leases_wanted--;
 		peer_serve(w);
-	}
-	/* From here on the lock on it is the writer's alone. */
-	if (fd >= 0)
-		close(fd);
-	peer_release(w);
+	} else /* it comes back unused */
+		spool_sealed(manager.spool, w->number, lease->number, 0, 0, false);
 }
 
 static void filed(void *arg, uint64_t number, const uint8_t nonce[NONCE_SIZE], int fd)
@@ -156,15 +154,18 @@ static void filed(void *arg, uint64_t number, const uint8_t nonce[NONCE_SIZE], i
 	    .nonce = slice_make(nonce, NONCE_SIZE),
 	    .fd = fd,
 	};
+	bool sent;
 
 	w->file_asked = false;
-	if (number != 0 && w->channel != NULL && channel_send(w->channel, WRITER_FILED, &m)) {
+	if (number == 0)
+		return;
+	sent = channel_send(w->channel, WRITER_FILED, &m);
+	close(fd);
+	if (sent) {
 		w->files_wanted--;
 		peer_serve(w);
-	}
-	if (fd >= 0)
-		close(fd);
-	peer_release(w);
+	} else
+		spool_file_abandoned(manager.spool, w->number, number);
 }
 
 static void on_want_lease(struct channel *c, const void *record)

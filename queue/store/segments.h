@@ -38,8 +38,8 @@ bool segments_pressure(const struct segments *s);
 uint64_t segments_octets(const struct segments *s); /* of all segment files */
 
 /* Lends a segment: done(arg, lease, fd) when it may be used; the caller closes fd after passing
- * it, which is what makes its lock the writer's alone. number 0 and fd -1: not now (pressure, or a
- * failure that is logged). *incarnation 0 becomes a fresh one; NULL for an own lease. */
+ * it, which is what makes its lock the writer's alone. lease NULL and fd -1: not now (pressure, or
+ * a failure that is logged). *incarnation 0 becomes a fresh one; NULL for an own lease. */
 typedef void segments_leased(void *arg, const struct writer_lease *lease, int fd);
 void segments_lease(struct segments *s, uint32_t writer, bool own, uint32_t *incarnation,
 		    segments_leased *done, void *arg);

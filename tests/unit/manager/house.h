@@ -662,7 +662,8 @@ static inline void house_end(void)
 	close(house.log);
 }
 
-static inline void house_setup(void)
+/* A spool, and nobody yet. */
+static inline void house_prepare(void)
 {
 	static const struct writer_hooks hooks = {want_lease, want_file, notice, sealed,
 						  failed,     abandoned, NULL};
@@ -676,6 +677,11 @@ static inline void house_setup(void)
 	if (getuid() == 0)
 		ck_assert_int_eq(fchown(house.dir, NOBODY, NOBODY), 0);
 	house.writer = writer_new(&hooks);
+}
+
+static inline void house_setup(void)
+{
+	house_prepare();
 	house_begin();
 	agent_start(AGENT_ALL);
 	agent_start(AGENT_SUSPECTS);
