@@ -529,6 +529,8 @@ void stream_finish(struct stream **stream)
 	s->deadline = loop_now() + STREAM_FINISH_US;
 	buffer_free(&s->in);
 	timer_set(s);
-	if (!s->waiting)
+	if (s->waiting)
+		watch_set(s); /* its death had stopped it */
+	else
 		dirty_add(s);
 }

@@ -393,6 +393,28 @@ START_TEST(a_deadline_ends_and_can_be_moved)
 }
 END_TEST
 
+START_TEST(last_words_reach_a_peer_that_reads_again)
+{
+	static char text[3000];
+	struct slice rest;
+	begin(&lines);
+	while (stream_unsent(stream) == 0) {
+		ck_assert(stream_send(stream, slice_make(text, sizeof(text))));
+		run_for(100);
+	}
+	stream_deadline(stream, 1000);
+	run_until(&ended);
+	ck_assert_int_eq(reason, STREAM_LATE);
+	ck_assert(stream_send(stream, SLICE("421 late\r\n")));
+	stream_finish(&stream);
+	run_for(1000);
+	heard();
+	run_for(5000);
+	rest = heard();
+	ck_assert(slice_equal(slice_sub(rest, rest.len - 10, 10), SLICE("421 late\r\n")));
+}
+END_TEST
+
 START_TEST(no_deadline_runs_while_an_answer_is_awaited)
 {
 	begin(&verdicts);
@@ -500,6 +522,7 @@ int main(void)
 	tcase_add_test(t, a_finished_stream_does_not_wait_for_ever);
 	tcase_add_test(t, a_stream_may_be_freed_in_its_input);
 	tcase_add_test(t, a_deadline_ends_and_can_be_moved);
+	tcase_add_test(t, last_words_reach_a_peer_that_reads_again);
 	tcase_add_test(t, no_deadline_runs_while_an_answer_is_awaited);
 	tcase_add_test(t, a_peer_below_the_minimum_rate_is_ended);
 	tcase_add_test(t, an_early_talker_is_heard_before_the_greeting);
