@@ -96,7 +96,7 @@ style:
 	@conf/style
 
 journeys: all
-	@tests/journeys/run
+	@BUILD="$(CURDIR)/$B" tests/journeys/run
 
 check: style layers unit journeys
 

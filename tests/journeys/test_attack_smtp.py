@@ -7,6 +7,7 @@ to leave at the worst moment, to never read. Everyone else's mail goes on:
 """
 import os
 import re
+import select
 import signal
 import socket
 import struct
@@ -139,6 +140,38 @@ def test_a_client_that_never_reads_is_let_go(stagepost):
     house.logged("disconnected .*how=(late|closed|broken) ", count=2)
     deaf.close()
     wait_for(lambda: descriptors(smtpd) <= before + 4, what="end of the session")
+
+
+def test_a_crowd_that_comes_and_goes_is_let_go_at_once(stagepost):
+    """Sessions end in every turn of the loop; each end must be done all the same."""
+    house = stagepost(limits="connections 12000")
+    crowd, gone = select.epoll(), 0
+    sockets = {}
+
+    def come():
+        s = socket.socket()
+        s.setblocking(False)
+        s.connect_ex(("127.0.0.1", house.port))
+        sockets[s.fileno()] = s
+        crowd.register(s.fileno(), select.EPOLLIN)
+
+    for _ in range(150):
+        come()
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        for fd, _ in crowd.poll(0.1):
+            said = sockets[fd].recv(500)
+            if said.startswith(b"220 "):
+                sockets[fd].send(b"QUIT\r\n")
+            elif not said:
+                crowd.unregister(fd)
+                sockets.pop(fd).close()
+                gone += 1
+                come()
+    for s in sockets.values():
+        s.close()
+    print("gone", gone)
+    assert gone > 1500
 
 
 # What they write

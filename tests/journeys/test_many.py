@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from stagepost import wait_for
+from stagepost import BUILD, wait_for
 
 CONNECTIONS = 10000
 ADDRESSES = 10          # 127.0.0.2 and on
 UNDER_WAY = 400         # connects at once; the kernel's queue of a listener is bounded
 MAILS = 100
-OCTETS_PER_SESSION = 8 * 1024
+OCTETS_PER_SESSION = 2 * 1024
 
 
 def connections(port, count):
@@ -80,7 +80,8 @@ def test_ten_thousand_connections_and_mail_flows(stagepost):
         s.close()
     print(f"{CONNECTIONS} greeted in {took:.1f} s; PSS of smtpd {before >> 10} KiB, {full >> 10} KiB with all of them, "
           f"{said >> 10} KiB when all have said EHLO")
-    assert full - before < CONNECTIONS * OCTETS_PER_SESSION
+    if "san" not in BUILD.parts:
+        assert full - before < CONNECTIONS * OCTETS_PER_SESSION
     with house.connect() as wire:
         wire.deliver(b"Subject: after all\r\n\r\n")
     house.assert_clean()

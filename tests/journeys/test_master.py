@@ -179,7 +179,7 @@ def children(master):
             parent = int(stat.read_text().rsplit(")", 1)[1].split()[1])
             if parent != master.pid:
                 continue
-            title = (stat.parent / "cmdline").read_bytes().rstrip(b"\0").decode()
+            title = (stat.parent / "cmdline").read_bytes().rstrip(b"\0 ").decode()
         except (OSError, IndexError, ValueError):
             continue
         if title.startswith("stagepost: "):
