@@ -74,32 +74,57 @@ static void log_state(struct entry *e, const char *event, const char *why)
 void active_corrupt(struct active *a, const char *why)
 {
 	a->corrupt = why;
+	jobs_withdraw(a);
+}
+
+void active_content_kept(struct active *a)
+{
+	manager.content_kept += a->record.len;
+}
+
+void active_content_spare(struct active *a)
+{
+	if (manager.content_kept <= CONTENT_KEPT_MAX || a->record.len == 0 || a->content > 0)
+		return;
+	manager.content_kept -= a->record.len;
+	buffer_free(&a->record);
+	a->m.header = a->m.body = SLICE_EMPTY;
+}
+
+/* When is it tried again? UINT64_MAX: nothing of it waits. What is due and was not tried has met
+ * trouble of our own. */
+static uint64_t next_attempt(const struct message_state *state)
+{
+	uint64_t now = manager_now(), next = UINT64_MAX;
+
+	for (uint32_t i = 0; i < state->count; i++) {
+		const struct recipient_state *r = &state->recipients[i];
+		uint64_t at = now + RETRY_SOON_US;
+
+		if (r->status == RECIPIENT_DEFERRED && r->next > now)
+			at = r->next;
+		else if (r->status != RECIPIENT_PENDING && r->status != RECIPIENT_ATTEMPT &&
+			 r->status != RECIPIENT_DEFERRED)
+			continue;
+		next = at < next ? at : next;
+	}
+	return next;
 }
 
 /* Where a message goes when nothing of it is under way. */
 static void rest(struct active *a, struct entry *e)
 {
-	const struct message_state *state = e->state;
-	uint64_t now = manager_now(), next = UINT64_MAX;
-	bool waits = false;
+	uint64_t next = next_attempt(e->state);
 
-	for (uint32_t i = 0; i < state->count; i++) {
-		const struct recipient_state *r = &state->recipients[i];
-
-		bool pending = r->status == RECIPIENT_PENDING || r->status == RECIPIENT_ATTEMPT;
-
-		if (pending)
-			next = now + RETRY_SOON_US < next ? now + RETRY_SOON_US : next;
-		else if (r->status == RECIPIENT_DEFERRED && r->next < next)
-			next = r->next;
-		waits |= pending || r->status == RECIPIENT_DEFERRED;
-	}
-	if (a->corrupt != NULL) {
+	if (e->disposition != MESSAGE_QUEUED) {
+		/* the ledger could not read its state, and has set it aside */
+		spool_rest(manager.spool, e, e->disposition, e->next);
+	} else if (a->corrupt != NULL) {
 		log_state(e, "corrupt", a->corrupt);
 		spool_rest(manager.spool, e, MESSAGE_CORRUPT, 0);
 	} else if (a->hold)
 		spool_rest(manager.spool, e, MESSAGE_HELD, 0);
-	else if (!waits) {
+	else if (next == UINT64_MAX) {
 		log_state(e, "undeliverable", "every recipient has ended and some failed");
 		spool_rest(manager.spool, e, MESSAGE_UNDELIVERABLE, 0);
 	} else
@@ -121,8 +146,9 @@ void active_settle(struct active *a)
 	stub_of(e)->active = NULL;
 	if (a->remove)
 		spool_delete(manager.spool, e);
-	else if (e->state ==
-		 NULL) /* its state could not be loaded: the ledger has disposed of it */
+	else if (e->state == NULL && a->hold)
+		spool_dispose(manager.spool, e, MESSAGE_HELD, 0);
+	else if (e->state == NULL) /* it could not be loaded now */
 		place_later(e);
 	else {
 		rest(a, e);
@@ -223,6 +249,7 @@ static void record_there(struct active *a)
 {
 	struct error error;
 
+	active_content_kept(a);
 	if (!record_decode(buffer_slice(&a->record), &a->arena, &a->m, &error)) {
 		active_corrupt(a, "its record can't be read by this version");
 		return;
@@ -232,10 +259,7 @@ static void record_there(struct active *a)
 		return;
 	}
 	a->origin = crc32c(0, a->client.ptr, a->client.len);
-	if (manager.content_kept + a->record.len <= CONTENT_KEPT_MAX)
-		manager.content_kept += a->record.len;
-	else
-		buffer_free(&a->record);
+	active_content_spare(a);
 	route_recipients(a);
 }
 

@@ -14,13 +14,16 @@ struct agent {
 	bool told;	     /* what it holds, on this channel */
 	bool told_once;	     /* since this manager's start */
 	uint32_t most;	     /* jobs it takes at once */
+	uint32_t held;	     /* jobs that it holds from before this manager's start */
 	struct buffer notes; /* struct job_noted, sent after the next flush */
 };
 
-/* Jobs of a message that an agent holds from before this manager's start. */
+/* Jobs of a message from before this manager's start: agents have them, or outcomes are to be
+ * written. */
 struct holding {
 	uint64_t message;
 	uint32_t jobs[AGENTS];
+	uint32_t outcomes;
 };
 
 static struct agent agents[AGENTS];
@@ -37,6 +40,11 @@ static unsigned agent_of(const struct channel *c)
 struct channel *agent_channel(unsigned agent)
 {
 	return agents[agent].told ? agents[agent].channel : NULL;
+}
+
+bool agent_holds(unsigned agent)
+{
+	return agents[agent].held > 0;
 }
 
 bool agents_hold(uint64_t message)
@@ -65,30 +73,39 @@ static void holding_release(struct holding *h)
 	for (unsigned i = 0; i < AGENTS; i++)
 		if (h->jobs[i] > 0)
 			return;
+	if (h->outcomes > 0)
+		return;
 	idmap_remove(holdings, h->message);
 	memory_free(h);
 }
 
-/* What it has told that it holds is counted already; outcomes that it had kept are not. */
+/* One of a job that it has told that it holds; outcomes that it had kept come before it has told.
+ */
 void agents_keep(unsigned agent, uint64_t message)
 {
 	struct holding *h = holding_of(message);
 
-	if (h != NULL && (!agents[agent].told || h->jobs[agent] == 0))
-		h->jobs[agent]++;
+	if (h == NULL)
+		return;
+	h->outcomes++;
+	if (agents[agent].told && h->jobs[agent] > 0) {
+		h->jobs[agent]--;
+		agents[agent].held--;
+	}
 }
 
-void agents_outcome(unsigned agent, uint64_t message)
+void agents_kept(uint64_t message)
 {
 	struct holding *h = holdings != NULL ? idmap_get(holdings, message) : NULL;
 
-	if (h == NULL || h->jobs[agent] == 0)
+	if (h == NULL || h->outcomes == 0)
 		return;
-	h->jobs[agent]--;
+	h->outcomes--;
 	holding_release(h);
 }
 
-/* What it held has died with it: those recipients are tried again. */
+/* What it held has died with it: those recipients are tried again. Outcomes that came are still
+ * written. */
 static void forget_holdings(unsigned agent)
 {
 	size_t at = 0;
@@ -101,6 +118,7 @@ static void forget_holdings(unsigned agent)
 		h->jobs[agent] = 0;
 		holding_release(h);
 	}
+	agents[agent].held = 0;
 }
 
 static void set_window(void)
@@ -111,10 +129,8 @@ static void set_window(void)
 
 void agents_up(struct channel *c, unsigned instance)
 {
-	if (instance >= AGENTS) {
-		log_error("a third agent for local mail: it gets no job");
-		return;
-	}
+	if (instance >= AGENTS)
+		panic("a third agent for local mail");
 	agents[instance].channel = c;
 	agents[instance].told = false;
 	buffer_init(&agents[instance].notes, HOLDINGS_MAX * sizeof(struct job_noted));
@@ -145,8 +161,10 @@ static void on_holding(struct channel *c, const void *record)
 	h = holding_of(m->message);
 	if (h == NULL)
 		channel_break(c, "holds more jobs than an agent takes");
-	else
+	else {
 		h->jobs[agent]++;
+		agents[agent].held++;
+	}
 }
 
 static void on_holding_end(struct channel *c, const void *record)
@@ -164,12 +182,15 @@ static void on_holding_end(struct channel *c, const void *record)
 
 static void on_outcome(struct channel *c, const void *record)
 {
-	const struct job_outcome *o = record;
-	struct job_noted note = {o->message, o->recipient, o->attempt};
-	unsigned agent = agent_of(c);
+	job_outcome(agent_of(c), record);
+}
 
-	job_outcome(agent, o);
-	if (!buffer_append(&agents[agent].notes, slice_make(&note, sizeof(note))))
+void agent_note(unsigned agent, uint64_t message, uint32_t recipient, uint32_t attempt)
+{
+	struct job_noted note = {message, recipient, attempt};
+	struct channel *c = agents[agent].channel;
+
+	if (c != NULL && !buffer_append(&agents[agent].notes, slice_make(&note, sizeof(note))))
 		channel_break(c, "sends more outcomes than it was given jobs");
 }
 

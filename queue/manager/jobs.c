@@ -38,13 +38,20 @@ static struct delivery_list *list_of(const struct delivery *d)
 	return NULL;
 }
 
+static bool wants_content(const struct delivery *d)
+{
+	return d->place == DELIVERY_UNREAD || d->place == DELIVERY_PICKED;
+}
+
 static void delivery_move(struct delivery *d, enum delivery_place place)
 {
 	struct delivery_list *list = list_of(d);
 
 	if (list != NULL)
 		TAILQ_REMOVE(list, d, link);
+	d->active->content -= wants_content(d);
 	d->place = (uint8_t)place;
+	d->active->content += wants_content(d);
 	list = list_of(d);
 	if (list != NULL)
 		TAILQ_INSERT_TAIL(list, d, link);
@@ -116,16 +123,6 @@ static void delivery_close(struct delivery *d)
 	a->open--;
 }
 
-void jobs_withdraw(struct active *a)
-{
-	struct delivery *d, *next;
-
-	TAILQ_FOREACH_SAFE (d, &a->deliveries, sibling, next) {
-		if (d->place == DELIVERY_QUEUED || d->place == DELIVERY_SUSPECT)
-			delivery_close(d);
-	}
-}
-
 /* The job is back from an agent, or never left. */
 static void job_back(struct delivery *d, enum schedule_outcome outcome)
 {
@@ -144,6 +141,30 @@ static void take_back(struct delivery *d)
 	if (a->entry != NULL)
 		spool_result(manager.spool, a->entry, d->recipient, RECIPIENT_PENDING, 0, NULL);
 	delivery_close(d);
+}
+
+void jobs_withdraw(struct active *a)
+{
+	struct delivery *d, *next;
+
+	TAILQ_FOREACH_SAFE (d, &a->deliveries, sibling, next) {
+		if (wants_content(d))
+			take_back(d);
+		else if (d->place != DELIVERY_OUT)
+			delivery_close(d);
+	}
+}
+
+void jobs_recall(void)
+{
+	struct delivery *d;
+
+	while ((d = TAILQ_FIRST(&unread)) != NULL || (d = TAILQ_FIRST(&picked)) != NULL) {
+		struct active *a = d->active;
+
+		take_back(d);
+		active_settle(a);
+	}
 }
 
 /* Giving */
@@ -233,7 +254,7 @@ static void on_content(void *arg, int err)
 		a->m.body = m.body;
 	}
 	arena_free(&scratch);
-	manager.content_kept += a->record.len;
+	active_content_kept(a);
 	content_came(a, err);
 }
 
@@ -280,8 +301,8 @@ static void give_jobs(void)
 			break;
 		give(container_of(j, struct delivery, job), AGENT_ALL);
 	}
-	if (given[AGENT_SUSPECTS] == 0 && agent_channel(AGENT_SUSPECTS) != NULL &&
-	    !TAILQ_EMPTY(&suspects))
+	if (given[AGENT_SUSPECTS] == 0 && !agent_holds(AGENT_SUSPECTS) &&
+	    agent_channel(AGENT_SUSPECTS) != NULL && !TAILQ_EMPTY(&suspects))
 		give(TAILQ_FIRST(&suspects), AGENT_SUSPECTS);
 }
 
@@ -312,16 +333,6 @@ static void defer_dead(void)
 	}
 }
 
-/* Records beyond what may be kept are dropped once no job waits for them. */
-static void drop_content(struct active *a)
-{
-	if (manager.content_kept <= CONTENT_KEPT_MAX || a->record.len == 0)
-		return;
-	manager.content_kept -= a->record.len;
-	buffer_free(&a->record);
-	a->m.header = a->m.body = SLICE_EMPTY;
-}
-
 static void send_picked(void)
 {
 	struct delivery *d, *next;
@@ -329,16 +340,10 @@ static void send_picked(void)
 	TAILQ_FOREACH_SAFE (d, &picked, link, next) {
 		struct channel *to = agent_channel(d->agent);
 
-		if (!content_there(d->active)) {
-			delivery_move(d, DELIVERY_UNREAD);
-			if (d->active->reading == 0)
-				content_fetch(d->active);
-			continue;
-		}
 		if (to == NULL || channel_queued(to) > CHANNEL_QUEUE_MAX / 4 || !job_send(d, to))
 			continue;
 		delivery_move(d, DELIVERY_OUT);
-		drop_content(d->active);
+		active_content_spare(d->active);
 	}
 }
 
@@ -402,10 +407,11 @@ void job_outcome(unsigned agent, const struct job_outcome *o)
 	}
 	a = d->active;
 	job_back(d, schedule_outcome_of(o));
+	active_result(a, d->recipient, d->address, d->original, status_of(o), &reply);
+	agent_note(agent, o->message, o->recipient, o->attempt);
+	delivery_close(d);
 	if (o->status == JOB_SPOILED)
 		active_corrupt(a, "its content is not what was committed");
-	active_result(a, d->recipient, d->address, d->original, status_of(o), &reply);
-	delivery_close(d);
 	active_settle(a);
 }
 
@@ -418,20 +424,16 @@ void job_agent_died(unsigned agent)
 		struct active *a = d->active;
 
 		job_back(d, OUTCOME_NONE);
-		if (a->entry == NULL) {
-			delivery_close(d);
-			active_settle(a);
-			continue;
-		}
 		spool_result(manager.spool, a->entry, d->recipient, RECIPIENT_PENDING, 0, NULL);
 		if (agent == AGENT_SUSPECTS)
 			spool_suspect(manager.spool, a->entry);
-		if (a->entry->deaths >= DEATHS_MAX) {
-			active_corrupt(a, "agents die of it");
-			delivery_close(d);
-			jobs_withdraw(a);
-			active_settle(a);
-		} else
+		if (!a->hold && !a->remove && a->corrupt == NULL && a->entry->deaths < DEATHS_MAX) {
 			delivery_suspect(d);
+			continue;
+		}
+		delivery_close(d);
+		if (a->entry->deaths >= DEATHS_MAX)
+			active_corrupt(a, "agents die of it");
+		active_settle(a);
 	}
 }

@@ -226,6 +226,7 @@ static void at_turn_end(void *arg)
 void manager_drain(void)
 {
 	manager.draining = true;
+	jobs_recall();
 }
 
 void manager_orphaned(void)

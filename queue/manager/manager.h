@@ -80,8 +80,8 @@ struct active {
 	uint32_t routing; /* questions not answered */
 	uint32_t open;	  /* deliveries queued or out */
 	uint32_t reading; /* reads under way: load, record, file */
+	uint32_t content; /* deliveries that wait for the content or with it: UNREAD or PICKED */
 	bool first;	  /* no job was queued yet */
-	bool trouble;	  /* of our own: to be tried again soon, without an attempt counted */
 	/* What an administrator has said of it, done when nothing is out any more. */
 	bool hold, remove;
 	struct slice parked;		 /* key of a destination that is dead; empty: none */
@@ -147,7 +147,12 @@ void active_settle(struct active *a);
 /* Sets a recipient's outcome: logs, writes, and says whether that ended the message (a is gone). */
 bool active_result(struct active *a, uint32_t recipient, struct slice address,
 		   struct slice original, enum recipient_status status, const struct reply *reply);
+/* It is set aside as soon as nothing of it is out. */
 void active_corrupt(struct active *a, const char *why);
+/* Its record has come into memory: it counts. */
+void active_content_kept(struct active *a);
+/* Beyond what may be kept in memory a record goes, unless a delivery waits for it. */
+void active_content_spare(struct active *a);
 
 /* routes.c */
 extern const struct route router_routes[];
@@ -168,8 +173,10 @@ struct routed { /* a delivery that the router has named; memory of the message *
 };
 void jobs_add(struct active *a, uint32_t recipient, const struct routed *to, struct slice original);
 void jobs_pump(void); /* at the turn's end */
-/* Takes back what is queued and not out. */
+/* Takes back what is not out. */
 void jobs_withdraw(struct active *a);
+/* The same of every message, for good: what is queued is not given any more. */
+void jobs_recall(void);
 void job_outcome(unsigned agent, const struct job_outcome *o);
 void job_agent_died(unsigned agent);
 size_t jobs_out(void);
@@ -184,14 +191,16 @@ void agents_up(struct channel *c, unsigned instance);
 void agents_down(struct channel *c);
 /* The channel to give jobs to; NULL: it is not there, or has not said yet what it holds. */
 struct channel *agent_channel(unsigned agent);
-void agent_note(unsigned agent, const struct job_noted *n); /* sent after the next flush */
+/* The outcome is written: its agent is told so after the next flush. */
+void agent_note(unsigned agent, uint64_t message, uint32_t recipient, uint32_t attempt);
 void agents_send_notes(void);
-/* Does an agent hold a job of it, from before this manager's start? */
+/* Does the agent hold jobs from before this manager's start? */
+bool agent_holds(unsigned agent);
+/* Is a job of that message such a one, or is its outcome still to be written? */
 bool agents_hold(uint64_t message);
-/* An outcome of such a job is being written. */
+/* An outcome of such a job has come and is to be written; it is written. */
 void agents_keep(unsigned agent, uint64_t message);
-/* It came back, and is written. */
-void agents_outcome(unsigned agent, uint64_t message);
+void agents_kept(uint64_t message);
 
 /* admin.c */
 extern const struct route admin_routes[];

@@ -27,7 +27,9 @@ static void log_orphan(const struct orphan *o)
 	struct log_line line;
 
 	log_start(&line, LOG_LEVEL_INFO, o->message,
-		  o->status == RECIPIENT_DELIVERED ? "delivered" : "deferred");
+		  o->status == RECIPIENT_DELIVERED ? "delivered"
+		  : o->status == RECIPIENT_FAILED  ? "failed"
+						   : "deferred");
 	log_number(&line, "recipient", o->recipient);
 	log_text(&line, "reply", "%u %.*s", o->reply.code, SLICE_FMT(o->reply.text));
 	log_end(&line);
@@ -68,12 +70,6 @@ static void conclude(struct orphan *o, struct entry *e)
 		rest_again(o, e);
 }
 
-static void orphan_over(struct orphan *o)
-{
-	agents_outcome(o->agent, o->message);
-	memory_free(o);
-}
-
 static void loaded(void *arg, struct entry *e, int err)
 {
 	struct orphan *o = arg;
@@ -82,9 +78,11 @@ static void loaded(void *arg, struct entry *e, int err)
 		TAILQ_INSERT_TAIL(&orphans, o, link); /* not now: again in the next turn */
 		return;
 	}
+	agents_kept(o->message);
 	if (e != NULL && err == 0)
 		conclude(o, e);
-	orphan_over(o);
+	agent_note(o->agent, o->message, o->recipient, o->attempt);
+	memory_free(o);
 }
 
 /* False: no more can be loaded in this turn. */
@@ -133,7 +131,8 @@ void orphan_outcome(unsigned agent, const struct job_outcome *from)
 	agents_keep(agent, from->message);
 	/* Ended already, or being tried again by us: that attempt's own outcome will count. */
 	if (e == NULL || stub_of(e)->active != NULL) {
-		agents_outcome(agent, from->message);
+		agents_kept(from->message);
+		agent_note(agent, from->message, from->recipient, from->attempt);
 		return;
 	}
 	o = memory_zero(1, sizeof(*o));

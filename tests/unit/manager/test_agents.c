@@ -1,0 +1,204 @@
+/*
+ * agents: what they hold when they, or the manager, die.
+ */
+#include "tests/unit/manager/house.h"
+
+static void agent_again(unsigned agent)
+{
+	agent_kill(agent);
+	agent_start(agent);
+}
+
+static void tell_held(const struct job *j)
+{
+	struct job_holding m = {j->message, j->recipient, j->attempt};
+	ck_assert(channel_send(house.agents[j->agent], JOB_HOLDING, &m));
+}
+
+/* What is told here was read by the manager before it answers the next question. */
+static void settle(void)
+{
+	ask(QUEUE_STATUS, 0);
+	ask(QUEUE_STATUS, 0);
+}
+
+START_TEST(what_kills_agents_alone_is_set_aside_and_nothing_else)
+{
+	uint64_t poison = send_to("poison@trial.example"), good = send_to("bob@trial.example");
+	size_t deaths = 0, tried = 2;
+	job(1);
+	agent_again(AGENT_ALL);
+	while (deaths < 3) {
+		struct job *j = job(tried++);
+		ck_assert_uint_eq(j->agent, AGENT_SUSPECTS);
+		settle();
+		ck_assert_uint_eq(house.job_count, tried); /* one at a time */
+		if (j->message == poison) {
+			agent_again(AGENT_SUSPECTS);
+			deaths++;
+		} else
+			answer(j, JOB_DELIVERED, 250, false);
+	}
+	run_until_state(poison, "corrupt");
+	if (tried == 5)
+		answer(job(tried), JOB_DELIVERED, 250, false);
+	run_until_state(good, "");
+	/* Nothing is suspect any more. */
+	send_to("bob@trial.example");
+	ck_assert_uint_eq(job(6)->agent, AGENT_ALL);
+}
+END_TEST
+
+START_TEST(a_suspect_stays_one_when_the_manager_dies)
+{
+	uint64_t poison = send_to("poison@trial.example");
+	job(0);
+	agent_again(AGENT_ALL);
+	ck_assert_uint_eq(job(1)->agent, AGENT_SUSPECTS);
+	agent_again(AGENT_SUSPECTS);
+	ck_assert_uint_eq(job(2)->agent, AGENT_SUSPECTS);
+	house_end();
+	house_begin();
+	agent_start(AGENT_ALL);
+	agent_start(AGENT_SUSPECTS);
+	ck_assert_uint_eq(job(3)->agent, AGENT_SUSPECTS);
+	agent_again(AGENT_SUSPECTS);
+	job(4);
+	agent_again(AGENT_SUSPECTS);
+	run_until_state(poison, "corrupt");
+}
+END_TEST
+
+/* A job that an agent has from a former manager counts: it is not alone. */
+START_TEST(a_suspect_waits_for_what_its_agent_holds_still)
+{
+	struct job *old, *young;
+	send_to("bob@trial.example");
+	job(0);
+	agent_again(AGENT_ALL);
+	old = job(1);
+	ck_assert_uint_eq(old->agent, AGENT_SUSPECTS);
+	house_end();
+	house_begin();
+	agent_start(AGENT_ALL);
+	agent_link(AGENT_SUSPECTS);
+	tell_held(old);
+	agent_told(AGENT_SUSPECTS);
+	young = job((send_to("alice@trial.example"), 2));
+	ck_assert_uint_eq(young->agent, AGENT_ALL);
+	agent_again(AGENT_ALL);
+	settle();
+	ck_assert_uint_eq(house.job_count, 3);
+	answer(old, JOB_DELIVERED, 250, false);
+	ck_assert_str_eq(job(3)->user, "alice");
+}
+END_TEST
+
+START_TEST(a_job_that_outlives_the_manager_is_not_repeated)
+{
+	struct job *j;
+	uint64_t id = send_to("bob@trial.example");
+	j = job(0);
+	house_end();
+	house_begin();
+	agent_start(AGENT_SUSPECTS);
+	agent_link(AGENT_ALL);
+	tell_held(j);
+	agent_told(AGENT_ALL);
+	settle();
+	answer(j, JOB_DELIVERED, 250, false);
+	run_until_noted(j);
+	ck_assert_str_eq(state_of(id), "");
+	ck_assert_uint_eq(house.job_count, 1);
+}
+END_TEST
+
+/* The outcome was kept; its agent dies as soon as it has told it again. */
+START_TEST(an_outcome_counts_though_its_agent_dies_at_once)
+{
+	struct job *j;
+	uint64_t id = send_to("bob@trial.example"), late;
+	j = job(0);
+	house_end();
+	house_begin();
+	agent_start(AGENT_SUSPECTS);
+	agent_link(AGENT_ALL);
+	answer(j, JOB_DELIVERED, 250, false);
+	agent_told(AGENT_ALL);
+	settle();
+	agent_again(AGENT_ALL);
+	late = send_to("alice@trial.example");
+	ck_assert_uint_eq(job(1)->message, late);
+	ck_assert_str_eq(state_of(id), "");
+}
+END_TEST
+
+START_TEST(what_is_not_held_any_more_is_tried_again)
+{
+	uint64_t id = send_to("bob@trial.example");
+	job(0);
+	house_end();
+	house_begin();
+	agent_start(AGENT_SUSPECTS);
+	agent_start(AGENT_ALL);
+	ck_assert_uint_eq(job(1)->message, id);
+	ck_assert_uint_eq(job(1)->attempt, 2);
+}
+END_TEST
+
+static void drain(void)
+{
+	struct master_drain m = {.limit = 10000000};
+	channel_send(house.master, MASTER_DRAIN, &m);
+}
+
+START_TEST(a_drain_waits_for_what_is_out)
+{
+	struct job *j;
+	send_to("bob@trial.example");
+	j = job(0);
+	drain();
+	settle();
+	ck_assert(!house.drained);
+	answer(j, JOB_DELIVERED, 250, false);
+	run_until(is_drained);
+}
+END_TEST
+
+START_TEST(a_drain_ends_when_the_agent_dies)
+{
+	uint64_t id = send_to("bob@trial.example");
+	job(0);
+	drain();
+	agent_kill(AGENT_ALL);
+	run_until(is_drained);
+	house_end();
+	house_begin();
+	ck_assert_str_ne(state_of(id), "");
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+	int code = house_main(argc, argv);
+	if (code >= 0)
+		return code;
+	Suite *s = suite_create("agents");
+	TCase *c = tcase_create("agents");
+	tcase_add_checked_fixture(c, house_setup, house_teardown);
+	tcase_set_timeout(c, 60);
+	tcase_add_test(c, what_kills_agents_alone_is_set_aside_and_nothing_else);
+	tcase_add_test(c, a_suspect_stays_one_when_the_manager_dies);
+	tcase_add_test(c, a_suspect_waits_for_what_its_agent_holds_still);
+	tcase_add_test(c, a_job_that_outlives_the_manager_is_not_repeated);
+	tcase_add_test(c, an_outcome_counts_though_its_agent_dies_at_once);
+	tcase_add_test(c, what_is_not_held_any_more_is_tried_again);
+	tcase_add_test(c, a_drain_waits_for_what_is_out);
+	tcase_add_test(c, a_drain_ends_when_the_agent_dies);
+	suite_add_tcase(s, c);
+	SRunner *sr = srunner_create(s);
+	srunner_run_all(sr, CK_ENV);
+	int bad = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return bad ? 1 : 0;
+}
