@@ -241,7 +241,7 @@ bool ledger_flush(struct ledger *l)
 	if (l->pending_len == 0)
 		return ledger_safe(l);
 	struct ledger_file *f = ledger_last(l);
-	ledger_frame_seal(&f->header, l->pending_at, l->pending,
+	ledger_frame_seal(&f->header, l->pending_at, f->synced_end, l->pending,
 			  (uint32_t)(l->pending_len - LEDGER_FRAME_SIZE));
 	if (disk_pwrite(f->fd, l->pending, l->pending_len, l->pending_at) < 0) {
 		ledger_fail(l, "write", errno);

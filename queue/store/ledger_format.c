@@ -10,7 +10,7 @@
 #define FRAME_MAGIC  UINT32_C(0x31464c53) /* SLF1 */
 
 enum {
-	LEDGER_VERSION = 1,
+	LEDGER_VERSION = 2,
 	HEADER_USED = 64, /* the CRC is in the last four of them */
 	RESERVED_SIZE = 16,
 	SEGMENT_LINE_SIZE = 56,
@@ -414,24 +414,33 @@ bool ledger_header_decode(const char from[LEDGER_HEADER_SIZE], struct ledger_hea
 	       h->previous < h->sequence && h->size > LEDGER_HEADER_SIZE;
 }
 
-/* Over the file's nonce and sequence, the frame's length and offset, and the lines. */
-static uint32_t frame_crc(const struct ledger_header *h, uint32_t offset, const char *lines,
-			  uint32_t length)
+/* Over the file's nonce and sequence, what the frame's head says, and the lines. */
+static uint32_t frame_crc(const struct ledger_header *h, uint32_t offset, uint32_t synced,
+			  const char *lines, uint32_t length)
 {
-	char head[NONCE_SIZE + 12];
+	char head[NONCE_SIZE + 16];
 	memcpy(head, h->nonce, NONCE_SIZE);
 	put_u32(head + NONCE_SIZE, h->sequence);
 	put_u32(head + NONCE_SIZE + 4, length);
 	put_u32(head + NONCE_SIZE + 8, offset);
+	put_u32(head + NONCE_SIZE + 12, synced);
 	return crc32c(crc32c(0, head, sizeof(head)), lines, length);
 }
 
-void ledger_frame_seal(const struct ledger_header *h, uint32_t offset, char *frame, uint32_t length)
+void ledger_frame_seal(const struct ledger_header *h, uint32_t offset, uint32_t synced, char *frame,
+		       uint32_t length)
 {
 	put_u32(frame, FRAME_MAGIC);
 	put_u32(frame + 4, length);
-	put_u32(frame + 8, frame_crc(h, offset, frame + LEDGER_FRAME_SIZE, length));
+	put_u32(frame + 8, frame_crc(h, offset, synced, frame + LEDGER_FRAME_SIZE, length));
 	put_u32(frame + 12, offset);
+	put_u32(frame + 16, synced);
+	put_u32(frame + 20, 0);
+}
+
+uint32_t ledger_frame_synced(const char *frame)
+{
+	return get_u32(frame + 16);
 }
 
 bool ledger_frame_look(const struct ledger_header *h, uint32_t offset, struct slice rest,
@@ -445,5 +454,7 @@ bool ledger_frame_look(const struct ledger_header *h, uint32_t offset, struct sl
 	    length > rest.len - LEDGER_FRAME_SIZE)
 		return false;
 	*lines = slice_make(rest.ptr + LEDGER_FRAME_SIZE, length);
-	return get_u32(rest.ptr + 8) == frame_crc(h, offset, lines->ptr, length);
+	return get_u32(rest.ptr + 20) == 0 &&
+	       get_u32(rest.ptr + 8) ==
+		   frame_crc(h, offset, ledger_frame_synced(rest.ptr), lines->ptr, length);
 }

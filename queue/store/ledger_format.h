@@ -10,7 +10,8 @@
 
 enum {
 	LEDGER_HEADER_SIZE = 4096,
-	LEDGER_FRAME_SIZE = 16, /* head of a frame */
+	LEDGER_FRAME_SIZE = 24, /* head of a frame */
+	LEDGER_ALIGN = 8,	/* of frames and lines */
 	LEDGER_LINE_HEAD = 8,
 	LEDGER_LINE_MAX = 2 * 1024 * 1024,  /* one line, with its head */
 	LEDGER_FRAME_MAX = 4 * 1024 * 1024, /* one frame, with its head */
@@ -189,9 +190,12 @@ struct ledger_header {
 void ledger_header_encode(const struct ledger_header *h, char to[LEDGER_HEADER_SIZE]);
 bool ledger_header_decode(const char from[LEDGER_HEADER_SIZE], struct ledger_header *h);
 
-/* A frame's head before its `length` octets of lines (which follow it in memory). */
-void ledger_frame_seal(const struct ledger_header *h, uint32_t offset, char *frame,
+/* A frame's head before its `length` octets of lines (which follow it in memory). synced: so much
+ * of the file is durable by now. */
+void ledger_frame_seal(const struct ledger_header *h, uint32_t offset, uint32_t synced, char *frame,
 		       uint32_t length);
+/* How far the file was durable when a good frame was written. */
+uint32_t ledger_frame_synced(const char *frame);
 /* Looks at the frame that begins at `offset` of a file; rest is everything from there on. False: no
  * (good) frame: here the file ends. */
 bool ledger_frame_look(const struct ledger_header *h, uint32_t offset, struct slice rest,

@@ -43,7 +43,16 @@ static bool list_call(void *arg, const char *name, unsigned char type)
 	return true;
 }
 
-/* Opens one file; those with a good header are found, the others stay free slots. */
+static bool is_zero(const char *header, ssize_t n)
+{
+	for (ssize_t i = 0; i < n; i++)
+		if (header[i] != '\0')
+			return false;
+	return true;
+}
+
+/* Opens one file; those with a good header are found, those that were never written stay free
+ * slots. A header fits a sector, so no crash leaves a half of it. */
 static bool look_at(struct reader *r, uint32_t slot, bool *good)
 {
 	char name[16], header[LEDGER_HEADER_SIZE];
@@ -60,8 +69,10 @@ static bool look_at(struct reader *r, uint32_t slot, bool *good)
 		return error_set(r->error, err, "ledger/%s: %s", name, strerror(err));
 	}
 	if (n < (ssize_t)sizeof(header) || !ledger_header_decode(header, &h)) {
+		bool unused = is_zero(header, n);
 		disk_close(fd);
-		return true;
+		return unused ||
+		       error_set(r->error, EBADMSG, "ledger/%s: its header is damaged", name);
 	}
 	struct ledger_file *f = memory_zero(1, sizeof(*f));
 	*f = (struct ledger_file){.slot = slot, .fd = fd, .header = h};
@@ -160,6 +171,9 @@ static bool replay_file(struct reader *r, struct ledger_file *f)
 	while (replay_some(p, UINT32_MAX))
 		;
 	f->end = p->at;
+	if (replay_is_damaged(p))
+		return error_set(r->error, EBADMSG, "ledger/%08u is damaged at octet %u", f->slot,
+				 f->end);
 	return true;
 }
 

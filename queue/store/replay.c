@@ -98,6 +98,19 @@ bool replay_some(struct replay *r, uint32_t octets)
 	return true;
 }
 
+bool replay_is_damaged(const struct replay *r)
+{
+	const struct ledger_header *h = &r->parts[r->current].header;
+	struct slice lines, all = slice_make(r->data, r->len);
+	if (r->len < h->size) /* all of it was allocated before it was used */
+		return true;
+	for (uint32_t at = r->at + LEDGER_ALIGN; at < r->len; at += LEDGER_ALIGN)
+		if (ledger_frame_look(h, at, slice_from(all, at), &lines) &&
+		    ledger_frame_synced(all.ptr + at) > r->at)
+			return true;
+	return false;
+}
+
 struct index *replay_take(struct replay *r)
 {
 	struct index *ix = r->base;

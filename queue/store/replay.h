@@ -24,6 +24,9 @@ void replay_begin(struct replay *r, size_t extra);
 bool replay_open(struct replay *r, size_t part);
 /* Frames of about that many octets; false at the first that is none. */
 bool replay_some(struct replay *r, uint32_t octets);
+/* After the last good frame: is the file cut off, or does a frame behind say that more of it was
+ * durable than can be read? A crash leaves no such thing. */
+bool replay_is_damaged(const struct replay *r);
 /* The index, which is the caller's now and out of replay. */
 struct index *replay_take(struct replay *r);
 void replay_end(struct replay *r);

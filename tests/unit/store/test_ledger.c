@@ -258,6 +258,36 @@ START_TEST(damage_in_what_was_synced_stops_the_start)
 }
 END_TEST
 
+/* What a sync covered before a later frame was written can't be a torn end; what came after can. */
+START_TEST(damage_in_the_last_file_stops_the_start_when_a_later_frame_proves_it)
+{
+	struct rig r, copy;
+	struct error e = {0};
+	rig_start(&r, RIG_FILE, 11);
+	while (now_of(&r).end < RIG_FILE / 4)
+		rig_step(&r), ledger_flush(r.ledger);
+	settle(&r);
+	uint32_t durable = now_of(&r).end, sequence = now_of(&r).sequence;
+	while (now_of(&r).end < RIG_FILE / 2)
+		rig_step(&r), ledger_flush(r.ledger);
+	ck_assert_uint_eq(now_of(&r).sequence, sequence);
+	for (uint32_t at = LEDGER_HEADER_SIZE; at < RIG_FILE / 2; at += RIG_FILE / 50) {
+		rig_copy(&r, &copy);
+		damage(&copy, sequence, at, 200);
+		bool opened = rig_open(&copy, false, &e);
+		ck_assert_msg(opened == (at >= durable), "damage at %u of %u", at, durable);
+		if (opened) {
+			rig_drop_copy(&copy);
+			continue;
+		}
+		ck_assert_int_eq(e.code, EBADMSG);
+		close(copy.dirfd);
+		rig_remove(copy.path);
+	}
+	rig_stop(&r);
+}
+END_TEST
+
 static int waited;
 
 static void wait_done(void *arg)
@@ -485,6 +515,7 @@ int main(void)
 	tcase_add_test(t, a_missing_ledger_is_not_made_anew_over_mail);
 	tcase_add_test(t, a_file_does_not_follow_on_one_that_lost_its_end);
 	tcase_add_test(t, damage_in_what_was_synced_stops_the_start);
+	tcase_add_test(t, damage_in_the_last_file_stops_the_start_when_a_later_frame_proves_it);
 	tcase_add_test(t, a_waiter_is_called_when_its_lines_are_durable);
 	tcase_add_test(t, a_failed_write_is_followed_by_a_whole_statement);
 	tcase_add_test(t, a_snapshot_without_its_end_is_ignored);
