@@ -62,6 +62,7 @@ struct recover {
 	struct scan_job scan;
 	struct sweep sweep;
 	struct loop_timer poll_timer, step_timer, sweep_timer;
+	bool damaged; /* a record that named a large file may be among what was set aside */
 	bool closing;
 };
 
@@ -202,6 +203,7 @@ static void apply_step(void *arg)
 		return;
 	}
 	struct segment_entry *e = index_segment(ledger_index(r->setup.ledger), j->line.segment);
+	r->damaged |= j->result.damaged > 0;
 	for (uint32_t n = 0; n < j->result.damaged; n++) {
 		struct line line = {.kind = LINE_DAMAGE,
 				    .damage = {.segment = j->line.segment, .lease = j->line.lease}};
@@ -324,6 +326,19 @@ static void note_named(void *arg, struct entry *e)
 		idmap_put(w->named, e->file, e);
 }
 
+/* Named by no message, perhaps because the record that named it is damaged: for a person too. */
+static void set_aside(struct recover *r, uint64_t number)
+{
+	char name[24], to[32];
+	large_name(number, name);
+	snprintf(to, sizeof(to), "large-%s", name);
+	if (disk_rename(r->setup.large_dirfd, name, r->setup.corrupt_dirfd, to) == 0)
+		log_error("large/%s belongs to no message that is whole: it is now corrupt/%s",
+			  name, to);
+	else if (errno != ENOENT)
+		log_error("large/%s: %s", name, strerror(errno));
+}
+
 static void sweep_walk(void *arg)
 {
 	struct recover *r = arg;
@@ -332,9 +347,14 @@ static void sweep_walk(void *arg)
 		loop_timer_start(&r->sweep_timer, 0, sweep_walk, r);
 		return;
 	}
-	for (size_t i = 0; i < w->count; i++)
-		if (!idmap_get(w->named, w->numbers[i]))
+	for (size_t i = 0; i < w->count; i++) {
+		if (idmap_get(w->named, w->numbers[i]))
+			continue;
+		if (r->damaged)
+			set_aside(r, w->numbers[i]);
+		else
 			large_unlink(r->setup.segments, w->numbers[i], 0);
+	}
 	memory_free(w->numbers);
 	w->numbers = NULL;
 	idmap_free(&w->named);
