@@ -15,9 +15,14 @@ static TAILQ_HEAD(, question) questions = TAILQ_HEAD_INITIALIZER(questions);
 static uint32_t question_count;
 static struct channel *control;
 
-bool admin_send(uint16_t number, const void *record)
+bool admin_send(const struct question *q, uint16_t number, const void *record)
 {
-	return control != NULL && channel_send(control, number, record);
+	return control != NULL && !q->cancelled && channel_send(control, number, record);
+}
+
+bool admin_room(void)
+{
+	return control == NULL || channel_queued(control) <= CHANNEL_QUEUE_MAX / 4;
 }
 
 void admin_done(struct question *q, uint32_t code, const char *text)
@@ -29,7 +34,7 @@ void admin_done(struct question *q, uint32_t code, const char *text)
 	    .text = slice_str(text),
 	};
 
-	admin_send(QUEUE_DONE, &done);
+	admin_send(q, QUEUE_DONE, &done);
 	TAILQ_REMOVE(&questions, q, link);
 	question_count--;
 	memory_free(q);
@@ -75,7 +80,7 @@ static void answer_status(struct question *q)
 	m.segments = status.segments;
 	m.spool_bytes = status.segment_octets + status.ledger_octets;
 	m.pressure = slice_str(writers_pressure_reason());
-	admin_send(QUEUE_COUNTS, &m);
+	admin_send(q, QUEUE_COUNTS, &m);
 	admin_done(q, EX_OK, "");
 }
 
@@ -88,7 +93,7 @@ static void verified(void *arg, const struct verify_result *r)
 	for (size_t i = 0; i < r->named; i++) {
 		struct queue_line line = {.request = q->request, .text = slice_str(r->problem[i])};
 
-		admin_send(QUEUE_LINE, &line);
+		admin_send(q, QUEUE_LINE, &line);
 	}
 	snprintf(text, sizeof(text),
 		 "%zu messages in memory, %zu on disk; %zu records and %zu large files read; "
@@ -127,7 +132,6 @@ static void on_ask(struct channel *c, const void *record)
 	const struct queue_ask *ask = record;
 	struct question *q;
 
-	(void)c;
 	if (question_count == QUESTIONS_MAX) {
 		struct queue_done busy = {
 		    .request = ask->request,
@@ -135,7 +139,7 @@ static void on_ask(struct channel *c, const void *record)
 		    .text = SLICE("too many questions at once"),
 		};
 
-		admin_send(QUEUE_DONE, &busy);
+		channel_send(c, QUEUE_DONE, &busy);
 		return;
 	}
 	q = question_new(ask);
@@ -181,7 +185,7 @@ bool admin_step(void)
 			admin_done(q, EX_OK, "");
 		else if (q->waits && !q->cancelled)
 			continue;
-		else if (control != NULL && channel_queued(control) > CHANNEL_QUEUE_MAX / 4)
+		else if (!admin_room())
 			continue; /* its reader is slow: the walk goes on when there is room */
 		else
 			more |= walk_step(q);

@@ -29,7 +29,10 @@ struct question {
 	uint64_t count; /* messages listed or changed */
 };
 
-bool admin_send(uint16_t number, const void *record);
+/* Nothing is sent to who does not wait for it any more. */
+bool admin_send(const struct question *q, uint16_t number, const void *record);
+/* Is there room for more of an answer? Else it goes on when there is. */
+bool admin_room(void);
 /* Answers QUEUE_DONE and frees the question. */
 void admin_done(struct question *q, uint32_t code, const char *text);
 const char *admin_state(const struct entry *e);

@@ -17,7 +17,7 @@ static bool hold(struct entry *e)
 {
 	struct active *a = stub_of(e)->active;
 
-	if (e->disposition != MESSAGE_QUEUED || (a != NULL && a->hold))
+	if (e->disposition != MESSAGE_QUEUED || (a != NULL && (a->hold || a->remove)))
 		return false;
 	log_change(e, "held");
 	if (a != NULL) {
@@ -46,6 +46,13 @@ static void revive(struct entry *e)
 
 static bool release(struct entry *e)
 {
+	struct active *a = stub_of(e)->active;
+
+	if (a != NULL && a->hold) { /* it was not held yet; what was taken back comes soon */
+		log_change(e, "released");
+		a->hold = false;
+		return true;
+	}
 	if (e->disposition == MESSAGE_QUEUED)
 		return false;
 	log_change(e, "released");

@@ -101,7 +101,7 @@ static void send_recipient(struct question *q, const struct entry *e,
 			 r->reply.enhanced[0], r->reply.enhanced[1], r->reply.enhanced[2],
 			 SLICE_FMT(r->reply.text));
 	out.reply = slice_str(reply);
-	admin_send(QUEUE_RECIPIENT, &out);
+	admin_send(q, QUEUE_RECIPIENT, &out);
 }
 
 static uint64_t wall_of(uint64_t queue_time)
@@ -128,15 +128,15 @@ static void list_message(struct question *q, const struct entry *e, const struct
 	    .client = m->client,
 	};
 
-	admin_send(QUEUE_ITEM, &item);
+	admin_send(q, QUEUE_ITEM, &item);
 	for (uint32_t i = 0; i < e->state->count; i++)
 		send_recipient(q, e, m, i);
 	if (q->verb == QUEUE_SHOW) {
 		struct queue_line line = {.request = q->request, .text = m->trace};
 
-		admin_send(QUEUE_LINE, &line);
+		admin_send(q, QUEUE_LINE, &line);
 		line.text = slice_sub(m->header, 0, SHOWN_MAX);
-		admin_send(QUEUE_LINE, &line);
+		admin_send(q, QUEUE_LINE, &line);
 	}
 }
 
@@ -152,7 +152,7 @@ static void list_unreadable(struct question *q, const struct entry *e)
 	    .remark = SLICE("its record in the spool can't be read"),
 	};
 
-	admin_send(QUEUE_ITEM, &item);
+	admin_send(q, QUEUE_ITEM, &item);
 }
 
 static void back_to_rest(struct entry *e)
@@ -205,10 +205,15 @@ static void judge(struct question *q, struct entry *e, int err)
 static void on_record(void *arg, int err)
 {
 	struct question *q = arg;
-	struct entry *e = spool_get(manager.spool, q->batch[q->batch_at++]);
+	struct entry *e = spool_get(manager.spool, q->batch[q->batch_at]);
 
 	q->reading = 0;
-	if (e != NULL && e->state != NULL)
+	if (e != NULL && e->state == NULL) {
+		buffer_free(&q->record); /* it went to rest meanwhile: once more */
+		return;
+	}
+	q->batch_at++;
+	if (e != NULL)
 		judge(q, e, err);
 	else
 		buffer_free(&q->record);
@@ -270,7 +275,7 @@ static void look(struct question *q, struct entry *e)
 
 bool walk_step(struct question *q)
 {
-	for (int i = 0; i < WALK_STEP && q->reading == 0; i++) {
+	for (int i = 0; i < WALK_STEP && q->reading == 0 && admin_room(); i++) {
 		bool enough = q->limit > 0 && q->count >= q->limit;
 
 		if (enough || (q->batch_at == q->batch_count && !next_batch(q))) {

@@ -115,6 +115,7 @@ static inline int house_main(int argc, char **argv)
 /* A loop until something has come true. */
 
 static bool (*house_wanted)(void);
+static const char *awaited_state; /* of run_until_state(); NULL: another wait */
 
 static inline void house_look(void *arg)
 {
@@ -136,7 +137,9 @@ static inline void house_late(void *arg)
 {
 	(void)arg;
 	house_print_log();
-	ck_abort_msg("it did not come about");
+	ck_abort_msg("it did not come about: %s, not %s",
+		     house.item_count ? house.items[0].state : "-",
+		     awaited_state ? awaited_state : "-");
 }
 
 static inline void run_until(bool (*wanted)(void))
@@ -585,7 +588,6 @@ static inline const char *state_of(uint64_t id)
 }
 
 static uint64_t awaited_id;
-static const char *awaited_state;
 static struct loop_timer ask_again;
 static bool asking;
 
