@@ -1,6 +1,6 @@
 /*
  * The store gives trace, header and body in one stream. The header is gathered, since its fields
- * are looked at and Return-Path is taken out (RFC 5321 4.4: final delivery alone writes it); all
+ * are looked at and some are taken out (RFC 5321 4.4: final delivery alone writes Return-Path); all
  * else is passed on as it comes, in bounded memory.
  */
 #include "daemons/local/letter.h"
@@ -133,13 +133,21 @@ static bool stop(struct writing *w, enum letter_fault fault)
 	return false;
 }
 
+/* Return-Path is the final delivery's alone; blind copies that a sender left in are nobody's
+ * business (RFC 5322 3.6.3; S57). */
+static bool is_taken_out(struct slice name)
+{
+	return slice_equal_fold(name, SLICE("Return-Path")) ||
+	       slice_equal_fold(name, SLICE("Bcc")) || slice_equal_fold(name, SLICE("Resent-Bcc"));
+}
+
 static bool add_header(struct writing *w)
 {
 	struct slice block = buffer_slice(&w->room->header);
 	struct header_field f;
 	size_t hops = 0;
 	for (size_t n = 0; header_next(&block, &f); n++) {
-		if (slice_equal_fold(f.name, SLICE("Return-Path")))
+		if (is_taken_out(f.name))
 			continue;
 		if (slice_equal_fold(f.name, SLICE("Received")) && ++hops > LETTER_HOPS_MAX)
 			return stop(w, LETTER_HOPS);

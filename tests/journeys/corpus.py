@@ -22,7 +22,7 @@ class Message:
 
 def as_kept(content):
     """What lies behind the trace fields in a Maildir: LF line ends, `From ` lines named and
-    Return-Path taken out of the header, an empty line where the header lacks its end."""
+    Return-Path and blind copies taken out of the header, an empty line where the header lacks its end."""
     if content and not content.endswith(b"\r\n"):
         content += b"\r\n"  # as every client does
     assert not re.search(rb"[^\r]\n|\r[^\n]|\A\n|\r\Z", content), "not to be accepted at all"
@@ -34,7 +34,7 @@ def as_kept(content):
             break
         if FIELD.match(line):
             begun = True
-            dropping = re.match(rb"return-path[ \t]*:", line, re.I)
+            dropping = re.match(rb"(return-path|bcc|resent-bcc)[ \t]*:", line, re.I)
         elif line[:1] in b" \t" and begun:
             pass
         elif re.match(rb">*From ", line) and not begun:

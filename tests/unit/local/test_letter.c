@@ -72,6 +72,8 @@ static const struct {
     {"Return-Path: <evil@example>\r\nA: b\r\n", "", "A: b\n"},
     {"A: b\r\nRETURN-PATH :\r\n <evil>\r\n\tmore\r\nreturn-path: x\r\nC: d\r\n", "",
      "A: b\nC: d\n"},
+    /* S57: blind copies are nobody's business */
+    {"Bcc: a@b,\r\n c@d\r\nA: b\r\nresent-bcc: e\r\n", "\r\nBcc: x\r\n", "A: b\n\nBcc: x\n"},
     {"Return-Path: only\r\n", "\r\nReturn-Path: body\r\n", "\nReturn-Path: body\n"},
     {"X-Return-Path: stays\r\n", "", "X-Return-Path: stays\n"},
     /* our own earlier delivery to somebody else is no loop */
