@@ -36,7 +36,8 @@ void active_arrived(void *arg, struct entry *e)
 	stub_of(e)->schedule.origin = writers_origin(e->id);
 	active_place(e, SLICE_EMPTY);
 	/* What can't become active soon waits as a stub. */
-	if (schedule_is_full(manager.schedule))
+	if (schedule_is_full(manager.schedule) ||
+	    spool_counts(manager.spool)->states > 2 * SCHEDULE_ACTIVE_MESSAGES)
 		spool_rest(manager.spool, e, MESSAGE_QUEUED, e->next);
 }
 
@@ -186,14 +187,21 @@ static void log_removed(uint64_t id)
 	log_end(&line);
 }
 
+/* The attempt that fails after `give-up` was the last (S60). That no way was found just now is no
+ * attempt, unless all had time to be tried since the start. */
+static bool may_give_up(const struct active *a)
+{
+	return a->tried || manager_now() - manager.started > manager.retry.longest;
+}
+
 bool active_result(struct active *a, uint32_t recipient, struct slice address,
 		   struct slice original, enum recipient_status status, const struct reply *reply)
 {
 	struct entry *e = a->entry;
 	uint64_t id = e->id, now = manager_now(), arrived = manager_arrived(e), next = 0;
 
-	/* The attempt that fails after `give-up` was the last (S60). */
-	if (status == RECIPIENT_DEFERRED && schedule_give_up(manager.schedule, arrived, now))
+	if (status == RECIPIENT_DEFERRED && may_give_up(a) &&
+	    schedule_give_up(manager.schedule, arrived, now))
 		status = RECIPIENT_FAILED;
 	if (status == RECIPIENT_DEFERRED)
 		next = schedule_retry_at(manager.schedule, arrived, now);

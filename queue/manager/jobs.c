@@ -326,6 +326,7 @@ static void defer_dead(void)
 			break;
 		d = container_of(j, struct delivery, job);
 		a = d->active;
+		a->tried = true;
 		a->parked = arena_copy(&a->arena, destination_key_of(d, key));
 		active_result(a, d->recipient, d->address, d->original, RECIPIENT_DEFERRED, &dead);
 		delivery_close(d);
@@ -407,6 +408,7 @@ void job_outcome(unsigned agent, const struct job_outcome *o)
 	}
 	a = d->active;
 	job_back(d, schedule_outcome_of(o));
+	a->tried = true;
 	active_result(a, d->recipient, d->address, d->original, status_of(o), &reply);
 	agent_note(agent, o->message, o->recipient, o->attempt);
 	delivery_close(d);

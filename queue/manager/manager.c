@@ -3,6 +3,7 @@
  * makes messages active and gives jobs. Nothing here waits for the disk.
  */
 #include <bsd/stdlib.h>
+#include <malloc.h>
 #include <unistd.h>
 
 #include "common/os/clock.h"
@@ -153,6 +154,7 @@ static void open_spool(void)
 	manager.spool = spool_open(&setup, &error);
 	if (manager.spool == NULL)
 		fatal("the spool can't be opened: %s", error.text);
+	manager.started = spool_now(manager.spool);
 }
 
 void manager_start(void)
@@ -170,6 +172,7 @@ void manager_start(void)
 	schedule_transport(manager.schedule, TRANSPORT_LOCAL, &local_transport);
 	while (spool_walk(manager.spool, &cursor, place, NULL))
 		;
+	malloc_trim(0); /* what the replay of the ledger took and gave back */
 	loop_turn_add(&turn, at_turn_end, NULL);
 	look(NULL);
 }
@@ -180,25 +183,38 @@ static void due(void *arg)
 	(void)arg;
 }
 
+static bool may_activate(void)
+{
+	return !manager.draining && manager.agents_known && spool_safe(manager.spool);
+}
+
 static void set_due_timer(void)
 {
 	uint64_t wake = schedule_wake(manager.schedule), now = manager_now();
 
-	if (wake == UINT64_MAX || !manager.agents_known || wake <= now)
+	if (wake == UINT64_MAX || !may_activate())
 		loop_timer_stop(&due_timer);
+	else if (wake <= now)
+		loop_turn_again();
 	else
 		loop_timer_start(&due_timer, wake - now, due, NULL);
 }
 
+/* Recipients count, for each is a question to the router. */
 static bool activate_some(void)
 {
-	if (manager.draining || !manager.agents_known || !spool_safe(manager.spool))
+	bool more;
+	uint32_t recipients = 0;
+
+	if (!may_activate())
 		return false;
-	for (int i = 0; i < ACTIVATE_STEP; i++) {
-		struct schedule_message *m = schedule_activate(manager.schedule, manager_now());
+	more = schedule_due(manager.schedule, manager_now());
+	while (recipients < ACTIVATE_STEP) {
+		struct schedule_message *m = schedule_activate(manager.schedule);
 
 		if (m == NULL)
-			return false;
+			return more;
+		recipients += entry_of(m)->alive;
 		active_begin(entry_of(m));
 	}
 	return true;

@@ -27,7 +27,7 @@
 enum {
 	ACTIVE_ARENA_MAX = 16 * 1024 * 1024, /* one message: envelope and deliveries */
 	CONTENT_KEPT_MAX = 64 * 1024 * 1024, /* records of active messages kept in memory, all */
-	ACTIVATE_STEP = 500,		     /* messages made active in one turn */
+	ACTIVATE_STEP = 500,		     /* recipients of messages made active in one turn */
 	JOBS_STEP = 1000,		     /* jobs given in one turn */
 	DEATHS_MAX = 3,			     /* of agents that held a message alone */
 	TRANSPORT_LOCAL = 0,
@@ -82,6 +82,7 @@ struct active {
 	uint32_t reading; /* reads under way: load, record, file */
 	uint32_t content; /* deliveries that wait for the content or with it: UNREAD or PICKED */
 	bool first;	  /* no job was queued yet */
+	bool tried;	  /* an agent had it, or its mailbox is known to be dead */
 	/* What an administrator has said of it, done when nothing is out any more. */
 	bool hold, remove;
 	struct slice parked;		 /* key of a destination that is dead; empty: none */
@@ -94,6 +95,7 @@ struct manager {
 	struct schedule *schedule;
 	struct settings_limits limits;
 	struct settings_retry retry;
+	uint64_t started; /* queue time */
 	size_t content_kept;
 	bool draining;
 	bool agents_known; /* every agent has said what it holds: messages may become active */

@@ -56,6 +56,8 @@ void destination_settle(struct destination *d, uint64_t now)
 		heap_remove(&t->dead, &d->revive);
 	if (waits || dead || remembered || d->out > 0 || !TAILQ_EMPTY(&d->parked))
 		return;
+	if (d->returned)
+		TAILQ_REMOVE(&d->schedule->returned, d, link);
 	map_remove(t->destinations, destination_key(d));
 	heap_free(&d->jobs);
 	memory_free(d);
@@ -71,7 +73,10 @@ void destination_works(struct destination *d)
 		d->window++;
 		d->successes = 0;
 	}
-	schedule_release_parked(d->schedule, d);
+	if (!d->returned && !TAILQ_EMPTY(&d->parked)) {
+		d->returned = true;
+		TAILQ_INSERT_TAIL(&d->schedule->returned, d, link);
+	}
 }
 
 void destination_fails(struct destination *d, uint64_t now)

@@ -11,8 +11,6 @@
 
 TAILQ_HEAD(schedule_list, schedule_message);
 
-enum { SCHEDULE_WAKE_STEP = 1000 }; /* waiting messages that become due in one call */
-
 /* Who sends: has messages that are due, or jobs queued. */
 struct origin {
 	uint32_t id;
@@ -35,10 +33,12 @@ struct destination {
 	struct heap_node revive; /* in the transport's dead heap while it is dead, or its failures
 				  * are remembered; key: until when */
 	struct schedule_list parked;
-	uint32_t out;	    /* jobs with the agent */
-	uint32_t window;    /* jobs that may be out */
-	uint32_t successes; /* since the window last grew */
-	uint32_t failures;  /* of the destination, in a row */
+	TAILQ_ENTRY(destination) link; /* in schedule.returned while that is true */
+	bool returned;		       /* it works again: what is parked becomes due */
+	uint32_t out;		       /* jobs with the agent */
+	uint32_t window;	       /* jobs that may be out */
+	uint32_t successes;	       /* since the window last grew */
+	uint32_t failures;	       /* of the destination, in a row */
 	uint64_t dead_until, dead_for;
 	uint64_t remember_until; /* it failed: not forgotten before, though nothing refers to it */
 	size_t key_length;
@@ -58,6 +58,7 @@ struct schedule {
 	uint64_t random;
 	struct heap waiting;
 	TAILQ_HEAD(, origin) turns;
+	TAILQ_HEAD(, destination) returned;
 	struct idmap *origins; /* id + 1 -> struct origin */
 	uint64_t due_count, active_count, job_count;
 	struct transport transports[SCHEDULE_TRANSPORTS];
@@ -69,8 +70,6 @@ void origin_release(struct schedule *s, struct origin *o);
 void destination_settle(struct destination *d, uint64_t now);
 void destination_works(struct destination *d);
 void destination_fails(struct destination *d, uint64_t now);
-/* Everything parked at it becomes due. */
-void schedule_release_parked(struct schedule *s, struct destination *d);
 uint64_t schedule_random(struct schedule *s, uint64_t below);
 
 #endif

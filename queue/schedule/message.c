@@ -109,34 +109,55 @@ bool schedule_hurry(struct schedule *s, struct schedule_message *m, uint64_t now
 	return true;
 }
 
-void schedule_release_parked(struct schedule *s, struct destination *d)
-{
-	struct schedule_message *m;
-
-	while ((m = TAILQ_FIRST(&d->parked)) != NULL) {
-		heap_remove(&s->waiting, &m->due);
-		TAILQ_REMOVE(&d->parked, m, link);
-		m->parked = NULL;
-		message_due(s, m);
-	}
-}
-
 bool schedule_is_full(const struct schedule *s)
 {
 	return s->active_count >= s->settings.active_messages ||
 	       s->job_count >= s->settings.active_jobs;
 }
 
-struct schedule_message *schedule_activate(struct schedule *s, uint64_t now)
+/* One that is parked at a destination which works again; NULL: there is none. */
+static struct schedule_message *next_parked(struct schedule *s, uint64_t now)
 {
-	struct heap_node *first;
+	struct destination *d;
+
+	while ((d = TAILQ_FIRST(&s->returned)) != NULL) {
+		if (d->dead_until <= now && !TAILQ_EMPTY(&d->parked))
+			return TAILQ_FIRST(&d->parked);
+		TAILQ_REMOVE(&s->returned, d, link);
+		d->returned = false;
+	}
+	return NULL;
+}
+
+static struct schedule_message *next_waiting(const struct schedule *s, uint64_t now)
+{
+	struct heap_node *first = heap_first(&s->waiting);
+
+	return first != NULL && first->key <= now
+		   ? container_of(first, struct schedule_message, due)
+		   : NULL;
+}
+
+bool schedule_due(struct schedule *s, uint64_t now)
+{
+	struct schedule_message *m;
+
+	for (int i = 0; i < SCHEDULE_DUE_STEP; i++) {
+		m = next_parked(s, now);
+		if (m == NULL)
+			m = next_waiting(s, now);
+		if (m == NULL)
+			return false;
+		schedule_hurry(s, m, now);
+	}
+	return true;
+}
+
+struct schedule_message *schedule_activate(struct schedule *s)
+{
 	struct origin *o;
 	struct schedule_message *m;
 
-	for (int i = 0; i < SCHEDULE_WAKE_STEP && (first = heap_first(&s->waiting)) != NULL &&
-			first->key <= now;
-	     i++)
-		schedule_hurry(s, container_of(first, struct schedule_message, due), now);
 	if (schedule_is_full(s))
 		return NULL;
 	o = TAILQ_FIRST(&s->turns);
@@ -155,7 +176,7 @@ uint64_t schedule_wake(const struct schedule *s)
 {
 	struct heap_node *first = heap_first(&s->waiting);
 
-	if (!TAILQ_EMPTY(&s->turns) && !schedule_is_full(s))
+	if (!TAILQ_EMPTY(&s->returned) || (!TAILQ_EMPTY(&s->turns) && !schedule_is_full(s)))
 		return 0;
 	return first ? first->key : UINT64_MAX;
 }

@@ -20,6 +20,7 @@ struct schedule *schedule_new(const struct schedule_settings *settings, uint64_t
 	s->random = seed | 1;
 	heap_init(&s->waiting);
 	TAILQ_INIT(&s->turns);
+	TAILQ_INIT(&s->returned);
 	s->origins = idmap_new();
 	for (unsigned i = 0; i < SCHEDULE_TRANSPORTS; i++) {
 		struct transport *t = &s->transports[i];

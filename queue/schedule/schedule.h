@@ -26,6 +26,7 @@ enum {
 	SCHEDULE_ACTIVE_JOBS = 100000,
 	SCHEDULE_JITTER_PERCENT = 25, /* a wait is lengthened by up to so much, never shortened */
 	SCHEDULE_FAILURES_TO_DIE = 3, /* failures of a destination in a row */
+	SCHEDULE_DUE_STEP = 1000,     /* messages that become due in one call */
 };
 
 struct schedule;
@@ -87,12 +88,16 @@ void schedule_wait(struct schedule *s, struct schedule_message *m, uint64_t due,
 void schedule_forget(struct schedule *s, struct schedule_message *m, uint64_t now);
 /* Makes a waiting message due now; false when it is not waiting. */
 bool schedule_hurry(struct schedule *s, struct schedule_message *m, uint64_t now);
+/* Waiting messages whose time has come become due, and those that were parked at a destination
+ * which works again; at most SCHEDULE_DUE_STEP a call. True: there may be more. */
+bool schedule_due(struct schedule *s, uint64_t now);
 /* The next message to become active, which it is from then on; NULL: none is due or the limits are
  * reached. */
-struct schedule_message *schedule_activate(struct schedule *s, uint64_t now);
+struct schedule_message *schedule_activate(struct schedule *s);
 /* Has it as many active messages or jobs as it may? */
 bool schedule_is_full(const struct schedule *s);
-/* The next moment at which schedule_activate may have something, UINT64_MAX: none. */
+/* The next moment at which schedule_due() or schedule_activate() may have something, UINT64_MAX:
+ * none. */
 uint64_t schedule_wake(const struct schedule *s);
 void schedule_counts(const struct schedule *s, uint64_t *waiting, uint64_t *due, uint64_t *active,
 		     uint64_t *jobs);
@@ -119,8 +124,7 @@ enum schedule_outcome {
 	OUTCOME_SITE,	 /* the destination as a whole is in trouble */
 	OUTCOME_NONE	 /* says nothing: the agent died, the job was taken back */
 };
-/* A job that was out is back; it belongs to the caller again. Messages that were parked at a
- * destination which works again become due. */
+/* A job that was out is back; it belongs to the caller again. */
 void schedule_job_done(struct schedule *s, struct schedule_job *j, enum schedule_outcome outcome,
 		       uint64_t now);
 /* Takes a job that is not out from its queue. */

@@ -95,6 +95,65 @@ START_TEST(an_alias_that_leads_nowhere_loses_nothing)
 }
 END_TEST
 
+/* Three failures of the mailbox as a whole: what comes then is not tried, and comes back with it.
+ */
+START_TEST(a_dead_mailbox_parks_its_mail_and_returns)
+{
+	uint64_t first, parked;
+	house_end();
+	house.retry.first = house.retry.longest = UINT64_C(3600) * 1000000;
+	house_begin();
+	agent_start(AGENT_ALL);
+	agent_start(AGENT_SUSPECTS);
+	first = send_to("bob@trial.example");
+	job(0);
+	for (int i = 1; i < 4; i++) {
+		send_to("bob@trial.example");
+		job((size_t)i);
+	}
+	for (int i = 0; i < 3; i++) {
+		answer(job((size_t)i), JOB_DEFERRED, 452, true);
+		run_until_noted(job((size_t)i));
+	}
+	parked = send_to("bob@trial.example");
+	run_until_state(parked, "deferred");
+	ck_assert_uint_eq(house.job_count, 4);
+	answer(job(3), JOB_DELIVERED, 250, false); /* it works again */
+	ck_assert_uint_eq(job(4)->message, parked);
+	ck_assert_str_eq(state_of(first), "deferred");
+}
+END_TEST
+
+START_TEST(the_attempt_after_give_up_is_the_last)
+{
+	uint64_t id;
+	house_end();
+	house.retry.give_up = 1;
+	house_begin();
+	agent_start(AGENT_ALL);
+	agent_start(AGENT_SUSPECTS);
+	id = send_to("bob@trial.example");
+	answer(job(0), JOB_DEFERRED, 451, false);
+	run_until_state(id, "undeliverable");
+	ck_assert_str_eq(house.statuses, "f");
+}
+END_TEST
+
+/* S60: expiry is judged after a delivery attempt; that nobody knew the way just now is none. */
+START_TEST(what_was_not_attempted_is_not_given_up)
+{
+	uint64_t id;
+	house_end();
+	house.retry = (struct settings_retry){
+	    .first = 100000, .longest = UINT64_C(3600) * 1000000, .give_up = 1};
+	house_begin();
+	agent_start(AGENT_ALL);
+	agent_start(AGENT_SUSPECTS);
+	id = send_to("later@trial.example");
+	run_until_state(id, "deferred");
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
 	int code = house_main(argc, argv);
@@ -113,6 +172,9 @@ int main(int argc, char **argv)
 	tcase_add_test(c, a_list_becomes_its_members);
 	tcase_add_test(c, members_that_can_not_be_routed_wait_alone);
 	tcase_add_test(c, an_alias_that_leads_nowhere_loses_nothing);
+	tcase_add_test(c, a_dead_mailbox_parks_its_mail_and_returns);
+	tcase_add_test(c, the_attempt_after_give_up_is_the_last);
+	tcase_add_test(c, what_was_not_attempted_is_not_given_up);
 	suite_add_tcase(s, c);
 	SRunner *sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);

@@ -73,7 +73,9 @@ static void done(struct job *j, enum schedule_outcome outcome)
 
 static struct mail *activate(void)
 {
-	struct schedule_message *m = schedule_activate(s, now);
+	while (schedule_due(s, now))
+		;
+	struct schedule_message *m = schedule_activate(s);
 
 	return m ? container_of(m, struct mail, message) : NULL;
 }
@@ -166,17 +168,15 @@ START_TEST(a_million_retries_that_fall_due_together_do_not_come_in_one_call)
 {
 	enum { MANY = 5000 };
 	static struct mail many[MANY];
-	uint64_t waiting, due, active, jobs;
 
 	for (int i = 0; i < MANY; i++) {
 		many[i].message.origin = (uint32_t)i;
 		wait_until(&many[i], now + SECOND, NULL);
 	}
 	now += MINUTE;
-	ck_assert_ptr_nonnull(activate());
-	schedule_counts(s, &waiting, &due, &active, &jobs);
-	ck_assert_uint_gt(waiting, 0);
-	for (int i = 1; i < MANY; i++)
+	ck_assert(schedule_due(s, now));
+	expect_counts(MANY - SCHEDULE_DUE_STEP, SCHEDULE_DUE_STEP, 0, 0);
+	for (int i = 0; i < MANY; i++)
 		ck_assert_ptr_nonnull(activate());
 	ck_assert_ptr_null(activate());
 	expect_counts(0, 0, MANY, 0);
@@ -554,12 +554,33 @@ START_TEST(a_destination_that_returns_makes_what_is_parked_due)
 	now += MINUTE;
 	ck_assert_ptr_null(activate());
 	one("box", OUTCOME_SUCCESS);
-	expect_counts(1, 100, 0, 0);
 	ck_assert_uint_eq(schedule_wake(s), 0);
+	ck_assert(!schedule_due(s, now));
+	expect_counts(1, 100, 0, 0);
 	for (int i = 0; i < 100; i++)
 		ck_assert_ptr_eq(activate(), &parked[i]);
 	ck_assert_ptr_null(activate());
 	ck_assert_uint_eq(destination_dead_until(at("box"), now), 0);
+}
+END_TEST
+
+START_TEST(what_is_parked_at_one_destination_does_not_become_due_in_one_call)
+{
+	enum { MANY = 2500 };
+	static struct mail parked[MANY];
+
+	kill_destination("box");
+	for (int i = 0; i < MANY; i++)
+		wait_until(&parked[i], now + DAY, "box");
+	now += MINUTE;
+	one("box", OUTCOME_SUCCESS);
+	ck_assert(schedule_due(s, now));
+	expect_counts(MANY - SCHEDULE_DUE_STEP, SCHEDULE_DUE_STEP, 0, 0);
+	/* What leaves meanwhile takes the destination's last reference with it. */
+	for (int i = SCHEDULE_DUE_STEP; i < MANY; i++)
+		schedule_forget(s, &parked[i].message, now);
+	ck_assert(!schedule_due(s, now));
+	expect_counts(0, SCHEDULE_DUE_STEP, 0, 0);
 }
 END_TEST
 
@@ -764,6 +785,7 @@ int main(void)
 	    a_dead_destination_is_tried_again_by_one_job_and_stays_dead_longer,
 	    late_failures_of_jobs_that_were_out_do_not_lengthen_death,
 	    a_destination_that_returns_makes_what_is_parked_due,
+	    what_is_parked_at_one_destination_does_not_become_due_in_one_call,
 	    a_job_late_from_before_death_revives_at_once,
 	    a_message_that_is_due_at_once_is_not_parked,
 	    waits_double_with_age_and_jitter_only_lengthens,
