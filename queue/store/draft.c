@@ -149,7 +149,8 @@ void draft_commit(struct draft **dp, const struct stored_message *given, writer_
 	m.file.number = 0;
 	m.body = buffer_slice(&d->held);
 	int err = d->err;
-	if (!err && w->lost)
+	/* The manager that comes believes no id but those of its own leases. */
+	if (!err && (w->lost || d->id < w->ids_dead))
 		err = ECONNRESET;
 	if (!err && !w->lease && w->full)
 		err = ENOSPC;

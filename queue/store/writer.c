@@ -211,6 +211,8 @@ void writer_lost(struct writer *w)
 		return;
 	w->lost = true;
 	w->full = w->fresh_asked = false;
+	if (w->ids)
+		w->ids_dead = queue_id_make(w->spool, w->incarnation + 1, 0);
 	w->leases = w->leases_asked = 0;
 	if (w->lease && w->commit_busy && w->job.lease == w->lease)
 		w->lease->given_up = true; /* commit_finish() frees it */

@@ -69,7 +69,7 @@ void writer_free(struct writer **w);
 void writer_take_lease(struct writer *w, const struct writer_lease *lease, int fd);
 void writer_take_file(struct writer *w, uint64_t number, const uint8_t nonce[NONCE_SIZE], int fd);
 /* The manager is gone: the commit under way is finished and answered, then leases, spares and
- * files are given up (closed), and drafts that lie in files fail at their commit. want_lease is
+ * files are given up (closed), and drafts that began before fail at their commit. want_lease is
  * called when the owner calls writer_found(). */
 void writer_lost(struct writer *w);
 void writer_found(struct writer *w);

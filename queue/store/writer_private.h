@@ -155,7 +155,8 @@ struct writer {
 	bool fresh_asked;
 	bool ids; /* a lease has said what follows */
 	uint32_t spool, incarnation;
-	uint32_t counter; /* of the next id, from 1 */
+	uint64_t ids_dead; /* ids below it were drawn under a manager that is gone */
+	uint32_t counter;  /* of the next id, from 1 */
 
 	struct batch batches[2];
 	struct batch *gathering, *committing;

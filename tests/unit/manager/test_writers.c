@@ -44,6 +44,30 @@ START_TEST(a_lease_for_a_dead_writer_comes_back)
 }
 END_TEST
 
+static bool is_answered(void)
+{
+	return house.committed + house.refused == 1;
+}
+
+/* A message that began before is told to come again: its id is not the writer's any more. The
+ * writer itself is as good as before. */
+START_TEST(a_message_that_began_under_a_dead_manager_breaks_nothing)
+{
+	house_prepare();
+	house_begin();
+	run_until(is_writer_ready);
+	house.drawn = writer_draw_id(house.writer);
+	house_end();
+	house_begin();
+	send_to("bob@trial.example");
+	run_until(is_answered);
+	ask(QUEUE_STATUS, 0);
+	ask(QUEUE_STATUS, 0);
+	ck_assert(channel_alive(house.smtpd));
+	ck_assert_uint_eq(house.refused, 1);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
 	int code = house_main(argc, argv);
@@ -55,6 +79,7 @@ int main(int argc, char **argv)
 	tcase_set_timeout(c, 60);
 	tcase_add_test(c, a_full_disk_is_told_and_survived);
 	tcase_add_test(c, a_lease_for_a_dead_writer_comes_back);
+	tcase_add_test(c, a_message_that_began_under_a_dead_manager_breaks_nothing);
 	suite_add_tcase(s, c);
 	SRunner *sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);

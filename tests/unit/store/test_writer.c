@@ -259,7 +259,7 @@ START_TEST(a_lost_manager_fails_what_waits_and_new_leases_follow)
 {
 	writer_found(world.w);
 	commit_message(1, SLICE("waits"));
-	writer_lost(world.w);
+	lose_manager();
 	ck_assert_int_eq(writer_state(world.w), WRITER_NO_LEASE);
 	commit_message(2, SLICE("too late"));
 	run_until_done(2);
@@ -282,7 +282,7 @@ static void lose(void *arg)
 {
 	bool *lost = arg;
 	if (!*lost) {
-		writer_lost(world.w);
+		lose_manager();
 		commit_message(9, SLICE("too late"));
 	}
 	*lost = true;
@@ -307,7 +307,7 @@ END_TEST
 static void lose_at_done(uint64_t number)
 {
 	(void)number;
-	writer_lost(world.w);
+	lose_manager();
 }
 
 START_TEST(the_manager_may_go_while_answers_are_given)

@@ -194,6 +194,13 @@ static void run_until_done(unsigned expected)
 		loop_run(); /* a resume() may stop it too early */
 }
 
+/* The next manager gives new incarnations. */
+static void lose_manager(void)
+{
+	writer_lost(world.w);
+	world.incarnation++;
+}
+
 static void hand_in(struct draft **d, uint64_t number, struct slice header)
 {
 	struct stored_recipient to = {SLICE("bob@trial.example")};
