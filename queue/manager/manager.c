@@ -11,7 +11,7 @@
 #include "common/os/loop.h"
 #include "queue/manager/manager.h"
 
-enum { PRESSURE_LOOK_US = 1000000, BOOT_ID_READ_MAX = 128 };
+enum { PRESSURE_LOOK_US = 1000000, BOOT_ID_READ_MAX = 128, BUFFER_MAPPED = 1024 * 1024 };
 
 /* One mailbox takes many at once: an agent syncs what comes together in one go. */
 static const struct schedule_transport local_transport = {
@@ -165,6 +165,9 @@ void manager_start(void)
 
 	if (spool_directory < 0)
 		fatal("the master gave no spool directory");
+	/* Buffers of a whole file, for replay and scans, go back to the system when they are freed;
+	 * left to itself the C library keeps the last one. */
+	mallopt(M_MMAP_THRESHOLD, BUFFER_MAPPED);
 	helper = helper_new();
 	open_spool();
 	arc4random_buf(&seed, sizeof(seed));
@@ -172,7 +175,6 @@ void manager_start(void)
 	schedule_transport(manager.schedule, TRANSPORT_LOCAL, &local_transport);
 	while (spool_walk(manager.spool, &cursor, place, NULL))
 		;
-	malloc_trim(0); /* what the replay of the ledger took and gave back */
 	loop_turn_add(&turn, at_turn_end, NULL);
 	look(NULL);
 }
