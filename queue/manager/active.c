@@ -253,6 +253,17 @@ static bool keep_envelope(struct active *a)
 	return a->client.ptr != NULL || a->m.client.len == 0;
 }
 
+/* Questions and jobs have limits; smtpd keeps to them, a writer that was taken over need not. */
+static bool can_be_sent(const struct stored_message *m)
+{
+	if (m->reverse_path.len > ROUTER_ADDRESS_MAX || m->trace.len > JOB_TRACE_MAX)
+		return false;
+	for (uint32_t i = 0; i < m->recipient_count; i++)
+		if (m->recipients[i].address.len > ROUTER_ADDRESS_MAX)
+			return false;
+	return true;
+}
+
 static void record_there(struct active *a)
 {
 	struct error error;
@@ -264,6 +275,10 @@ static void record_there(struct active *a)
 	}
 	if (a->m.recipient_count != a->entry->state->received || !keep_envelope(a)) {
 		active_corrupt(a, "its record does not fit the ledger");
+		return;
+	}
+	if (!can_be_sent(&a->m)) {
+		active_corrupt(a, "its envelope is larger than any that is accepted");
 		return;
 	}
 	a->origin = crc32c(0, a->client.ptr, a->client.len);

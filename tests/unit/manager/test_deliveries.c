@@ -68,6 +68,19 @@ START_TEST(spoiled_content_is_set_aside_as_corrupt)
 }
 END_TEST
 
+/* Only a writer that was taken over writes such a record. */
+START_TEST(an_address_that_no_job_can_carry_is_set_aside)
+{
+	char address[400];
+	uint64_t id;
+	memset(address, 'x', sizeof(address));
+	memcpy(address + sizeof(address) - 15, "@trial.example", 15);
+	id = send_to(address);
+	run_until_state(id, "corrupt");
+	ck_assert_uint_eq(house.questions, 0);
+}
+END_TEST
+
 START_TEST(a_list_becomes_its_members)
 {
 	uint64_t id = send_to("list300@trial.example");
@@ -169,6 +182,7 @@ int main(int argc, char **argv)
 	tcase_add_test(c, what_was_deferred_is_tried_again);
 	tcase_add_test(c, what_fails_is_set_aside_as_undeliverable_and_released);
 	tcase_add_test(c, spoiled_content_is_set_aside_as_corrupt);
+	tcase_add_test(c, an_address_that_no_job_can_carry_is_set_aside);
 	tcase_add_test(c, a_list_becomes_its_members);
 	tcase_add_test(c, members_that_can_not_be_routed_wait_alone);
 	tcase_add_test(c, an_alias_that_leads_nowhere_loses_nothing);
