@@ -31,10 +31,12 @@
 #include "queue/store/writer.h"
 
 enum {
-	SESSION_OUTPUT_MAX = 64 * 1024,	     /* replies a client has not read */
-	TRANSACTION_ARENA_FIXED = 4096,	     /* octets, and a recipient takes at most ... */
-	TRANSACTION_ARENA_RECIPIENT = 640,   /* ... so many more */
-	HEADS_MEMORY_MAX = 64 * 1024 * 1024, /* header blocks under way, of all sessions */
+	SESSION_OUTPUT_MAX = 64 * 1024,		  /* replies a client has not read */
+	TRANSACTION_ARENA_FIXED = 4096,		  /* octets, and a recipient takes at most ... */
+	TRANSACTION_ARENA_RECIPIENT = 640,	  /* ... so many more */
+	RECIPIENT_MEMORY = 64,			  /* octets that one takes besides its address */
+	RECIPIENTS_MEMORY_MAX = 64 * 1024 * 1024, /* recipients under way, of all sessions */
+	HEADS_MEMORY_MAX = 64 * 1024 * 1024,	  /* header blocks under way, of all sessions */
 	COMMAND_JUNK_MAX = 100,		/* NOOP RSET VRFY HELP EHLO without mail between them */
 	HOPS_MAX = 100,			/* Received fields; RFC 5321 6.3 */
 	DATA_RATE_WINDOW_US = 60000000, /* over which limits { min-rate } is looked at */
@@ -59,9 +61,10 @@ struct transaction {
 	uint64_t id;
 	struct slice sender; /* without < >; empty: null reverse-path */
 	struct slice *recipients;
-	uint32_t recipient_count, recipient_size, recipients_refused;
-	struct map *seen;   /* recipients; NULL below two */
-	struct slice asked; /* recipient on which a verdict is awaited */
+	uint32_t recipient_count, recipient_size;
+	size_t recipient_octets; /* memory of all, as it is counted */
+	struct map *seen;	 /* recipients; NULL below two */
+	struct slice asked;	 /* recipient on which a verdict is awaited */
 	char asked_text[ADDRESS_SIZE];
 	bool discard; /* a verdict said so: accept, deliver nothing */
 	/* content */
@@ -132,7 +135,7 @@ void session_log_refusal(struct session *s, const char *step, unsigned code, con
 /* transaction.c */
 struct transaction *transaction_new(struct session *s, uint64_t id, struct slice sender);
 void transaction_free(struct transaction **t);
-/* False: no memory for it within the transaction's limit. */
+/* False: no memory for it within the transaction's limit, or that of all of them. */
 bool transaction_add(struct transaction *t, struct slice recipient);
 /* The head: counted, since every session has one. False: too much in it, or in all of them. */
 bool transaction_head_add(struct transaction *t, struct slice octets);

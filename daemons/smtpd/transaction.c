@@ -4,7 +4,7 @@
 #include "common/base/memory.h"
 #include "daemons/smtpd/smtpd.h"
 
-static size_t heads; /* memory of all of them */
+static size_t heads, recipients; /* memory of all of them */
 
 struct transaction *transaction_new(struct session *s, uint64_t id, struct slice sender)
 {
@@ -30,6 +30,7 @@ void transaction_free(struct transaction **t)
 	if (old->draft != NULL)
 		draft_free(&old->draft);
 	transaction_head_free(old);
+	recipients -= old->recipient_octets;
 	map_free(&old->seen);
 	memory_free(old->recipients);
 	arena_free(&old->arena);
@@ -48,10 +49,16 @@ bool transaction_has(const struct transaction *t, struct slice recipient)
 
 bool transaction_add(struct transaction *t, struct slice recipient)
 {
-	struct slice copy = arena_copy(&t->arena, recipient);
+	size_t octets = recipient.len + RECIPIENT_MEMORY;
+	struct slice copy;
 
+	if (recipients + octets > RECIPIENTS_MEMORY_MAX)
+		return false;
+	copy = arena_copy(&t->arena, recipient);
 	if (copy.ptr == NULL)
 		return false;
+	recipients += octets;
+	t->recipient_octets += octets;
 	if (t->recipient_count == t->recipient_size) {
 		t->recipient_size = t->recipient_size ? t->recipient_size * 2 : 1;
 		t->recipients = memory_resize(t->recipients, t->recipient_size, sizeof(copy));

@@ -11,7 +11,6 @@ static void accept_recipient(struct session *s, struct transaction *t)
 		session_reply(s, 250, "2.1.5", "Ok");
 		return;
 	}
-	t->recipients_refused++;
 	session_reply(s, 452, "4.5.3", "Too many recipients");
 }
 
@@ -25,7 +24,6 @@ static void heard(struct session *s, const struct router_verdict *v)
 		accept_recipient(s, t);
 		return;
 	}
-	t->recipients_refused++;
 	slice_copy(v->enhanced, enhanced, sizeof(enhanced));
 	session_log_refusal(s, "RCPT", v->code, enhanced, v->text, t->asked);
 	if (v->code >= 500 && ++s->unknown > smtpd_settings()->limits.unknown_recipients) {
@@ -50,7 +48,6 @@ void verb_rcpt(struct session *s, struct slice argument)
 	}
 	if (!path_parse_rcpt(argument, 0, &recipient, &parameters, &why) ||
 	    !parameters_parse_rcpt(parameters, &why)) {
-		t->recipients_refused++;
 		session_refuse(s, &why);
 		return;
 	}
