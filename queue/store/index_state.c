@@ -136,9 +136,10 @@ void state_result(struct entry *e, const struct line_result *l)
 		r->attempts--;
 	if (recipient_ended(r->status) && --e->alive == 0)
 		return; /* nobody reads it any more */
+	struct slice text = copy(l->reply.text); /* which may be the old one */
 	drop(&r->reply.text);
 	r->reply = l->reply;
-	r->reply.text = copy(l->reply.text);
+	r->reply.text = text;
 }
 
 /* Anything but a recipient as it was at the arrival. */
