@@ -291,15 +291,6 @@ static void prepare(struct segments *s)
 	helper_submit_urgent(s->setup.helper, &s->prepare.job);
 }
 
-static void retire(struct segments *s, struct pool_file *f)
-{
-	f->state = POOL_GONE;
-	pool_reader_drop(s, f);
-	s->retired = memory_resize(s->retired, s->retired_count + 1, sizeof(*s->retired));
-	s->retired[s->retired_count++] = f->number;
-	unlink_start(s);
-}
-
 /* Where space is short, free files beyond the spares go: large files may need it. */
 static void give_back(struct segments *s)
 {
@@ -309,7 +300,7 @@ static void give_back(struct segments *s)
 	       s->raw_count + s->ready_count > SEGMENT_SPARES + SEGMENT_RESERVE &&
 	       (number = raw_number(s))) {
 		s->raw_count--;
-		retire(s, pool_file(s, number));
+		pool_retire(s, pool_file(s, number));
 	}
 }
 
@@ -444,93 +435,4 @@ void segments_lease_cancel(struct segments *s, void *arg)
 	TAILQ_FOREACH (r, &s->granted, link)
 		if (r->arg == arg)
 			r->cancelled = true;
-}
-
-void segments_seal(struct segments *s, struct segment_entry *e, uint32_t records, uint64_t end,
-		   bool retire)
-{
-	struct pool_file *f = pool_file(s, e->line.segment);
-	struct line line = {
-	    .kind = LINE_SEALED,
-	    .segment = {.segment = e->line.segment,
-			.lease = e->line.lease,
-			.records = records > e->line.known ? records : e->line.known,
-			.end = end,
-			.retire = retire}};
-	idmap_remove(s->leases, e->line.lease);
-	f->writer = 0;
-	ledger_write(s->setup.ledger, &line);
-	segments_consider(s, line.segment.segment);
-}
-
-/* Ended, but not free yet: looked at again at every sync that matters. */
-static bool may_be_freed(const struct segments *s, const struct segment_entry *e)
-{
-	return e && e->line.state == SEGMENT_SEALED && e->live == 0 &&
-	       e->line.known == e->line.records && pool_file(s, e->line.segment)->pins == 0;
-}
-
-static void free_segment(struct segments *s, struct segment_entry *e)
-{
-	uint32_t number = e->line.segment;
-	struct pool_file *f = pool_file(s, number);
-	bool spoilt = e->line.retire;
-	struct line line = {.kind = LINE_FREE,
-			    .segment = {.segment = number, .lease = e->line.lease}};
-	ledger_write(s->setup.ledger, &line);
-	f->wanted = false;
-	if (spoilt) {
-		retire(s, f);
-		return;
-	}
-	f->state = POOL_RAW;
-	s->raw_count++;
-	pool_reader_drop(s, f);
-}
-
-static void ends_synced(void *arg)
-{
-	struct segments *s = arg;
-	uint64_t latest = 0;
-	s->candidates = false;
-	for (uint32_t i = 1; i < s->file_size; i++) {
-		if (!s->files[i] || !s->files[i]->wanted)
-			continue;
-		struct segment_entry *e = index_segment(s->ix, i);
-		if (!may_be_freed(s, e)) {
-			s->files[i]->wanted = false;
-		} else if (e->ended_at <= ledger_synced(s->setup.ledger)) {
-			free_segment(s, e);
-		} else if (latest < e->ended_at) {
-			latest = e->ended_at;
-		}
-	}
-	if (latest > 0) {
-		s->candidates = true;
-		ledger_when_synced(s->setup.ledger, &s->free_wait, latest, false, ends_synced, s);
-	}
-	segments_serve_soon(s);
-}
-
-void segments_consider(struct segments *s, uint32_t number)
-{
-	struct segment_entry *e = index_segment(s->ix, number);
-	if (!may_be_freed(s, e) || s->closing)
-		return;
-	pool_file(s, number)->wanted = true;
-	if (s->candidates)
-		return;
-	s->candidates = true;
-	ledger_when_synced(s->setup.ledger, &s->free_wait, e->ended_at, false, ends_synced, s);
-}
-
-void segments_pin(struct segments *s, uint32_t segment)
-{
-	pool_file(s, segment)->pins++;
-}
-
-void segments_unpin(struct segments *s, uint32_t segment)
-{
-	pool_file(s, segment)->pins--;
-	segments_consider(s, segment);
 }

@@ -159,8 +159,12 @@ void segment_name(uint32_t number, char name[16]);
 void large_name(uint64_t number, char name[24]);
 /* Serves requests in the next turn. */
 void segments_serve_soon(struct segments *s);
+
+/* segments_free.c */
 /* Frees what has ended. */
 void segments_consider(struct segments *s, uint32_t number);
+/* The file is removed. */
+void pool_retire(struct segments *s, struct pool_file *f);
 
 /* segments_read.c */
 void pool_reader_add(struct segments *s, struct pool_file *f, int fd);

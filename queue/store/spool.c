@@ -1,6 +1,6 @@
 /*
- * spool: opens what is below the spool's directory in the right order, keeps queue time, and turns
- * what the manager decides into lines.
+ * spool: opens what is below the spool's directory in the right order, keeps queue time, and hands
+ * on to its parts; see spool_change.c for what the manager decides.
  */
 #include "queue/store/spool.h"
 
@@ -330,109 +330,6 @@ bool spool_file_abandoned(struct spool *sp, uint32_t writer, uint64_t number)
 void spool_writer_lost(struct spool *sp, uint32_t writer)
 {
 	recover_writer(sp->recover, writer);
-}
-
-void spool_attempt(struct spool *sp, struct entry *e, uint32_t recipient)
-{
-	uint16_t before = e->state->recipients[recipient].attempts;
-	struct line line = {.kind = LINE_ATTEMPT,
-			    .attempt = {.id = e->id,
-					.recipient = recipient,
-					.attempt = before < UINT16_MAX ? before + 1 : before}};
-	ledger_write(sp->ledger, &line);
-}
-
-bool spool_result(struct spool *sp, struct entry *e, uint32_t recipient,
-		  enum recipient_status status, uint64_t next, const struct reply *reply)
-{
-	uint32_t segment = e->segment;
-	if (recipient_ended(e->state->recipients[recipient].status))
-		return false;
-	bool ends = recipient_ended(status) && e->alive == 1;
-	struct line line = {.kind = LINE_RESULT,
-			    .result = {.id = e->id,
-				       .recipient = recipient,
-				       .status = (uint8_t)status,
-				       .next = next,
-				       .ends = ends}};
-	if (reply)
-		line.result.reply = *reply;
-	ledger_write(sp->ledger, &line);
-	if (ends)
-		segments_consider(sp->segments, segment);
-	return ends;
-}
-
-void spool_suspect(struct spool *sp, struct entry *e)
-{
-	struct line line = {
-	    .kind = LINE_SUSPECT,
-	    .message = {.id = e->id, .deaths = e->deaths < UINT8_MAX ? e->deaths + 1 : e->deaths}};
-	ledger_write(sp->ledger, &line);
-}
-
-bool spool_expand(struct spool *sp, struct entry *e, uint32_t recipient,
-		  const struct spool_address *added, size_t count, bool *ended_by_it)
-{
-	*ended_by_it = false;
-	if (recipient_ended(e->state->recipients[recipient].status))
-		return false;
-	if (count == 0) {
-		*ended_by_it = spool_result(sp, e, recipient, RECIPIENT_EXPANDED, 0, NULL);
-		return true;
-	}
-	if (count > RECIPIENTS_ADDED_MAX)
-		return false;
-	struct line_recipient *list = memory_zero(count, sizeof(*list));
-	for (size_t i = 0; i < count; i++) {
-		list[i].address = added[i].address;
-		list[i].original = added[i].original;
-	}
-	struct line line = {.kind = LINE_STATE};
-	bool ok = index_describe_expanded(sp->ix, e, recipient, list, count, &line.state);
-	if (ok)
-		ledger_write(sp->ledger, &line);
-	memory_free(list);
-	return ok;
-}
-
-void spool_dispose(struct spool *sp, struct entry *e, enum disposition disposition, uint64_t next)
-{
-	struct line line = {
-	    .kind = LINE_DISPOSITION,
-	    .message = {.id = e->id, .disposition = (uint8_t)disposition, .next = next}};
-	if (e->disposition != disposition || e->next != next)
-		ledger_write(sp->ledger, &line);
-}
-
-void spool_rest(struct spool *sp, struct entry *e, enum disposition disposition, uint64_t next)
-{
-	if (!e->state)
-		return;
-	for (uint32_t i = 0; i < e->state->count; i++)
-		if (e->state->recipients[i].status == RECIPIENT_ATTEMPT)
-			spool_result(sp, e, i, RECIPIENT_PENDING, 0, NULL);
-	struct line line = {.kind = LINE_STATE};
-	if (!e->state->changed) {
-		spool_dispose(sp, e, disposition, next);
-	} else if (index_describe(sp->ix, e, SLICE_EMPTY, &line.state)) {
-		line.state.disposition = (uint8_t)disposition;
-		line.state.next = next;
-		ledger_write(sp->ledger, &line);
-	}
-	/* Without a line on disk the state is all there is of it. */
-	if (e->place.file == 0 || e->state->changed)
-		e->state->resting = true;
-	else
-		index_unload(sp->ix, e);
-}
-
-void spool_delete(struct spool *sp, struct entry *e)
-{
-	uint32_t segment = e->segment;
-	struct line line = {.kind = LINE_ENDED, .message = {.id = e->id}};
-	ledger_write(sp->ledger, &line);
-	segments_consider(sp->segments, segment);
 }
 
 bool spool_flush(struct spool *sp)

@@ -1,5 +1,5 @@
 /*
- * spool_parts: what a spool is made of, for tests alone.
+ * spool_parts: what a spool is made of, for spool_change.c and for tests.
  */
 #ifndef QUEUE_STORE_SPOOL_PARTS_H
 #define QUEUE_STORE_SPOOL_PARTS_H

@@ -1,0 +1,111 @@
+/*
+ * spool_change: turns what the manager decides about a message into lines. The index follows them
+ * at once; they leave with spool_flush().
+ */
+#include "common/base/memory.h"
+#include "queue/store/segments_parts.h"
+#include "queue/store/spool_parts.h"
+
+void spool_attempt(struct spool *sp, struct entry *e, uint32_t recipient)
+{
+	uint16_t before = e->state->recipients[recipient].attempts;
+	struct line line = {.kind = LINE_ATTEMPT,
+			    .attempt = {.id = e->id,
+					.recipient = recipient,
+					.attempt = before < UINT16_MAX ? before + 1 : before}};
+	ledger_write(spool_ledger(sp), &line);
+}
+
+bool spool_result(struct spool *sp, struct entry *e, uint32_t recipient,
+		  enum recipient_status status, uint64_t next, const struct reply *reply)
+{
+	uint32_t segment = e->segment;
+	if (recipient_ended(e->state->recipients[recipient].status))
+		return false;
+	bool ends = recipient_ended(status) && e->alive == 1;
+	struct line line = {.kind = LINE_RESULT,
+			    .result = {.id = e->id,
+				       .recipient = recipient,
+				       .status = (uint8_t)status,
+				       .next = next,
+				       .ends = ends}};
+	if (reply)
+		line.result.reply = *reply;
+	ledger_write(spool_ledger(sp), &line);
+	if (ends)
+		segments_consider(spool_segments(sp), segment);
+	return ends;
+}
+
+void spool_suspect(struct spool *sp, struct entry *e)
+{
+	struct line line = {
+	    .kind = LINE_SUSPECT,
+	    .message = {.id = e->id, .deaths = e->deaths < UINT8_MAX ? e->deaths + 1 : e->deaths}};
+	ledger_write(spool_ledger(sp), &line);
+}
+
+bool spool_expand(struct spool *sp, struct entry *e, uint32_t recipient,
+		  const struct spool_address *added, size_t count, bool *ended_by_it)
+{
+	*ended_by_it = false;
+	if (recipient_ended(e->state->recipients[recipient].status))
+		return false;
+	if (count == 0) {
+		*ended_by_it = spool_result(sp, e, recipient, RECIPIENT_EXPANDED, 0, NULL);
+		return true;
+	}
+	if (count > RECIPIENTS_ADDED_MAX)
+		return false;
+	struct line_recipient *list = memory_zero(count, sizeof(*list));
+	for (size_t i = 0; i < count; i++) {
+		list[i].address = added[i].address;
+		list[i].original = added[i].original;
+	}
+	struct line line = {.kind = LINE_STATE};
+	bool ok = index_describe_expanded(ledger_index(spool_ledger(sp)), e, recipient, list, count,
+					  &line.state);
+	if (ok)
+		ledger_write(spool_ledger(sp), &line);
+	memory_free(list);
+	return ok;
+}
+
+void spool_dispose(struct spool *sp, struct entry *e, enum disposition disposition, uint64_t next)
+{
+	struct line line = {
+	    .kind = LINE_DISPOSITION,
+	    .message = {.id = e->id, .disposition = (uint8_t)disposition, .next = next}};
+	if (e->disposition != disposition || e->next != next)
+		ledger_write(spool_ledger(sp), &line);
+}
+
+void spool_rest(struct spool *sp, struct entry *e, enum disposition disposition, uint64_t next)
+{
+	if (!e->state)
+		return;
+	for (uint32_t i = 0; i < e->state->count; i++)
+		if (e->state->recipients[i].status == RECIPIENT_ATTEMPT)
+			spool_result(sp, e, i, RECIPIENT_PENDING, 0, NULL);
+	struct line line = {.kind = LINE_STATE};
+	if (!e->state->changed) {
+		spool_dispose(sp, e, disposition, next);
+	} else if (index_describe(ledger_index(spool_ledger(sp)), e, SLICE_EMPTY, &line.state)) {
+		line.state.disposition = (uint8_t)disposition;
+		line.state.next = next;
+		ledger_write(spool_ledger(sp), &line);
+	}
+	/* Without a line on disk the state is all there is of it. */
+	if (e->place.file == 0 || e->state->changed)
+		e->state->resting = true;
+	else
+		index_unload(ledger_index(spool_ledger(sp)), e);
+}
+
+void spool_delete(struct spool *sp, struct entry *e)
+{
+	uint32_t segment = e->segment;
+	struct line line = {.kind = LINE_ENDED, .message = {.id = e->id}};
+	ledger_write(spool_ledger(sp), &line);
+	segments_consider(spool_segments(sp), segment);
+}
