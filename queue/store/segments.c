@@ -86,6 +86,8 @@ static void give_back(struct segments *s);
 static void space_due(void *arg)
 {
 	struct segments *s = arg;
+	if (s->looks % LARGE_LOOK == 0)
+		unlink_retry(s);
 	space_start(s);
 	give_back(s);
 	segments_serve_soon(s);

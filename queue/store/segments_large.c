@@ -120,6 +120,15 @@ void segments_file_cancel(struct segments *s, void *arg)
 	}
 }
 
+/* More than are remembered go at the next start. */
+void unlink_retry(struct segments *s)
+{
+	size_t count = s->unlink_again_count;
+	s->unlink_again_count = 0;
+	for (size_t i = 0; i < count; i++)
+		large_unlink(s, s->unlink_again[i], 0);
+}
+
 void large_named(struct segments *s, uint64_t number)
 {
 	memory_free(idmap_remove(s->lent, number));
@@ -155,8 +164,10 @@ static void unlink_run(struct helper_job *job)
 	char name[24];
 	for (size_t i = 0; i < u->count; i++) {
 		large_name(u->numbers[i], name);
-		if (disk_unlink(u->s->setup.large_dirfd, name) < 0 && errno != ENOENT)
-			log_warning("large/%s can't be removed: %s", name, strerror(errno));
+		if (disk_unlink(u->s->setup.large_dirfd, name) == 0 || errno == ENOENT)
+			continue;
+		log_warning("large/%s can't be removed: %s", name, strerror(errno));
+		u->numbers[u->failed++] = u->numbers[i];
 	}
 	if (u->segment) {
 		segment_name(u->segment, name);
@@ -170,6 +181,8 @@ static void unlink_done(struct helper_job *job)
 	struct unlink_job *u = (struct unlink_job *)(void *)job;
 	struct segments *s = u->s;
 	u->out = false;
+	for (size_t i = 0; i < u->failed && s->unlink_again_count < UNLINKS_MAX; i++)
+		s->unlink_again[s->unlink_again_count++] = u->numbers[i];
 	if (u->segment) {
 		memory_free(s->files[u->segment]);
 		s->files[u->segment] = NULL;

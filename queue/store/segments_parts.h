@@ -101,8 +101,8 @@ struct unlink_job {
 	struct helper_job job;
 	struct segments *s;
 	bool out;
-	size_t count;
-	uint64_t numbers[UNLINKS_MAX];
+	size_t count, failed;
+	uint64_t numbers[UNLINKS_MAX]; /* those that failed stand in front afterwards */
 	/* A segment that is not to be used again: 0 none. */
 	uint32_t segment;
 };
@@ -135,6 +135,8 @@ struct segments {
 	size_t large_spare_count;
 	struct unlink_wish *wishes;
 	size_t wish_count, wish_size;
+	uint64_t unlink_again[UNLINKS_MAX]; /* large files that could not be removed */
+	size_t unlink_again_count;
 	uint32_t *retired; /* segment files to be removed */
 	size_t retired_count;
 	bool candidates; /* a segment waits to be freed */
@@ -180,6 +182,7 @@ void large_unlink(struct segments *s, uint64_t number, uint64_t position);
 /* A message names it now. */
 void large_named(struct segments *s, uint64_t number);
 void unlink_start(struct segments *s);
+void unlink_retry(struct segments *s); /* what could not be removed */
 void space_start(struct segments *s);
 
 #endif

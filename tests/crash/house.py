@@ -174,7 +174,7 @@ class House(Stagepost):
         self.wait_empty(seconds)
         self.verify()
         spool = self.folder / "spool"
-        wait_for(lambda: not self.unnamed(), 10, f"no large file but spares; {list(spool.glob('large/*'))}")
+        wait_for(lambda: not self.unnamed(), 15, f"no large file but spares; {list(spool.glob('large/*'))}")
         assert not list(spool.glob("corrupt/*")), "something was set aside"
 
     def unnamed(self):
