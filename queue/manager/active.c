@@ -328,6 +328,11 @@ void active_begin(struct entry *e)
 {
 	struct active *a;
 
+	/* Set aside while it waited: what moves and states it has found it damaged. */
+	if (e->disposition != MESSAGE_QUEUED) {
+		schedule_forget(manager.schedule, &stub_of(e)->schedule, manager_now());
+		return;
+	}
 	/* An agent is at it still, by order of a manager before us: its outcome comes first. */
 	if (agents_hold(e->id)) {
 		place_later(e);

@@ -137,6 +137,48 @@ START_TEST(a_dead_mailbox_parks_its_mail_and_returns)
 }
 END_TEST
 
+/* Every reply in the ledger's files has another octet. */
+static void spoil_ledger(void)
+{
+	enum { SIZE = 16 * 1024 * 1024 };
+	char *octets = malloc(SIZE), *at;
+	size_t changed = 0;
+	for (int i = 1; i < 8; i++) {
+		char name[96];
+		snprintf(name, sizeof(name), "%s/ledger/%08d", house.path, i);
+		int fd = open(name, O_RDWR);
+		ssize_t n = fd < 0 ? 0 : pread(fd, octets, SIZE, 0);
+		for (at = octets; (at = memmem(at, (size_t)(octets + n - at), "as told", 7));) {
+			*at++ = 'A';
+			ck_assert_int_eq(pwrite(fd, "A", 1, at - 1 - octets), 1);
+			changed++;
+		}
+		if (fd >= 0)
+			close(fd);
+	}
+	free(octets);
+	ck_assert_uint_gt(changed, 0);
+}
+
+/* The line says who has it already: without it nobody may get it again. */
+START_TEST(a_message_whose_ledger_line_is_damaged_is_set_aside)
+{
+	uint64_t id;
+	house_end();
+	house.retry.first = house.retry.longest = UINT64_C(3600) * 1000000;
+	house_begin();
+	agent_start(AGENT_ALL);
+	agent_start(AGENT_SUSPECTS);
+	id = send_to("bob@trial.example");
+	answer(job(0), JOB_DEFERRED, 451, false);
+	run_until_state(id, "deferred");
+	spoil_ledger();
+	ask(QUEUE_RETRY, id);
+	run_until_state(id, "corrupt");
+	ck_assert_uint_eq(house.job_count, 1);
+}
+END_TEST
+
 START_TEST(the_attempt_after_give_up_is_the_last)
 {
 	uint64_t id;
@@ -187,6 +229,7 @@ int main(int argc, char **argv)
 	tcase_add_test(c, members_that_can_not_be_routed_wait_alone);
 	tcase_add_test(c, an_alias_that_leads_nowhere_loses_nothing);
 	tcase_add_test(c, a_dead_mailbox_parks_its_mail_and_returns);
+	tcase_add_test(c, a_message_whose_ledger_line_is_damaged_is_set_aside);
 	tcase_add_test(c, the_attempt_after_give_up_is_the_last);
 	tcase_add_test(c, what_was_not_attempted_is_not_given_up);
 	suite_add_tcase(s, c);
