@@ -71,6 +71,8 @@ void manager_settings_end(void)
 {
 	manager.limits = limits_coming;
 	manager.retry = retry_coming;
+	if (manager.spool != NULL)
+		spool_limit(manager.spool, manager.limits.spool_size, manager.limits.spool_free);
 	if (manager.schedule != NULL) {
 		struct schedule_settings s = schedule_settings_now();
 

@@ -232,6 +232,12 @@ struct spool *spool_open(const struct spool_setup *setup, struct error *error)
 	return sp;
 }
 
+void spool_limit(struct spool *sp, uint64_t spool_size, uint64_t spool_free)
+{
+	sp->segments->setup.spool_size = spool_size;
+	sp->segments->setup.spool_free = spool_free;
+}
+
 void spool_close(struct spool **spp)
 {
 	struct spool *sp = *spp;

@@ -44,6 +44,8 @@ struct spool_setup {
  * ledger. After it the index is whole but for segments whose lock is not free or that are not
  * scanned yet: recovery begins when the loop runs. */
 struct spool *spool_open(const struct spool_setup *setup, struct error *error);
+/* New limits, as in the setup. */
+void spool_limit(struct spool *sp, uint64_t spool_size, uint64_t spool_free);
 /* Writes and syncs (blocks). */
 void spool_close(struct spool **sp);
 

@@ -23,6 +23,18 @@ START_TEST(a_full_disk_is_told_and_survived)
 }
 END_TEST
 
+START_TEST(a_reload_changes_the_limits)
+{
+	house_prepare();
+	house_begin();
+	run_until(is_writer_ready);
+	ck_assert(!house.full);
+	house.limits.spool_free = UINT64_MAX / 4;
+	send_settings();
+	run_until(is_full_told);
+}
+END_TEST
+
 /* Segments go back when who asked for them has gone meanwhile. */
 START_TEST(a_lease_for_a_dead_writer_comes_back)
 {
@@ -78,6 +90,7 @@ int main(int argc, char **argv)
 	tcase_add_checked_fixture(c, NULL, house_teardown);
 	tcase_set_timeout(c, 60);
 	tcase_add_test(c, a_full_disk_is_told_and_survived);
+	tcase_add_test(c, a_reload_changes_the_limits);
 	tcase_add_test(c, a_lease_for_a_dead_writer_comes_back);
 	tcase_add_test(c, a_message_that_began_under_a_dead_manager_breaks_nothing);
 	suite_add_tcase(s, c);
