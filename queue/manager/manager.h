@@ -7,8 +7,10 @@
  *	active.c    a message from waiting to active and back
  *	routes.c    asks the router where each recipient goes
  *	jobs.c      deliveries: to the agents and back
- *	agents.c    the agents' channels, what they hold, who died of what
- *	admin.c     what an administrator asks; walk.c goes through the messages for it
+ *	agents.c    the agents' channels, and what they hold
+ *	orphans.c   outcomes of jobs that a manager before this one gave
+ *	admin.c     what an administrator asks; walk.c goes through the messages for it, change.c
+ *		    does it
  */
 #ifndef QUEUE_MANAGER_MANAGER_H
 #define QUEUE_MANAGER_MANAGER_H

@@ -39,7 +39,9 @@ static bool next_batch(struct question *q)
 /* What can be judged without reading. */
 static bool fits_stub(const struct question *q, const struct entry *e)
 {
-	uint64_t age = manager_now() - manager_arrived(e);
+	/* Queue time may have lost its last minute in a crash. */
+	uint64_t now = manager_now(), arrived = manager_arrived(e);
+	uint64_t age = now > arrived ? now - arrived : 0;
 
 	if (q->state[0] != '\0' && strcmp(q->state, admin_state(e)) != 0)
 		return false;
