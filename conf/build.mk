@@ -98,6 +98,16 @@ style:
 journeys: all
 	@BUILD="$(CURDIR)/$B" tests/journeys/run
 
+# Death and errors at each disk call; CRASH=short takes a minute.
+CRASH_FILES := $(if $(filter short,$(CRASH)),test_steps.py test_poison.py)
+ifdef FAULTS
+crash: all
+	@BUILD="$(CURDIR)/$B" CRASH=$(CRASH) tests/crash/run $(CRASH_FILES)
+else
+crash:
+	@$(MAKE) --no-print-directory FAULTS=1 crash
+endif
+
 check: style layers unit journeys
 
 bench: all
@@ -106,6 +116,6 @@ bench: all
 clean:
 	rm -rf build
 
-.PHONY: all unit unit-programs fuzz layers style journeys check bench clean install
+.PHONY: all unit unit-programs fuzz layers style journeys crash check bench clean install
 -include $(shell find $B/obj build/fuzz -name '*.d' 2>/dev/null)
 -include conf/install.mk
