@@ -41,6 +41,22 @@ void active_arrived(void *arg, struct entry *e)
 		spool_rest(manager.spool, e, MESSAGE_QUEUED, e->next);
 }
 
+static bool attempt_open(const struct message_state *state)
+{
+	for (uint32_t i = 0; i < state->count; i++)
+		if (state->recipients[i].status == RECIPIENT_ATTEMPT)
+			return true;
+	return false;
+}
+
+void active_looked_at(struct entry *e)
+{
+	bool held = !manager.agents_known || agents_hold(e->id);
+
+	if (stub_of(e)->active == NULL && e->state != NULL && !(held && attempt_open(e->state)))
+		spool_rest(manager.spool, e, e->disposition, e->next);
+}
+
 static void forget(struct active *a)
 {
 	manager.content_kept -= a->record.len;

@@ -143,6 +143,9 @@ uint32_t writers_origin(uint64_t id);
 void active_arrived(void *arg, struct entry *e);
 void active_ended(void *arg, struct entry *e);
 void active_begin(struct entry *e);
+/* Forgets the state of a message at rest that was loaded to be looked at, unless a former manager's
+ * job of it may be under way: to rest takes attempts back. */
+void active_looked_at(struct entry *e);
 /* Puts an at-rest message where its disposition says. parked: key of the destination whose return
  * makes it due sooner; empty: none. */
 void active_place(struct entry *e, struct slice parked);

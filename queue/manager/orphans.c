@@ -46,28 +46,19 @@ static bool is_awaited(const struct entry *e, const struct orphan *o)
 	return !recipient_ended(r->status) && r->attempts == o->attempt;
 }
 
-/* To rest takes back the attempts that are under way. So while outcomes of the same message may
- * come it keeps its state, until it has been active. */
-static void rest_again(const struct orphan *o, struct entry *e)
-{
-	if (stub_of(e)->active == NULL && manager.agents_known && agent_channel(o->agent) != NULL &&
-	    !agents_hold(e->id))
-		spool_rest(manager.spool, e, e->disposition, e->next);
-}
-
 static void conclude(struct orphan *o, struct entry *e)
 {
 	uint64_t now = manager_now(), next = 0;
 
 	if (!is_awaited(e, o)) {
-		rest_again(o, e);
+		active_looked_at(e);
 		return;
 	}
 	if (o->status == RECIPIENT_DEFERRED)
 		next = schedule_retry_at(manager.schedule, manager_arrived(e), now);
 	log_orphan(o);
 	if (!spool_result(manager.spool, e, o->recipient, o->status, next, &o->reply))
-		rest_again(o, e);
+		active_looked_at(e);
 }
 
 static void loaded(void *arg, struct entry *e, int err)

@@ -157,12 +157,6 @@ static void list_unreadable(struct question *q, const struct entry *e)
 	admin_send(q, QUEUE_ITEM, &item);
 }
 
-static void back_to_rest(struct entry *e)
-{
-	if (stub_of(e)->active == NULL && e->state != NULL)
-		spool_rest(manager.spool, e, e->disposition, e->next);
-}
-
 static void act(struct question *q, struct entry *e, const struct stored_message *m)
 {
 	uint64_t id;
@@ -173,7 +167,7 @@ static void act(struct question *q, struct entry *e, const struct stored_message
 		else
 			list_unreadable(q, e);
 		q->count++;
-		back_to_rest(e);
+		active_looked_at(e);
 		return;
 	}
 	id = e->id;
@@ -181,7 +175,7 @@ static void act(struct question *q, struct entry *e, const struct stored_message
 		q->count++;
 	e = spool_get(manager.spool, id);
 	if (e != NULL)
-		back_to_rest(e);
+		active_looked_at(e);
 }
 
 /* The record is in q->record, or could not be read (err). */
@@ -199,7 +193,7 @@ static void judge(struct question *q, struct entry *e, int err)
 	else if (!readable && q->sender[0] == '\0' && q->recipient[0] == '\0')
 		act(q, e, NULL);
 	else
-		back_to_rest(e);
+		active_looked_at(e);
 	arena_free(&arena);
 	buffer_free(&q->record);
 }

@@ -113,6 +113,28 @@ START_TEST(a_job_that_outlives_the_manager_is_not_repeated)
 }
 END_TEST
 
+/* Whoever looks at the message meanwhile changes nothing. */
+START_TEST(a_list_does_not_take_back_what_an_agent_holds)
+{
+	struct job *j;
+	uint64_t id = send_to("bob@trial.example");
+	j = job(0);
+	house_end();
+	house_begin();
+	ck_assert_str_ne(state_of(id), "");
+	agent_start(AGENT_SUSPECTS);
+	agent_link(AGENT_ALL);
+	tell_held(j);
+	agent_told(AGENT_ALL);
+	settle();
+	ck_assert_str_ne(state_of(id), "");
+	answer(j, JOB_DELIVERED, 250, false);
+	run_until_noted(j);
+	ck_assert_str_eq(state_of(id), "");
+	ck_assert_uint_eq(house.job_count, 1);
+}
+END_TEST
+
 /* The outcome was kept; its agent dies as soon as it has told it again. */
 START_TEST(an_outcome_counts_though_its_agent_dies_at_once)
 {
@@ -165,12 +187,13 @@ START_TEST(a_drain_waits_for_what_is_out)
 }
 END_TEST
 
-START_TEST(a_drain_ends_when_the_agent_dies)
+START_TEST(a_drain_ends_when_the_agents_die)
 {
 	uint64_t id = send_to("bob@trial.example");
 	job(0);
 	drain();
 	agent_kill(AGENT_ALL);
+	agent_kill(AGENT_SUSPECTS);
 	run_until(is_drained);
 	house_end();
 	house_begin();
@@ -191,10 +214,11 @@ int main(int argc, char **argv)
 	tcase_add_test(c, a_suspect_stays_one_when_the_manager_dies);
 	tcase_add_test(c, a_suspect_waits_for_what_its_agent_holds_still);
 	tcase_add_test(c, a_job_that_outlives_the_manager_is_not_repeated);
+	tcase_add_test(c, a_list_does_not_take_back_what_an_agent_holds);
 	tcase_add_test(c, an_outcome_counts_though_its_agent_dies_at_once);
 	tcase_add_test(c, what_is_not_held_any_more_is_tried_again);
 	tcase_add_test(c, a_drain_waits_for_what_is_out);
-	tcase_add_test(c, a_drain_ends_when_the_agent_dies);
+	tcase_add_test(c, a_drain_ends_when_the_agents_die);
 	suite_add_tcase(s, c);
 	SRunner *sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
