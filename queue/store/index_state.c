@@ -136,7 +136,8 @@ void state_result(struct entry *e, const struct line_result *l)
 		r->attempts--;
 	if (recipient_ended(r->status) && --e->alive == 0)
 		return; /* nobody reads it any more */
-	struct slice text = copy(l->reply.text); /* which may be the old one */
+	/* The new text may be the old one. */
+	struct slice text = copy(l->reply.text);
 	drop(&r->reply.text);
 	r->reply = l->reply;
 	r->reply.text = text;

@@ -45,14 +45,14 @@ START_TEST(a_lease_for_a_dead_writer_comes_back)
 	run_until(is_writer_ready);
 	ask(QUEUE_STATUS, 0);
 	before = house.counts.segments;
-	for (int i = 0; i < 12; i++) {
+	for (int i = 0; i < 60; i++) {
 		other = link_peer("smtpd", 1, &writer_dialogue, smtpd_routes);
 		ck_assert(channel_send(other, WRITER_WANT_LEASE, &want));
 		ask(QUEUE_STATUS, 0);
 		channel_free(&other);
 		ask(QUEUE_STATUS, 0);
 	}
-	ck_assert_uint_le(house.counts.segments, before + 4);
+	ck_assert_uint_le(house.counts.segments, before + 20); /* some are on their way back */
 }
 END_TEST
 
