@@ -4,60 +4,16 @@
  *
  * The owner's calls free and finish streams, so nothing is told from inside a send: what comes of
  * it is noted (dead, input_due, drained_due) and told by stream_settle() when the loop's call is
- * over, or by the timer at once after the turn's end. Deadlines are lazy: to move one forward
- * touches no timer; one that fires early is set again.
+ * over, or by the timer at once after the turn's end.
  */
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/base/buffer.h"
 #include "common/base/error.h"
 #include "common/base/memory.h"
-#include "common/net/stream.h"
+#include "common/net/stream_parts.h"
 #include "common/net/transport.h"
-#include "common/os/loop.h"
-
-enum stream_state {
-	STATE_OPEN,
-	STATE_DEAD,	 /* the owner is told, or will be */
-	STATE_FINISHING, /* let go by the owner: the rest of the output is on its way */
-	STATE_LINGERING, /* all is sent: waiting for the peer's end */
-};
-
-enum { LINGER_OCTETS = 256 * 1024 }; /* read and dropped at most, in the last wait */
-
-struct stream {
-	TAILQ_ENTRY(stream) dirty_link;
-	int fd;
-	uint8_t state;	/* enum stream_state */
-	uint8_t reason; /* enum stream_end */
-	bool dirty;	/* in the list for the turn's end */
-	bool waiting;	/* for room to write */
-	bool reads;	/* the watch asks for octets */
-	bool paused;
-	bool in_input;	  /* inside the owner's input() */
-	bool input_again; /* paused and resumed in there */
-	bool in_scratch;  /* the unread octets lie in scratch, not in `in` */
-	bool input_due, drained_due;
-	bool told;	/* end() was called, or nobody is to be told */
-	bool peer_done; /* the peer has said all */
-	bool busy;	/* on the stack */
-	bool gone;	/* freed while busy */
-	const struct stream_kind *kind;
-	const struct transport *transport;
-	void *owner;
-	struct slice unread; /* while in_scratch */
-	struct buffer in, out;
-	struct loop_watch watch;
-	struct loop_timer timer;
-	uint64_t timer_at; /* loop_now() for which it is set */
-	uint64_t deadline; /* 0: none */
-	uint64_t paused_at;
-	uint64_t received;
-	uint64_t window_us, window_end; /* minimum rate; window_end 0: none */
-	uint64_t window_octets, window_least;
-};
 
 TAILQ_HEAD(dirty_list, stream);
 static struct dirty_list dirty_streams;
@@ -74,57 +30,9 @@ const char *stream_end_name(enum stream_end end)
 	return names[end];
 }
 
-/* Time */
-
-static void on_timer(void *arg);
-
-static void timer_by(struct stream *s, uint64_t at)
-{
-	if (at == 0 || (loop_timer_active(&s->timer) && s->timer_at <= at))
-		return;
-	uint64_t now = loop_now();
-	s->timer_at = at;
-	loop_timer_start(&s->timer, at > now ? at - now : 0, on_timer, s);
-}
-
-static void timer_set(struct stream *s)
-{
-	if (s->paused)
-		return;
-	timer_by(s, s->deadline);
-	timer_by(s, s->window_end);
-}
-
-void stream_deadline(struct stream *s, uint64_t us)
-{
-	if (s->state != STATE_OPEN)
-		return;
-	/* what is set in a pause runs from its end on */
-	uint64_t from = s->paused ? s->paused_at : loop_now();
-	s->deadline = us > 0 ? from + us : 0;
-	timer_set(s);
-}
-
-static void window_begin(struct stream *s)
-{
-	uint64_t from = s->paused ? s->paused_at : loop_now();
-	s->window_end = s->window_us > 0 ? from + s->window_us : 0;
-	s->window_octets = 0;
-	timer_set(s);
-}
-
-void stream_rate(struct stream *s, uint32_t octets_per_second, uint64_t window_us)
-{
-	if (s->state != STATE_OPEN)
-		return;
-	s->window_us = octets_per_second > 0 ? window_us : 0;
-	s->window_least = octets_per_second * window_us / 1000000;
-	window_begin(s);
-}
-
 /* Life */
 
-static void stream_die(struct stream *s, enum stream_end reason)
+void stream_die(struct stream *s, enum stream_end reason)
 {
 	if (s->state != STATE_OPEN)
 		return;
@@ -133,7 +41,7 @@ static void stream_die(struct stream *s, enum stream_end reason)
 	s->deadline = s->window_end = 0;
 	loop_watch_stop(&s->watch);
 	if (!s->busy)
-		timer_by(s, loop_now());
+		stream_timer_by(s, loop_now());
 }
 
 static void stream_close(struct stream *s)
@@ -270,7 +178,7 @@ static void linger_begin(struct stream *s)
 	s->received = 0;
 	s->deadline = loop_now() + STREAM_LINGER_US;
 	loop_timer_stop(&s->timer);
-	timer_set(s);
+	stream_timer_set(s);
 	watch_set(s);
 }
 
@@ -336,7 +244,7 @@ static void on_turn_end(void *arg)
 		if (writes(s) && !s->waiting)
 			stream_write(s); /* a finishing one may be gone now */
 		if (open && something_due(s))
-			timer_by(s, loop_now());
+			stream_timer_by(s, loop_now());
 	}
 }
 
@@ -373,7 +281,7 @@ void stream_flush(struct stream *s)
 		return;
 	stream_write(s);
 	if (!s->busy && something_due(s))
-		timer_by(s, loop_now());
+		stream_timer_by(s, loop_now());
 }
 
 size_t stream_unsent(const struct stream *s)
@@ -397,7 +305,7 @@ static void stream_settle(struct stream *s)
 			input_call(s);
 	}
 	if (something_due(s))
-		timer_by(s, loop_now());
+		stream_timer_by(s, loop_now());
 	if (s->state == STATE_DEAD && !s->told) {
 		s->told = true;
 		s->kind->end(s, s->reason);
@@ -428,15 +336,7 @@ static void on_ready(void *arg, unsigned what)
 	stream_settle(s);
 }
 
-static void window_check(struct stream *s)
-{
-	if (s->window_octets < s->window_least)
-		stream_die(s, STREAM_SLOW);
-	else
-		window_begin(s);
-}
-
-static void on_timer(void *arg)
+void stream_on_timer(void *arg)
 {
 	struct stream *s = arg;
 	uint64_t now = loop_now();
@@ -447,10 +347,10 @@ static void on_timer(void *arg)
 		else
 			stream_close(s);
 	} else if (!s->paused && s->window_end != 0 && s->window_end <= now) {
-		window_check(s);
+		stream_window_check(s);
 	}
 	if (!s->gone)
-		timer_set(s);
+		stream_timer_set(s);
 	stream_settle(s);
 }
 
@@ -470,7 +370,7 @@ void stream_resume(struct stream *s)
 	s->paused = false;
 	s->deadline += s->deadline ? lasted : 0;
 	s->window_end += s->window_end ? lasted : 0;
-	timer_set(s);
+	stream_timer_set(s);
 	if (s->in_input) {
 		s->input_again = true;
 		return;
@@ -528,7 +428,7 @@ void stream_finish(struct stream **stream)
 	s->window_end = 0;
 	s->deadline = loop_now() + STREAM_FINISH_US;
 	buffer_free(&s->in);
-	timer_set(s);
+	stream_timer_set(s);
 	if (s->waiting)
 		watch_set(s); /* its death had stopped it */
 	else

@@ -1,0 +1,62 @@
+/*
+ * stream_parts: what stream.c and stream_time.c share: the connection itself, and its clockwork.
+ */
+#ifndef COMMON_NET_STREAM_PARTS_H
+#define COMMON_NET_STREAM_PARTS_H
+
+#include "common/base/buffer.h"
+#include "common/net/stream.h"
+#include "common/os/loop.h"
+
+enum stream_state {
+	STATE_OPEN,
+	STATE_DEAD,	 /* the owner is told, or will be */
+	STATE_FINISHING, /* let go by the owner: the rest of the output is on its way */
+	STATE_LINGERING, /* all is sent: waiting for the peer's end */
+};
+
+enum { LINGER_OCTETS = 256 * 1024 }; /* read and dropped at most, in the last wait */
+
+struct stream {
+	TAILQ_ENTRY(stream) dirty_link;
+	int fd;
+	uint8_t state;	/* enum stream_state */
+	uint8_t reason; /* enum stream_end */
+	bool dirty;	/* in the list for the turn's end */
+	bool waiting;	/* for room to write */
+	bool reads;	/* the watch asks for octets */
+	bool paused;
+	bool in_input;	  /* inside the owner's input() */
+	bool input_again; /* paused and resumed in there */
+	bool in_scratch;  /* the unread octets lie in scratch, not in `in` */
+	bool input_due, drained_due;
+	bool told;	/* end() was called, or nobody is to be told */
+	bool peer_done; /* the peer has said all */
+	bool busy;	/* on the stack */
+	bool gone;	/* freed while busy */
+	const struct stream_kind *kind;
+	const struct transport *transport;
+	void *owner;
+	struct slice unread; /* while in_scratch */
+	struct buffer in, out;
+	struct loop_watch watch;
+	struct loop_timer timer;
+	uint64_t timer_at; /* loop_now() for which it is set */
+	uint64_t deadline; /* 0: none */
+	uint64_t paused_at;
+	uint64_t received;
+	uint64_t window_us, window_end; /* minimum rate; window_end 0: none */
+	uint64_t window_octets, window_least;
+};
+
+/* stream.c */
+void stream_die(struct stream *s, enum stream_end reason);
+void stream_on_timer(void *arg);
+
+/* stream_time.c: the timer fires at `at` or sooner (0: never); it is set for what is next. */
+void stream_timer_by(struct stream *s, uint64_t at);
+void stream_timer_set(struct stream *s);
+/* The window of the minimum rate is over. */
+void stream_window_check(struct stream *s);
+
+#endif
