@@ -59,6 +59,7 @@ static bool release(struct entry *e)
 	revive(e);
 	spool_dispose(manager.spool, e, MESSAGE_QUEUED, manager_now());
 	active_place(e, SLICE_EMPTY);
+	stub_of(e)->schedule.urged = true;
 	return true;
 }
 
@@ -66,6 +67,8 @@ static bool retry(struct entry *e)
 {
 	if (!schedule_hurry(manager.schedule, &stub_of(e)->schedule, manager_now()))
 		return false;
+	/* Whoever says so has mended the mailbox, maybe: the wait after failures ends too. */
+	stub_of(e)->schedule.urged = true;
 	log_change(e, "retried");
 	return true;
 }

@@ -77,6 +77,8 @@ static void delivery_queue(struct delivery *d)
 	    schedule_destination(manager.schedule, TRANSPORT_LOCAL, destination_key_of(d, key)),
 	    a->origin, a->first, manager_now());
 	a->first = false;
+	if (a->entry != NULL && stub_of(a->entry)->schedule.urged)
+		schedule_job_urge(&d->job, manager_now());
 }
 
 /* One that an agent has died of is tried where it can hurt nobody else. */

@@ -69,6 +69,7 @@ void schedule_wait(struct schedule *s, struct schedule_message *m, uint64_t due,
 		panic("schedule_wait: the message waits already");
 	if (m->place == PLACE_ACTIVE)
 		s->active_count--;
+	m->urged = false;
 	if (due <= now) {
 		message_due(s, m);
 		if (parked != NULL)
@@ -97,6 +98,7 @@ void schedule_forget(struct schedule *s, struct schedule_message *m, uint64_t no
 		break;
 	}
 	m->place = PLACE_NONE;
+	m->urged = false;
 }
 
 bool schedule_hurry(struct schedule *s, struct schedule_message *m, uint64_t now)

@@ -23,6 +23,13 @@ void schedule_job_add(struct schedule *s, struct schedule_job *j, struct destina
 	destination_settle(d, now);
 }
 
+void schedule_job_urge(struct schedule_job *j, uint64_t now)
+{
+	/* Its failures stay, so that its window is one job until that has succeeded. */
+	j->destination->dead_until = 0;
+	destination_settle(j->destination, now);
+}
+
 /* The job leaves the schedule's hands: its origin may be forgotten. */
 static void job_leave(struct schedule *s, struct schedule_job *j)
 {

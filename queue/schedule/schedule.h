@@ -58,6 +58,7 @@ struct schedule_message {
 	struct destination *parked;	    /* WAITING: released when this comes back; NULL none */
 	uint32_t origin;		    /* hash of user or client network */
 	uint8_t place;			    /* enum schedule_place */
+	bool urged; /* the caller's: its jobs go to dead destinations too; false when it waits */
 };
 
 /* One delivery of an active message; embedded in the caller's struct, zeroed at first. */
@@ -113,6 +114,8 @@ uint64_t destination_dead_until(const struct destination *d, uint64_t now);
 /* Queues a job. first: it is the first job of its message. */
 void schedule_job_add(struct schedule *s, struct schedule_job *j, struct destination *d,
 		      uint32_t origin, bool first, uint64_t now);
+/* The destination of a queued job, if it is dead, is tried now by one job, as after its time. */
+void schedule_job_urge(struct schedule_job *j, uint64_t now);
 /* The next job for this transport's agent, which counts as out; NULL: nothing may go now. */
 struct schedule_job *schedule_pick(struct schedule *s, unsigned transport, uint64_t now);
 /* A job that will not be tried now because its destination is dead; the caller defers it. NULL:

@@ -56,6 +56,17 @@ def test_what_can_not_be_delivered_is_deferred_and_delivered_after_repair(stuck)
     stuck.assert_clean()
 
 
+def test_retry_does_not_wait_for_a_mailbox_that_is_left_alone(stuck):
+    for n in range(4):  # three failures in a row, and one that is not tried any more
+        stuck.deliver(b"Subject: stuck\r\n\r\n%d\r\n" % n)
+        queue = deferred(stuck, n + 1)
+    assert any("left alone" in m["recipients"][0]["delay_reason"] for m in queue), queue
+    stuck.mend()
+    assert stuck.run("queue", "retry", "--all").stdout.startswith("4 messages")
+    stuck.wait_letters("bob", 4)
+    stuck.assert_clean()
+
+
 @pytest.mark.skipif(not IS_ROOT, reason="only root can give a mailbox to another")
 def test_a_mailbox_of_another_is_deferred(stagepost):
     house = stagepost(retry=LATER)

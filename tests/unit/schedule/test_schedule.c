@@ -495,6 +495,24 @@ START_TEST(failures_one_by_one_are_in_a_row_until_they_are_long_ago)
 }
 END_TEST
 
+START_TEST(an_urged_job_goes_to_a_dead_destination_alone)
+{
+	struct job a = {0}, b = {0};
+
+	kill_destination("box");
+	add(&a, "box", 1, true);
+	add(&b, "box", 1, true);
+	ck_assert_ptr_null(pick());
+	schedule_job_urge(&b.job, now);
+	ck_assert_ptr_eq(pick(), &a);
+	ck_assert_ptr_null(pick());
+	ck_assert_ptr_null(schedule_pick_dead(s, AGENT, now));
+	done(&a, OUTCOME_SITE);
+	ck_assert_uint_gt(destination_dead_until(at("box"), now), now);
+	ck_assert_ptr_eq(schedule_pick_dead(s, AGENT, now), &b.job);
+}
+END_TEST
+
 START_TEST(a_dead_destination_is_tried_again_by_one_job_and_stays_dead_longer)
 {
 	struct job jobs[3] = {0};
@@ -782,6 +800,7 @@ int main(void)
 	    a_window_closes_by_half_on_failure,
 	    a_destination_dies_of_failures_in_a_row_alone,
 	    failures_one_by_one_are_in_a_row_until_they_are_long_ago,
+	    an_urged_job_goes_to_a_dead_destination_alone,
 	    a_dead_destination_is_tried_again_by_one_job_and_stays_dead_longer,
 	    late_failures_of_jobs_that_were_out_do_not_lengthen_death,
 	    a_destination_that_returns_makes_what_is_parked_due,
