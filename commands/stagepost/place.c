@@ -28,6 +28,19 @@ struct config *place_config(const char *path, int *code)
 	return NULL;
 }
 
+struct config *place_known(const char *path, int *code)
+{
+	struct config *config = NULL;
+	struct error e = {0}, again = {0};
+	if (config_load(path, &config, &e))
+		return config;
+	complain(EX_CONFIG, "%s", e.text);
+	if (config_load_places(path, &config, &again))
+		return config;
+	*code = EX_CONFIG;
+	return NULL;
+}
+
 int place_lock(const struct config *config)
 {
 	int spool = disk_open(AT_FDCWD, config_string(config, "spool"), O_PATH | O_DIRECTORY, 0);
@@ -62,7 +75,7 @@ pid_t place_master(int lock)
 
 struct talk *place_talk(const char *path, int *code)
 {
-	struct config *config = place_config(path, code);
+	struct config *config = place_known(path, code);
 	struct error e = {0};
 	struct talk *t;
 	if (!config)

@@ -13,17 +13,19 @@ int verb_reload(const char *config_path, int argc, char **argv)
 {
 	struct master_ask question = {.verb = MASTER_VERB_RELOAD};
 	struct talk_end end;
+	struct config *config;
 	struct talk *t;
 	int code;
 	(void)argv;
 	if (argc > 1)
 		return complain(EX_USAGE, "reload takes no arguments");
+	config = place_config(config_path, &code);
+	if (!config)
+		return complain(code, "a server that runs keeps the configuration that it has");
+	config_free(&config);
 	t = place_talk(config_path, &code);
-	if (!t) {
-		if (code == EX_CONFIG)
-			complain(code, "a server that runs keeps the configuration that it has");
+	if (!t)
 		return code;
-	}
 	code = talk_ask(t, COMMAND_MASTER_ASK, &question, TALK_RELOAD_US, NULL, NULL, &end);
 	talk_free(&t);
 	if (end.text[0])

@@ -57,7 +57,7 @@ int verb_status(const char *config_path, int argc, char **argv)
 	int code;
 	if (argc > 1 && !json)
 		return complain(EX_USAGE, "status takes --json and nothing else");
-	config = place_config(config_path, &code);
+	config = place_known(config_path, &code);
 	if (!config)
 		return code;
 	s = status_new(sandbox_landlock_abi());

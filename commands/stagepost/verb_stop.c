@@ -150,7 +150,7 @@ int verb_stop(const char *config_path, int argc, char **argv)
 	(void)argv;
 	if (argc > 1)
 		return complain(EX_USAGE, "stop takes no arguments");
-	config = place_config(config_path, &code);
+	config = place_known(config_path, &code);
 	if (!config)
 		return code;
 	lock = place_lock(config);

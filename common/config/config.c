@@ -95,7 +95,25 @@ static const char *read_mailname(struct config *c, const char *path)
 	return name;
 }
 
-static bool load(struct config *c, const struct config_host *host, const char *path,
+/* A misspelt `run` stays, to be refused: the default would lead to another server. */
+static bool names_place(struct slice name)
+{
+	enum schema_place elsewhere;
+	const struct schema *s = schema_find(PLACE_TOP, name);
+	if (!s)
+		s = schema_nearest(PLACE_TOP, name, &elsewhere);
+	return s && (strcmp(s->name, "run") == 0 || strcmp(s->name, "spool") == 0);
+}
+
+static void keep_places(struct text_list *statements)
+{
+	struct text_statement *s, *next;
+	TAILQ_FOREACH_SAFE (s, statements, link, next)
+		if (!names_place(s->name.text))
+			TAILQ_REMOVE(statements, s, link);
+}
+
+static bool load(struct config *c, const struct config_host *host, const char *path, bool places,
 		 struct error *e)
 {
 	struct text_source source = {read_file, c, &c->arena};
@@ -104,6 +122,8 @@ static bool load(struct config *c, const struct config_host *host, const char *p
 	c->machine[MACHINE_HOSTNAME] = arena_copy(&c->arena, slice_str(host->name)).ptr;
 	if (!set_paths(c, path, e) || !text_parse(&source, path, &statements, e))
 		return false;
+	if (places)
+		keep_places(&statements);
 	/* `origin` falls back to /etc/mailname, then to what `hostname` is */
 	const struct text_statement *s;
 	const char *hostname = c->machine[MACHINE_HOSTNAME];
@@ -115,13 +135,13 @@ static bool load(struct config *c, const struct config_host *host, const char *p
 	return tree_build(c, &statements, e) && records_build(c, e);
 }
 
-bool config_load_for(const struct config_host *host, const char *path, struct config **config,
-		     struct error *e)
+static bool load_new(const struct config_host *host, const char *path, bool places,
+		     struct config **config, struct error *e)
 {
 	struct config *c = memory_zero(1, sizeof(*c));
 	arena_init(&c->arena, CONFIG_MEMORY_MAX);
 	*config = NULL;
-	if (!load(c, host, path, e)) {
+	if (!load(c, host, path, places, e)) {
 		config_free(&c);
 		return false;
 	}
@@ -129,14 +149,30 @@ bool config_load_for(const struct config_host *host, const char *path, struct co
 	return true;
 }
 
-bool config_load(const char *path, struct config **config, struct error *e)
+bool config_load_for(const struct config_host *host, const char *path, struct config **config,
+		     struct error *e)
+{
+	return load_new(host, path, false, config, e);
+}
+
+static bool load_here(const char *path, bool places, struct config **config, struct error *e)
 {
 	char name[HOST_NAME_MAX_OCTETS + 1];
 	if (gethostname(name, sizeof(name)) != 0)
 		name[0] = '\0';
 	name[sizeof(name) - 1] = '\0';
 	struct config_host host = {name, "/etc/mailname"};
-	return config_load_for(&host, path, config, e);
+	return load_new(&host, path, places, config, e);
+}
+
+bool config_load(const char *path, struct config **config, struct error *e)
+{
+	return load_here(path, false, config, e);
+}
+
+bool config_load_places(const char *path, struct config **config, struct error *e)
+{
+	return load_here(path, true, config, e);
 }
 
 void config_free(struct config **config)

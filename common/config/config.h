@@ -24,6 +24,9 @@ struct config;
  * can't be read) or 78 (EX_CONFIG; text begins with file:line:column). Defaults come from this
  * machine: hostname from the kernel, origin from /etc/mailname. config_check() does the rest. */
 bool config_load(const char *path, struct config **config, struct error *e);
+/* Only what says where a server lives, `run` and `spool`; all other statements are passed over, so
+ * that a file which is wrong elsewhere still leads to the server that runs. */
+bool config_load_places(const char *path, struct config **config, struct error *e);
 void config_free(struct config **config);
 
 /* What this machine gives where the file says nothing. */

@@ -202,6 +202,8 @@ def test_a_wrong_configuration_is_refused_whole_and_the_old_one_serves_on(stagep
     assert refused.returncode == 78
     assert re.search(r"stagepost\.conf:\d+:1.*lisen", refused.stderr)
     assert house.run("check", check=False).returncode == 78
+    for command in (("status",), ("queue", "list"), ("route", "bob@trial.example")):  # it runs all the same
+        assert "lisen" in house.run(*command).stderr
     house.deliver()
     house.wait_letters("bob")
     house.write("stagepost.conf", good.replace("users file:users", "users file:other"))
@@ -211,6 +213,9 @@ def test_a_wrong_configuration_is_refused_whole_and_the_old_one_serves_on(stagep
         wire.say("RCPT TO:<bob@trial.example>", "550 5.1.1")
         wire.say("RCPT TO:<carol@trial.example>", "250 2.1.5")
     house.assert_clean()
+    house.write("stagepost.conf", good + "lisen *:26 smtp\n")
+    assert "stopped" in house.run("stop").stdout
+    house.write("stagepost.conf", good)
 
 
 def test_commands_need_a_running_server(stagepost):

@@ -236,6 +236,25 @@ START_TEST(names_what_is_wrong_and_where)
 }
 END_TEST
 
+START_TEST(where_the_server_lives_is_known_though_the_rest_is_wrong)
+{
+	struct config *c;
+	struct error e = {0};
+	folder_write("wrong", "listn *:25\nrun ./r\nlimits { message-size many }\nspool s\n");
+	ck_assert(!config_load(folder_path("wrong"), &c, &e));
+	ck_assert(config_load_places(folder_path("wrong"), &c, &e));
+	ck_assert_str_eq(config_string(c, "run"), folder_path("r"));
+	ck_assert_str_eq(config_string(c, "spool"), folder_path("s"));
+	config_free(&c);
+	folder_write("wrong", "run r\nrun s\n");
+	ck_assert(!config_load_places(folder_path("wrong"), &c, &e));
+	folder_write("wrong", "rnu r\nspool s\n");
+	ck_assert(!config_load_places(folder_path("wrong"), &c, &e));
+	folder_write("wrong", "limits {\nrun r\n"); /* whose is it? better no server than another */
+	ck_assert(!config_load_places(folder_path("wrong"), &c, &e));
+}
+END_TEST
+
 START_TEST(a_missing_file_is_no_input)
 {
 	struct config *c;
@@ -391,6 +410,7 @@ int main(void)
 	tcase_add_test(cases, settings_records_carry_it_all);
 	tcase_add_test(cases, each_table_is_named_once_for_each_use);
 	tcase_add_loop_test(cases, names_what_is_wrong_and_where, 0, sizeof(BAD) / sizeof(BAD[0]));
+	tcase_add_test(cases, where_the_server_lives_is_known_though_the_rest_is_wrong);
 	tcase_add_test(cases, a_missing_file_is_no_input);
 	tcase_add_test(cases, a_pipe_is_no_input_and_is_not_waited_for);
 	tcase_add_test(cases, a_percent_in_the_directory_is_no_template);
