@@ -66,7 +66,7 @@ const struct schema schema[] = {
     {"deliver", PLACE_DOMAIN, .opens = PLACE_DELIVER, .type = TYPE_DELIVER, .list = true,
      .choices = "maildir", .most = SPEC_MAX,
      .help = "Mailboxes of the domain's users; the first deliver that knows the user takes the "
-	     "mail. In the path %d is the domain, %n the local part, %u the address."},
+	     "mail.\nIn the path %d is the domain, %n the local part, %u the address."},
 
     {"users", PLACE_DELIVER, .type = TYPE_USERS, .most = SPEC_MAX,
      .help = "The table of users; any takes every name."},
