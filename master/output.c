@@ -64,7 +64,10 @@ bool output_open(const struct config *config, int *fd, char target[KIND_MAX + 1]
 	*fd = open_target(&c);
 	if (*fd < 0) {
 		where = strcmp(c.target, "file") == 0 ? c.path : syslog_path;
-		good = error_set(e, EX_OSERR, "log %s %s: %s", c.target, where, strerror(errno));
+		error_set(e, EX_OSERR, "log %s %s: %s%s", c.target, where, strerror(errno),
+			  where == syslog_path ? "; does syslog run here? if not: `log file PATH`"
+					       : "");
+		good = false;
 	}
 	memcpy(target, c.target, sizeof(c.target));
 	memory_free(c.path);

@@ -72,7 +72,8 @@ static bool find_user(enum role_id role, struct identity *as, struct error *e)
 	if (!user_find(name, &as->uid, &as->gid, e)) {
 		return error_set(e, EX_CONFIG,
 				 "%s: the system users are missing; make them with "
-				 "\"systemd-sysusers stagepost.conf\" (conf/sysusers.conf)",
+				 "\"systemd-sysusers stagepost.conf\", or without systemd as "
+				 "INSTALL says",
 				 e->text);
 	}
 	if (as->uid == 0)

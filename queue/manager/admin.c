@@ -96,8 +96,8 @@ static void verified(void *arg, const struct verify_result *r)
 		admin_send(q, QUEUE_LINE, &line);
 	}
 	snprintf(text, sizeof(text),
-		 "%zu messages in memory, %zu on disk; %zu records and %zu large files read; "
-		 "%zu problems",
+		 "messages: %zu in memory, %zu on disk; read: %zu records, %zu large files; "
+		 "problems: %zu",
 		 r->messages, r->disk_messages, r->records, r->files, r->problems);
 	q->count = r->messages;
 	admin_done(q, good ? EX_OK : r->complete ? 1 : EX_TEMPFAIL, text);
