@@ -395,7 +395,11 @@ START_TEST(ends_with_78_when_the_configuration_is_bad)
 {
 	static const char *const words[4] = {"verb"};
 	char path[PATH_MAX];
+	bool only_places = with_config[_i] == verb_stop || with_config[_i] == verb_status;
 	write_config(path, "no-such-directive 1\n");
+	ck_assert_int_eq(run_verb(with_config[_i], path, words) == EX_CONFIG, !only_places);
+	remove_folder();
+	write_config(path, "rnu elsewhere\n"); /* whose server would that be? */
 	ck_assert_int_eq(run_verb(with_config[_i], path, words), EX_CONFIG);
 	ck_assert_int_eq(run_verb(with_config[_i], "/nowhere/stagepost.conf", words), EX_CONFIG);
 	remove_folder();
