@@ -367,10 +367,17 @@ static bool grant(struct segments *s, struct lease_request *r)
 	uint64_t number = numbers_draw(&s->numbers);
 	if (!number)
 		return false;
-	if (lock_take(f->write_fd, true) < 0)
-		log_error("segments/%08u can't be locked: %s", f->number, strerror(errno));
-	f->state = POOL_USED;
 	s->ready_count--;
+	/* Who still holds it could write below the next owner: the file goes, another comes. */
+	if (lock_take(f->write_fd, true) < 0) {
+		log_error("segments/%08u can't be locked: %s; it is removed", f->number,
+			  strerror(errno));
+		disk_close(f->write_fd);
+		f->write_fd = -1;
+		pool_retire(s, f);
+		return false;
+	}
+	f->state = POOL_USED;
 	r->file = f;
 	r->lease = (struct writer_lease){
 	    .number = number,

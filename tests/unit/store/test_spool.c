@@ -6,6 +6,7 @@
 #include "common/base/queue_id.h"
 #include "common/os/clock.h"
 #include "queue/store/spool_parts.h"
+#include "common/os/lock.h"
 #include "tests/unit/store/spool_world.h"
 
 static struct verify_result verdict;
@@ -284,6 +285,29 @@ static int read_record(struct spool_world *w, struct entry *e, struct buffer *b)
 	return now > 0 ? 0 : now < 0 ? errno : read_err;
 }
 
+static bool first_segment_is_made(struct spool_world *w)
+{
+	return faccessat(w->dirfd, "segments/00000001", F_OK, 0) == 0 && world_synced(w);
+}
+
+START_TEST(a_free_segment_that_somebody_holds_is_not_lent)
+{
+	struct spool_world w;
+	world_make(&w);
+	world_run(&w, first_segment_is_made);
+	int held = openat(w.dirfd, "segments/00000001", O_WRONLY);
+	ck_assert_int_ge(held, 0);
+	ck_assert_int_eq(lock_take(held, true), 0);
+	world_writer(&w);
+	send(&w, 4, 1000, 1);
+	ck_assert_uint_eq(w.arrived, 4);
+	world_run(&w, world_idle);
+	ck_assert_int_eq(faccessat(w.dirfd, "segments/00000001", F_OK, 0), -1);
+	close(held);
+	world_stop(&w);
+}
+END_TEST
+
 START_TEST(mail_that_stays_moves_and_is_the_same)
 {
 	struct spool_world w, after;
@@ -509,6 +533,7 @@ int main(void)
 	tcase_add_test(t, a_writer_that_lies_is_found_out);
 	tcase_add_test(t, a_segment_is_not_free_a_moment_too_early);
 	tcase_add_test(t, a_dead_writers_segment_waits_for_its_lock);
+	tcase_add_test(t, a_free_segment_that_somebody_holds_is_not_lent);
 	tcase_add_test(t, mail_that_stays_moves_and_is_the_same);
 	tcase_add_test(t, spoilt_records_are_found_out);
 	tcase_add_test(t, large_files_live_as_long_as_their_message);
