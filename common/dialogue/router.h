@@ -21,9 +21,8 @@ enum verdict_step {
 };
 enum verdict_action {
 	VERDICT_CONTINUE = 1,
-	VERDICT_REPLY,	 /* refuse with code, enhanced, text */
-	VERDICT_DISCARD, /* say yes, deliver nothing */
-	VERDICT_HOLD	 /* accept, and hold it in the queue */
+	VERDICT_REPLY,	/* refuse with code, enhanced, text */
+	VERDICT_DISCARD /* say yes, deliver nothing */
 };
 
 #define ROUTER_CHECK_FIELDS(F, S)                                                 \
@@ -37,11 +36,11 @@ enum verdict_action {
 	F(S, string, sender, ROUTER_ADDRESS_MAX, "reverse-path without < >")      \
 	F(S, string, recipient, ROUTER_ADDRESS_MAX, "at STEP_RCPT: without < >")
 RECORD_DECLARE(router_check, ROUTER_CHECK_FIELDS)
-#define ROUTER_VERDICT_FIELDS(F, S)                            \
-	F(S, u64, request, 0, "of the question")               \
-	F(S, u32, action, VERDICT_HOLD, "enum verdict_action") \
-	F(S, u32, code, 599, "of the reply")                   \
-	F(S, string, enhanced, ENHANCED_MAX, "5.1.1")          \
+#define ROUTER_VERDICT_FIELDS(F, S)                               \
+	F(S, u64, request, 0, "of the question")                  \
+	F(S, u32, action, VERDICT_DISCARD, "enum verdict_action") \
+	F(S, u32, code, 599, "of the reply")                      \
+	F(S, string, enhanced, ENHANCED_MAX, "5.1.1")             \
 	F(S, string, text, ROUTER_TEXT_MAX, "after the codes")
 RECORD_DECLARE(router_verdict, ROUTER_VERDICT_FIELDS)
 
