@@ -172,6 +172,17 @@ def test_S29_S33_aliases_end_at_users_and_at_themselves(stagepost):
     assert "5.4.6" in str(message["recipients"])
 
 
+def test_S35_a_mailbox_has_one_copy_for_each_way_that_the_sender_chose(stagepost):
+    """Twice by one list is once; by two addresses it is two letters, told apart by X-Original-To."""
+    house = stagepost(start=False)
+    house.write("aliases", "one: bob, Bob@trial.example\ntwo: bob\n")
+    house.start()
+    house.deliver(b"Subject: a\r\n\r\n", "one@trial.example", "two@trial.example", "bob@trial.example")
+    house.wait_letters("bob", 3)
+    house.assert_clean()
+    assert sorted(str(letter.original) for letter in house.letters("bob")) == ["None", "one@trial.example", "two@trial.example"]
+
+
 def test_S29_who_is_named_beside_a_loop_has_the_mail_once(stagepost):
     house = stagepost(start=False)
     house.write("aliases", "ring: gnir\ngnir: ring, bob\n")

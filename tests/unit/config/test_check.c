@@ -156,6 +156,7 @@ START_TEST(names_each_target_that_is_not_supported)
 }
 END_TEST
 
+/* S52 */
 START_TEST(root_must_name_an_owner_that_exists)
 {
 	static const struct {

@@ -68,7 +68,7 @@ static const struct {
     {"A: b\r\n", "\r\nbare\rcr\r\r\nend\r", "A: b\n\nbare\rcr\r\nend\r"},
     {"A: b\r\n", "\r\nbare\nlf\n", "A: b\n\nbare\nlf\n"},
     {"A: b\r\n", "\r\nFrom here\r\n>From\r\n", "A: b\n\nFrom here\n>From\n"},
-    /* Return-Path is ours alone (semantics 57), however it is written */
+    /* Return-Path is ours alone (S57), however it is written */
     {"Return-Path: <evil@example>\r\nA: b\r\n", "", "A: b\n"},
     {"A: b\r\nRETURN-PATH :\r\n <evil>\r\n\tmore\r\nreturn-path: x\r\nC: d\r\n", "",
      "A: b\nC: d\n"},
@@ -174,7 +174,7 @@ static const struct {
     {"Delivered-To:\r\n", "bob@example.org", LETTER_FINE},
 };
 
-/* semantics 28 */
+/* S28 */
 START_TEST(mail_that_was_here_before_is_a_loop)
 {
 	struct letter l = letter_of(SLICE_EMPTY, slice_str(loops[_i].header), SLICE("\r\nx\r\n"));
@@ -200,7 +200,7 @@ static enum letter_fault with_fields(size_t count, const char *field, const char
 	return fault;
 }
 
-/* semantics 26 and 28 */
+/* S26, S28 */
 START_TEST(hops_are_counted_and_a_thousand_fields_are_looked_at)
 {
 	const char *again = "Delivered-To: bob@example.org\r\n";

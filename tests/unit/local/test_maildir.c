@@ -85,6 +85,7 @@ static unsigned mode_of(const char *path)
 	return st.st_mode & 07777;
 }
 
+/* S53 */
 START_TEST(a_missing_mailbox_is_made_and_the_message_lies_in_new)
 {
 	struct buffer b;
@@ -349,7 +350,7 @@ static struct maildir_job large_job(const char *path, char **body, size_t size)
 	return j;
 }
 
-/* semantics 54 */
+/* S54 */
 START_TEST(a_file_over_the_largest_allowed_goes_back)
 {
 	struct rlimit limit = {300 * 1024, 300 * 1024};
@@ -454,6 +455,7 @@ static const struct {
 };
 
 /* I8 of the faults: nothing half-written, nothing left */
+/* S53, S54 */
 START_TEST(whatever_call_fails_nothing_is_left_and_the_next_comes_through)
 {
 	struct maildir_job j = job_for("bob");

@@ -21,6 +21,7 @@ static unsigned find_event(enum event_kind kind)
 	return UINT32_MAX;
 }
 
+/* S59 */
 START_TEST(all_messages_of_a_turn_are_one_commit_and_answered_before_the_notice)
 {
 	enum { MESSAGES = 200 };
@@ -225,6 +226,7 @@ START_TEST(a_failed_write_fails_the_batch_and_the_next_segment_is_used)
 }
 END_TEST
 
+/* S59: 250 only after a sync that succeeded; a failed one is never tried again */
 START_TEST(a_failed_sync_fails_the_batch_and_the_next_segment_is_used)
 {
 	/* takes every write, but can't be synced */
