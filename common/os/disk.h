@@ -13,6 +13,7 @@
  *			"n-m" from the n-th to the m-th
  *		action	kill (SIGKILL to itself), an errno name (ENOSPC, EIO, ...),
  *			delay=MILLISECONDS
+ *		while=PATH, in the place of one: all strike only while that file begins with '1'
  *
  *	STAGEPOST_DISK_TRACE=FD or PATH
  *		a line "role pid op fd count" for each call, written to that descriptor, or

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -34,10 +35,10 @@ static const struct {
 	const char *name;
 	int value;
 } errors[] = {
-    {"EACCES", EACCES}, {"EAGAIN", EAGAIN}, {"EDQUOT", EDQUOT}, {"EEXIST", EEXIST},
-    {"EFBIG", EFBIG},	{"EIO", EIO},	    {"EMFILE", EMFILE}, {"ENFILE", ENFILE},
-    {"ENOENT", ENOENT}, {"ENOMEM", ENOMEM}, {"ENOSPC", ENOSPC}, {"ENOTDIR", ENOTDIR},
-    {"EPERM", EPERM},	{"EROFS", EROFS},   {"ESTALE", ESTALE},
+    {"EACCES", EACCES},	  {"EAGAIN", EAGAIN}, {"EDQUOT", EDQUOT}, {"EEXIST", EEXIST},
+    {"EFBIG", EFBIG},	  {"EINVAL", EINVAL}, {"EIO", EIO},	  {"EMFILE", EMFILE},
+    {"ENFILE", ENFILE},	  {"ENOENT", ENOENT}, {"ENOMEM", ENOMEM}, {"ENOSPC", ENOSPC},
+    {"ENOTDIR", ENOTDIR}, {"EPERM", EPERM},   {"EROFS", EROFS},	  {"ESTALE", ESTALE},
 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* guards all below */
@@ -47,6 +48,7 @@ static struct rule rules[RULES_MAX];
 static size_t rule_count;
 static uint64_t counts[DISK_OPS + 1]; /* calls so far; the last is of every op */
 static int trace = -1;
+static const volatile char *condition; /* of the file that "while" names; NULL: always */
 
 static int op_named(struct slice name)
 {
@@ -104,11 +106,30 @@ static bool parse_rule(struct slice text, struct rule *r)
 	       parse_calls(calls, r) && r->n > 0 && parse_action(action, r);
 }
 
+/* Mapped, because a process in its sandbox opens nothing. */
+static void read_condition(struct slice name)
+{
+	char path[PATH_SIZE];
+	void *at = MAP_FAILED;
+	int fd = slice_copy(name, path, sizeof(path)) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+
+	if (fd >= 0)
+		at = mmap(NULL, 1, PROT_READ, MAP_SHARED, fd, 0);
+	if (at == MAP_FAILED)
+		fatal("STAGEPOST_FAULTS: %.*s can't be read", SLICE_FMT(name));
+	condition = at;
+	close(fd);
+}
+
 static void read_rules(struct slice text)
 {
 	while (text.len > 0) {
 		struct slice one;
 		slice_split(text, ',', &one, &text);
+		if (slice_starts(one, SLICE("while="))) {
+			read_condition(slice_from(one, sizeof("while=") - 1));
+			continue;
+		}
 		if (rule_count == RULES_MAX || !parse_rule(one, &rules[rule_count]))
 			fatal("STAGEPOST_FAULTS: bad rule %.*s", SLICE_FMT(one));
 		rule_count++;
@@ -166,7 +187,7 @@ static void record(enum disk_op op, int fd, uint64_t count)
 
 static bool strikes(const struct rule *r, enum disk_op op)
 {
-	if (r->op != EVERY_OP && r->op != (int)op)
+	if ((r->op != EVERY_OP && r->op != (int)op) || (condition != NULL && *condition != '1'))
 		return false;
 	uint64_t count = counts[r->op];
 	return count >= r->n && count <= r->last && fnmatch(r->role, our_role, 0) == 0;

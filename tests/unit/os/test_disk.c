@@ -254,10 +254,30 @@ START_TEST(a_fault_strikes_where_it_is_aimed_and_only_in_its_build)
 }
 END_TEST
 
+START_TEST(a_fault_with_a_condition_strikes_only_while_that_holds)
+{
+	char faults[512];
+	int fd = openat(dir, "condition", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	snprintf(faults, sizeof(faults), "while=/proc/self/fd/%d,writer:write:2:EIO", fd);
+	ck_assert_int_eq(pwrite(fd, "1", 1, 0), 1);
+	int holds = run_with_faults(faults);
+	ck_assert_int_eq(pwrite(fd, "0", 1, 0), 1);
+	int ended = run_with_faults(faults);
+	ck_assert(WIFEXITED(holds) && WIFEXITED(ended));
+	ck_assert_int_eq(WEXITSTATUS(holds), disk_faults_built() ? 1 << 1 : 0);
+	ck_assert_int_eq(WEXITSTATUS(ended), 0);
+	close(fd);
+}
+END_TEST
+
 START_TEST(a_fault_that_is_not_understood_ends_the_process)
 {
-	static const char *const bad[] = {"writer:write:x:EIO", "writer:writ:1:EIO",
-					  "writer:write:1:EWHAT", "writer:write:0:EIO", "writer"};
+	static const char *const bad[] = {"writer:write:x:EIO",
+					  "writer:writ:1:EIO",
+					  "writer:write:1:EWHAT",
+					  "writer:write:0:EIO",
+					  "writer",
+					  "while=/nowhere"};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		ck_assert_int_eq(run_with_faults(bad[i]) != 0, disk_faults_built());
 }
@@ -357,6 +377,7 @@ int main(void)
 	tcase_add_test(tc, a_directory_is_listed_as_often_as_asked);
 	tcase_add_loop_test(tc, a_fault_strikes_where_it_is_aimed_and_only_in_its_build, 0,
 			    sizeof(strikes) / sizeof(strikes[0]));
+	tcase_add_test(tc, a_fault_with_a_condition_strikes_only_while_that_holds);
 	tcase_add_test(tc, a_fault_that_is_not_understood_ends_the_process);
 	tcase_add_test(tc, each_call_is_traced);
 	tcase_add_test(tc, no_name_leads_out_of_a_directory_that_is_opened_beneath);
