@@ -91,12 +91,20 @@ class House(Stagepost):
 
     # Life
 
-    def launch(self, faults):
-        """A start that may not succeed: nothing is waited for."""
+    def launch(self, faults, sick=True):
+        """A start that may not succeed: nothing is waited for. The faults last until heal(), or
+        begin with heal(False)."""
+        condition = self.folder / "sick"
+        condition.write_text("1" if sick else "0")
+        condition.chmod(0o644)
         self.launched = subprocess.Popen(
             [self.programs / "bin" / "stagepost", "-c", self.folder / "stagepost.conf", "start"], cwd=self.folder,
-            env={**os.environ, "STAGEPOST_FAULTS": faults}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            env={**os.environ, "STAGEPOST_FAULTS": f"while={condition},{faults}"}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL)
+
+    def heal(self, well=True):
+        with open(self.folder / "sick", "r+") as f:     # the same file: it is mapped
+            f.write("0" if well else "1")
 
     def crash(self):
         """Ends all at one blow, the start that still waits included."""
@@ -194,16 +202,19 @@ class House(Stagepost):
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def steps_of(house, role, work):
+def steps_of(house, role, work, faults=None):
     """How many disk calls of each kind that role makes in a run of work(), by a trace."""
     folder = Path(str(house.folder) + ".trace")
     folder.mkdir()
     folder.chmod(0o777)
     os.environ["STAGEPOST_DISK_TRACE"] = str(folder / "t")
+    if faults:
+        os.environ["STAGEPOST_FAULTS"] = faults
     try:
         house.start()
     finally:
         del os.environ["STAGEPOST_DISK_TRACE"]
+        os.environ.pop("STAGEPOST_FAULTS", None)
     work()
     house.crash()
     counts = {"*": 0}
