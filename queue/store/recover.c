@@ -91,6 +91,8 @@ static void scan_damage(void *arg, uint64_t offset, uint64_t length)
 	log_error("segments/%08u is damaged at octet %llu, %llu octets: copied to corrupt/%s",
 		  j->line.segment, (unsigned long long)offset, (unsigned long long)length, name);
 	int to = disk_create(j->r->setup.corrupt_dirfd, name, O_WRONLY, 0600);
+	if (to < 0 && errno == EEXIST) /* of a scan that may not have come to its end */
+		to = disk_open(j->r->setup.corrupt_dirfd, name, O_WRONLY | O_NOFOLLOW, 0);
 	char *chunk = memory_get(COPY_CHUNK);
 	int err = to < 0 ? errno : 0;
 	for (uint64_t at = 0; at < length && !err; at += COPY_CHUNK) {
@@ -102,7 +104,7 @@ static void scan_damage(void *arg, uint64_t offset, uint64_t length)
 	if (to >= 0 && (disk_fsync(to) < 0 || disk_fsync_dir(j->r->setup.corrupt_dirfd) < 0) &&
 	    !err)
 		err = errno;
-	if (err && err != EEXIST)
+	if (err)
 		log_error("corrupt/%s: %s", name, strerror(err));
 	if (to >= 0)
 		disk_close(to);

@@ -165,6 +165,35 @@ def zero_in_segment(rng, spool):
     return f"{f.name} zeros at {at}"
 
 
+def test_a_copy_of_damage_that_was_cut_off_is_made_whole(house):
+    """The scan that made it died, or the disk was full: the segment's file is not kept for ever."""
+    client = filled(house, unseen=4)
+
+    def copies(cut=None):
+        c = fresh_copy(house, client)
+        hurt = [f for f in sorted((house.folder / "spool" / "segments").iterdir()) if b"unseen1@" in f.read_bytes()]
+        content = hurt[0].read_bytes()
+        with hurt[0].open("r+b") as o:
+            o.seek(content.index(b"unseen1@"))
+            o.write(b"X")
+        for name, octets in (cut or {}).items():
+            path = house.folder / "spool" / "corrupt" / name
+            path.write_bytes(octets[:100])
+            owner = path.parent.stat()
+            os.chown(path, owner.st_uid, owner.st_gid)
+        assert begin(house)
+        assert c.try_one("after", 700, ("bob",))
+        house.logged("is damaged at octet")
+        wait_for(lambda: ("unseen3", "bob") in house.names(), 10, "what lies behind the damage")
+        found = {f.name: f.read_bytes() for f in (house.folder / "spool" / "corrupt").glob("segment-*")}
+        house.crash()
+        return found
+
+    whole = copies()
+    assert whole and all(len(octets) > 100 for octets in whole.values())
+    assert copies(whole) == whole
+
+
 def cut_segment(rng, spool):
     f = pick(rng, spool / "segments")
     at = rng.randrange(used(f))
