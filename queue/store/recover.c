@@ -48,7 +48,7 @@ struct scan_job {
 struct sweep {
 	struct helper_job job;
 	struct recover *r;
-	bool wanted, out;
+	bool wanted, out, copied;
 	uint64_t *numbers;
 	size_t count, size, cursor;
 	struct idmap *named;
@@ -315,10 +315,22 @@ static bool sweep_list(void *arg, const char *name, unsigned char type)
 	return true;
 }
 
+static bool find_copy(void *arg, const char *name, unsigned char type)
+{
+	bool *found = arg;
+	(void)type;
+	*found = slice_starts(slice_str(name), SLICE("segment-"));
+	return !*found;
+}
+
+/* As long as a copy of damage waits for a person, what it may have named does so too: the start
+ * that made it may have ended before it came to the large files. */
 static void sweep_run(struct helper_job *job)
 {
 	struct sweep *w = (struct sweep *)(void *)job;
 	w->err = disk_list(w->r->setup.large_dirfd, sweep_list, w) < 0 ? errno : 0;
+	if (disk_list(w->r->setup.corrupt_dirfd, find_copy, &w->copied) < 0)
+		w->copied = true; /* there may be one */
 }
 
 static void note_named(void *arg, struct entry *e)
@@ -352,7 +364,7 @@ static void sweep_walk(void *arg)
 	for (size_t i = 0; i < w->count; i++) {
 		if (idmap_get(w->named, w->numbers[i]))
 			continue;
-		if (r->damaged)
+		if (r->damaged || w->copied)
 			set_aside(r, w->numbers[i]);
 		else
 			large_unlink(r->setup.segments, w->numbers[i], 0);

@@ -187,7 +187,13 @@ class House(Stagepost):
 
     def unnamed(self):
         """Large files with content in them, in an empty queue."""
-        return [f for f in (self.folder / "spool" / "large").iterdir() if f.stat().st_size > 0]
+        found = []
+        for f in (self.folder / "spool" / "large").iterdir():
+            try:
+                found += [f] if f.stat().st_size > 0 else []
+            except FileNotFoundError:   # removed meanwhile
+                pass
+        return found
 
     def wipe(self):
         """As new."""

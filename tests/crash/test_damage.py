@@ -194,6 +194,20 @@ def test_a_copy_of_damage_that_was_cut_off_is_made_whole(house):
     assert copies(whole) == whole
 
 
+def test_a_large_file_of_damage_outlives_a_start_that_could_not_move_it(house):
+    client = filled(house)
+    fresh_copy(house, client)
+    break_record_of_large(None, house.folder / "spool")
+    house.launch("queue:rename:1+:EIO")
+    wait_for(house.opens, what="a server")
+    house.logged(r"large/\d+: Input/output error")
+    house.crash()
+    house.start()
+    body = content_of("unseen0", UNSEEN_LARGE)[-90000:]
+    wait_for(lambda: any(body in f.read_bytes() for f in (house.folder / "spool" / "corrupt").iterdir()), 10,
+             "the content in corrupt/")
+
+
 def cut_segment(rng, spool):
     f = pick(rng, spool / "segments")
     at = rng.randrange(used(f))
