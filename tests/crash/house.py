@@ -180,6 +180,8 @@ class House(Stagepost):
         """Everything has arrived, and what is left on the disk is as it should be."""
         wait_for(lambda: not self.missing(client), seconds, "all acknowledged mail in its mailboxes")
         self.wait_empty(seconds)
+        # 75: not while the ledger is written anew
+        wait_for(lambda: self.run("queue", "verify", check=False).returncode != 75, seconds, "a look at the queue")
         self.verify()
         spool = self.folder / "spool"
         wait_for(lambda: not self.unnamed(), 15, f"no large file but spares; {list(spool.glob('large/*'))}")

@@ -116,6 +116,7 @@ def one_case(house, role, fault, lasts):
         house.crash()
         house.start()
     assert client.until_kept("after", 700, ("bob",), 10), client.refused
+    house.heal()
     house.drained(client, 20)
     house.audit(client, copies=3)
     house.crash()
