@@ -583,8 +583,9 @@ def test_while_the_manager_is_away_content_is_kept_or_put_off(stagepost):
 
     for last in (False, False, False, False, True):
         with wait_for(begun) as wire:
-            house.kill("queue") if not last else None
+            pid = None if last else house.kill("queue")
             kept += wire.content(CONTENT).code == 250
+        wait_for(lambda: last or house.pid("queue") != pid)  # else the dead one may seem to serve still
     house.wait_letters("bob", kept) if kept else None
     house.assert_clean()
 

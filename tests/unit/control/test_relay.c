@@ -423,6 +423,7 @@ static void connect_deaf(void)
 	ck_assert(channel_pair(fds));
 	deaf = fds[0];
 	two.asker = asker_open(fds[1]);
+	two.asker->admin = true;
 	struct queue_ask ask = {.request = 1, .verb = QUEUE_LIST};
 	/* the question is made by a channel that is gone before it could read an answer */
 	int copy = dup(deaf);
