@@ -17,7 +17,7 @@ from collections import Counter
 
 import pytest
 
-from stagepost import IS_ROOT, wait_for
+from stagepost import BUILD, IS_ROOT, wait_for
 from wire import Wire
 
 CONTENT = b"Subject: a word\r\n\r\nfrom far away\r\n"
@@ -50,7 +50,8 @@ def test_header_blocks_of_all_sessions_together_are_bounded(stagepost):
     for wire in wires:
         wire.begin()
         wire.send(header)
-    assert resident(smtpd) < 110 * 1024 * 1024
+    sanitized = "san" in BUILD.parts  # keeps what is freed for a while
+    assert resident(smtpd) < (300 if sanitized else 110) * 1024 * 1024
     for wire in wires:
         wire.send(b"\r\nbody\r\n.\r\n")
     replies = Counter(wire.reply().short for wire in wires)
