@@ -204,11 +204,13 @@ def main():
     parser.add_argument("--sessions", type=int, default=20)
     parser.add_argument("--size", type=int, default=4096)
     parser.add_argument("--boxes", type=int, default=1, help="mailboxes; a divisor of sessions and messages")
-    parser.add_argument("--journaled", action="store_true",
-                        help="on a journaled ext4 of its own, on a loop device (root)")
+    parser.add_argument("--here", action="store_true",
+                        help="on the machine's own file system, not on a journaled ext4 on a loop device")
     parser.add_argument("--json", type=pathlib.Path, help="write the figures there")
     parser.add_argument("--ours-alone", action="store_true")
     options = parser.parse_args()
+    # As an ordinary user nothing can be mounted.
+    options.journaled = os.geteuid() == 0 and not options.here
     # Each round has mailboxes of its own: nothing is deleted, since a file system without journal
     # is slowed down by inodes that were freed a moment ago.
     users = [[f"box{n}-{i}" for i in range(options.boxes)] for n in range(options.rounds + 1)]
