@@ -24,6 +24,7 @@ enum {
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* guards all below but turn and retry */
 static char role[LOG_ROLE_MAX];
 static int channel = -1;
+static pid_t sender; /* who opened the channel: asked once, not for each line */
 static char gathered[GATHER_SIZE];
 static size_t gathered_len;
 static uint64_t gathered_lines;
@@ -36,7 +37,7 @@ static struct loop_timer retry;
 static size_t format_line(char *to, size_t size, enum log_level level, struct slice text)
 {
 	int n = snprintf(to, size, "%d %llu %d %s %.*s\n", (int)level,
-			 (unsigned long long)clock_wall_us(), (int)getpid(), role, SLICE_FMT(text));
+			 (unsigned long long)clock_wall_us(), (int)sender, role, SLICE_FMT(text));
 	return n > 0 && (size_t)n < size ? (size_t)n : 0;
 }
 
@@ -127,6 +128,7 @@ void log_output_channel(int fd, const char *name, enum log_level least)
 	pthread_mutex_lock(&mutex);
 	set_role(name);
 	channel = fd;
+	sender = getpid();
 	pthread_mutex_unlock(&mutex);
 	loop_turn_add_last(&turn, at_turn_end, NULL);
 	log_set_sink(channel_sink, least);

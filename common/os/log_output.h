@@ -19,7 +19,8 @@ enum { LOG_PACKET_MAX = 32 * 1024, LOG_ROLE_MAX = 32 };
 
 /* From now on, lines of this level and above go there: at the end of the loop's turn, when a packet
  * is full, and at once (with what was gathered) for LOG_LEVEL_ERROR. The descriptor stays open; it
- * is used with MSG_DONTWAIT. A channel that is closed at the other end drops all. */
+ * is used with MSG_DONTWAIT. A child that goes on logging after fork() calls this again. A channel
+ * that is closed at the other end drops all. */
 void log_output_channel(int fd, const char *role, enum log_level least);
 /* "TIME stagepost/ROLE[PID]: TEXT", RFC 3339 local time, each line in one write. Without a terminal
  * or a reader nothing happens. */
