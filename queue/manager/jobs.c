@@ -379,7 +379,7 @@ static struct delivery *find_out(const struct job_outcome *o, unsigned agent)
 	return NULL;
 }
 
-static enum recipient_status status_of(const struct job_outcome *o)
+enum recipient_status job_status_of(const struct job_outcome *o)
 {
 	switch (o->status) {
 	case JOB_DELIVERED:
@@ -411,7 +411,7 @@ void job_outcome(unsigned agent, const struct job_outcome *o)
 	a = d->active;
 	job_back(d, schedule_outcome_of(o));
 	a->tried = true;
-	active_result(a, d->recipient, d->address, d->original, status_of(o), &reply);
+	active_result(a, d->recipient, d->address, d->original, job_status_of(o), &reply);
 	agent_note(agent, o->message, o->recipient, o->attempt);
 	delivery_close(d);
 	if (o->status == JOB_SPOILED)

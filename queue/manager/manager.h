@@ -184,6 +184,8 @@ void jobs_pump(void); /* at the turn's end */
 void jobs_withdraw(struct active *a);
 /* The same of every message, for good: what is queued is not given any more. */
 void jobs_recall(void);
+/* What an outcome makes of the recipient; spoiled content is no fault of its address. */
+enum recipient_status job_status_of(const struct job_outcome *o);
 void job_outcome(unsigned agent, const struct job_outcome *o);
 void job_agent_died(unsigned agent);
 size_t jobs_out(void);

@@ -12,6 +12,7 @@ enum { ORPHANS_STEP = 1000 };
 
 struct orphan {
 	TAILQ_ENTRY(orphan) link; /* while its turn has not come */
+	uint64_t not_before;	  /* queue time; after a read that failed */
 	unsigned agent;
 	uint64_t message;
 	uint32_t recipient, attempt;
@@ -66,7 +67,8 @@ static void loaded(void *arg, struct entry *e, int err)
 	struct orphan *o = arg;
 
 	if (e != NULL && err != 0 && err != EBADMSG) {
-		TAILQ_INSERT_TAIL(&orphans, o, link); /* not now: again in the next turn */
+		o->not_before = manager_now() + RETRY_SOON_US;
+		TAILQ_INSERT_TAIL(&orphans, o, link);
 		return;
 	}
 	agents_kept(o->message);
@@ -97,20 +99,21 @@ static bool orphan_take(struct orphan *o)
 bool orphans_step(void)
 {
 	struct orphan *o, *next;
+	uint64_t now = manager_now();
 	int left = ORPHANS_STEP;
 
+	/* Those whose read has failed wait; the manager's look each second is turn enough for them.
+	 */
 	TAILQ_FOREACH_SAFE (o, &orphans, link, next) {
-		if (left-- == 0 || !orphan_take(o))
-			break;
+		if (o->not_before > now)
+			continue;
+		if (left-- == 0)
+			return true;
+		if (!orphan_take(o))
+			return false; /* the loads under way come back, and a turn's end with them
+				       */
 	}
-	return !TAILQ_EMPTY(&orphans);
-}
-
-static enum recipient_status status_of(const struct job_outcome *o)
-{
-	return o->status == JOB_DELIVERED ? RECIPIENT_DELIVERED
-	       : o->status == JOB_FAILED  ? RECIPIENT_FAILED
-					  : RECIPIENT_DEFERRED;
+	return false;
 }
 
 void orphan_outcome(unsigned agent, const struct job_outcome *from)
@@ -131,7 +134,7 @@ void orphan_outcome(unsigned agent, const struct job_outcome *from)
 	o->message = from->message;
 	o->recipient = from->recipient;
 	o->attempt = from->attempt;
-	o->status = status_of(from);
+	o->status = job_status_of(from);
 	memcpy(o->text, from->text.ptr, from->text.len);
 	o->reply = reply_of(from->code, from->enhanced, slice_make(o->text, from->text.len));
 	TAILQ_INSERT_TAIL(&orphans, o, link);
