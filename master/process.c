@@ -92,7 +92,7 @@ static bool make_one(enum role_id role, unsigned instance, bool one_uid, struct 
 		snprintf(p->name, sizeof(p->name), "%s", services[role].name);
 	TAILQ_INSERT_TAIL(&list, p, next);
 	p->as = (struct identity){getuid(), getgid()};
-	if (!one_uid && !find_user(role, &p->as, e))
+	if (!one_uid && !services[role].root && !find_user(role, &p->as, e))
 		return false;
 	return log_pair_make(&p->log_end, &p->log_reader, e);
 }
@@ -204,6 +204,11 @@ static bool program_path(const char *name, char path[PATH_MAX], struct error *e)
 	       error_set(e, EX_OSERR, "the path of %s is too long", name);
 }
 
+static const char *program_of(enum role_id role)
+{
+	return services[role].program ? services[role].program : services[role].name;
+}
+
 /* The few variables that mean something to a daemon; the rest of the world is none of its. */
 static void environment(char *list_out[SERVICE_ENVIRONMENT_MAX + 1])
 {
@@ -233,7 +238,7 @@ static pid_t exec(struct process *p, int channel, struct error *e)
 			  .fds = fds,
 			  .fd_count = last_words_heard() && !detach_done() ? 3 : 2};
 	pid_t pid;
-	if (!program_path(services[p->role].name, path, e))
+	if (!program_path(program_of(p->role), path, e))
 		return -1;
 	snprintf(title, sizeof(title), "stagepost: %s", p->name);
 	environment(vars);

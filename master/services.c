@@ -7,14 +7,14 @@
 
 /* clang-format off */
 const struct service_row services[ROLES] = {
-    /*                name     count  or key              gifts                         stop owner */
-    [ROLE_LOG]      = {"log",      1, NULL,              GIFT_LOG_ENDS,                   3, false},
-    [ROLE_ACCOUNTS] = {"accounts", 1, NULL,              GIFT_USERS,                      2, false},
-    [ROLE_ROUTER]   = {"router",   1, NULL,              GIFT_ALIASES,                    2, false},
-    [ROLE_QUEUE]    = {"queue",    1, NULL,              GIFT_SPOOL,                      1, false},
-    [ROLE_LOCAL]    = {"local",    2, NULL,              GIFT_MAILBOXES,                  2, true},
-    [ROLE_CONTROL]  = {"control",  1, NULL,              GIFT_CONTROL | GIFT_ASK,         2, false},
-    [ROLE_SMTPD]    = {"smtpd",    0, "processes.smtpd", GIFT_LISTENERS,                  0, false},
+    /*                name     program count  or key        gifts                         stop owner  root */
+    [ROLE_LOG]      = {"log", NULL,      1, NULL,              GIFT_LOG_ENDS,                   3, false, false},
+    [ROLE_ACCOUNTS] = {"accounts", NULL, 1, NULL,              GIFT_USERS,                      2, false, false},
+    [ROLE_ROUTER]   = {"router", NULL,   1, NULL,              GIFT_ALIASES,                    2, false, false},
+    [ROLE_QUEUE]    = {"queue", NULL,    1, NULL,              GIFT_SPOOL,                      1, false, false},
+    [ROLE_LOCAL]    = {"local", NULL,    2, NULL,              GIFT_MAILBOXES,                  2, true,  false},
+    [ROLE_CONTROL]  = {"control", NULL,  1, NULL,              GIFT_CONTROL | GIFT_ASK,         2, false, false},
+    [ROLE_SMTPD]    = {"smtpd", NULL,    0, "processes.smtpd", GIFT_LISTENERS,                  0, false, false},
 };
 
 static const struct { enum role_id a, b; } pairs[] = {

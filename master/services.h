@@ -36,12 +36,14 @@ enum {
 };
 
 struct service_row {
-	const char *name;      /* role, file name of the program, sandbox profile, user's ending */
+	const char *name;      /* role, sandbox profile, user's ending */
+	const char *program;   /* its file name; NULL: as the role */
 	unsigned count;	       /* how many processes; 0: count_key says */
 	const char *count_key; /* of the configuration */
 	unsigned gifts;	       /* of enum gift */
 	unsigned stop;	       /* stage */
 	bool as_owner;	       /* runs as the owner of the mailboxes */
+	bool root;	       /* stays root, when the master is: acts for the machine's users */
 };
 
 extern const struct service_row services[ROLES];

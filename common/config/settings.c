@@ -12,11 +12,22 @@ RECORD_DEFINE(settings_retry, SETTINGS_RETRY_FIELDS)
 RECORD_DEFINE(settings_aliases, SETTINGS_ALIASES_FIELDS)
 RECORD_DEFINE(settings_domain, SETTINGS_DOMAIN_FIELDS)
 RECORD_DEFINE(settings_deliver, SETTINGS_DELIVER_FIELDS)
+RECORD_DEFINE(settings_routes, SETTINGS_ROUTES_FIELDS)
+RECORD_DEFINE(settings_outbound, SETTINGS_OUTBOUND_FIELDS)
+RECORD_DEFINE(settings_resolver, SETTINGS_RESOLVER_FIELDS)
 
 const struct record *const settings_records[] = {
-    &settings_server_record,  &settings_log_record,
-    &settings_listen_record,  &settings_network_record,
-    &settings_limits_record,  &settings_retry_record,
-    &settings_aliases_record, &settings_domain_record,
-    &settings_deliver_record, NULL,
+    &settings_server_record,
+    &settings_log_record,
+    &settings_listen_record,
+    &settings_network_record,
+    &settings_limits_record,
+    &settings_retry_record,
+    &settings_aliases_record,
+    &settings_domain_record,
+    &settings_deliver_record,
+    &settings_routes_record,
+    &settings_outbound_record,
+    &settings_resolver_record,
+    NULL,
 };

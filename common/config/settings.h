@@ -7,7 +7,13 @@
 
 #include "common/base/record.h"
 
-enum { HOST_NAME_MAX_OCTETS = 255, ADDRESS_MAX_OCTETS = 320, SPEC_MAX = 4096, KIND_MAX = 32 };
+enum {
+	HOST_NAME_MAX_OCTETS = 255,
+	ADDRESS_MAX_OCTETS = 320,
+	SPEC_MAX = 4096,
+	KIND_MAX = 32,
+	NEXT_HOP_MAX = 1024
+};
 
 #define SETTINGS_SERVER_FIELDS(F, S)                                                           \
 	F(S, string, hostname, HOST_NAME_MAX_OCTETS, "our name in greetings and trace fields") \
@@ -18,39 +24,43 @@ RECORD_DECLARE(settings_server, SETTINGS_SERVER_FIELDS)
 #define SETTINGS_LOG_FIELDS(F, S)                                \
 	F(S, string, target, KIND_MAX, "syslog, stderr or file") \
 	F(S, string, path, SPEC_MAX, "of the file")              \
-	F(S, string, format, KIND_MAX, "text")                   \
+	F(S, string, format, KIND_MAX, "text, postfix or json")  \
 	F(S, string, name, KIND_MAX, "log-name: first word of each line")
 RECORD_DECLARE(settings_log, SETTINGS_LOG_FIELDS)
 
-#define SETTINGS_LISTEN_FIELDS(F, S)                                                   \
-	F(S, string, address, SPEC_MAX, "host:port as written; *:25 is both families") \
-	F(S, string, kind, KIND_MAX, "smtp")                                           \
+#define SETTINGS_LISTEN_FIELDS(F, S)                                                        \
+	F(S, string, address, SPEC_MAX, "host:port as written; *:25 is both families")      \
+	F(S, string, kind, KIND_MAX, "smtp; the master's own socket for sendmail is local") \
 	F(S, bool, normalize, 0, "bare-newline normalize: a bare LF counts as CRLF in text")
 RECORD_DECLARE(settings_listen, SETTINGS_LISTEN_FIELDS)
 
-#define SETTINGS_NETWORK_FIELDS(F, S)         \
-	F(S, string, role, KIND_MAX, "trust") \
+#define SETTINGS_NETWORK_FIELDS(F, S)                                                           \
+	F(S, string, role, KIND_MAX, "trust, or addresses: also ours (NAT), for the loop rule") \
 	F(S, string, network, 64, "address/bits")
 RECORD_DECLARE(settings_network, SETTINGS_NETWORK_FIELDS)
 
-#define SETTINGS_LIMITS_FIELDS(F, S)                                               \
-	F(S, u64, message_size, 0, "octets of content")                            \
-	F(S, u32, recipients, 0, "in one transaction")                             \
-	F(S, u32, connections, 0, "at once, all clients")                          \
-	F(S, u32, per_client, 0, "connections of one client address (/32, /64)")   \
-	F(S, u32, errors, 0, "bad replies in a session, then 421")                 \
-	F(S, u32, unknown_recipients, 0, "in a session, then 421")                 \
-	F(S, u64, idle, 0, "microseconds without a command")                       \
-	F(S, u32, min_rate, 0, "octets a second while data arrives")               \
-	F(S, u64, queue_messages, 0, "messages in the queue, above it 452")        \
-	F(S, u64, spool_size, 0, "octets the spool may use; 0: what the disk has") \
+#define SETTINGS_LIMITS_FIELDS(F, S)                                                        \
+	F(S, u64, message_size, 0, "octets of content")                                     \
+	F(S, u32, recipients, 0, "in one transaction")                                      \
+	F(S, u32, connections, 0, "at once, all clients")                                   \
+	F(S, u32, per_client, 0, "connections of one client address (/32, /64)")            \
+	F(S, u32, errors, 0, "bad replies in a session, then 421")                          \
+	F(S, u32, unknown_recipients, 0, "in a session, then 421")                          \
+	F(S, u64, idle, 0, "microseconds without a command")                                \
+	F(S, u32, min_rate, 0, "octets a second while data arrives")                        \
+	F(S, u32, client_connections, 0, "new ones of one client in a minute; 0: no limit") \
+	F(S, u32, client_messages, 0, "of one client in a minute; 0: no limit")             \
+	F(S, u32, client_recipients, 0, "of one client in a minute; 0: no limit")           \
+	F(S, u64, queue_messages, 0, "messages in the queue, above it 452")                 \
+	F(S, u64, spool_size, 0, "octets the spool may use; 0: what the disk has")          \
 	F(S, u64, spool_free, 0, "octets of the disk that stay free, below it 452")
 RECORD_DECLARE(settings_limits, SETTINGS_LIMITS_FIELDS)
 
 #define SETTINGS_RETRY_FIELDS(F, S)                                      \
 	F(S, u64, first, 0, "wait after the first failure")              \
 	F(S, u64, longest, 0, "wait that is never passed but by jitter") \
-	F(S, u64, give_up, 0, "age at which an attempt is the last")
+	F(S, u64, give_up, 0, "age at which an attempt is the last")     \
+	F(S, u64, give_up_bounces, 0, "the same for mail of the null sender")
 RECORD_DECLARE(settings_retry, SETTINGS_RETRY_FIELDS)
 
 /* Alias tables: for names without a domain (domain 0), or of a domain. Several add up, in order. */
@@ -65,16 +75,45 @@ RECORD_DECLARE(settings_aliases, SETTINGS_ALIASES_FIELDS)
 	F(S, string, name, HOST_NAME_MAX_OCTETS, "lower case")
 RECORD_DECLARE(settings_domain, SETTINGS_DOMAIN_FIELDS)
 
-/* A `deliver` of a domain; the first that knows the user takes the mail. */
+/* A `deliver` or `relay` of a domain; the first that knows the user takes the mail. Kinds:
+ *	maildir		base and path of the mailbox, owner
+ *	system-maildir	path alone: ~/ is the user's home, else absolute with % letters
+ *	system-mbox	the same
+ *	relay		next_hop as in dialogue/router.h; mx: the domain's own MX hosts */
 #define SETTINGS_DELIVER_FIELDS(F, S)                                                            \
 	F(S, u32, number, 0, "from 1, over the whole file")                                      \
 	F(S, u32, domain, 0, "number of the domain")                                             \
-	F(S, string, kind, KIND_MAX, "maildir")                                                  \
+	F(S, string, kind, KIND_MAX, "see above")                                                \
 	F(S, string, base, SPEC_MAX, "absolute directory before the first %")                    \
 	F(S, string, path, SPEC_MAX, "the rest, relative: %d domain, %n local part, %u address") \
-	F(S, string, users, SPEC_MAX, "KIND:PATH or any")                                        \
-	F(S, string, owner, KIND_MAX, "name of the user that owns the mailboxes")
+	F(S, string, users, SPEC_MAX, "KIND:PATH, system or any")                                \
+	F(S, string, owner, KIND_MAX, "name of the user that owns the mailboxes")                \
+	F(S, string, next_hop, NEXT_HOP_MAX, "of relay")
 RECORD_DECLARE(settings_deliver, SETTINGS_DELIVER_FIELDS)
+
+/* Tables that send single addresses elsewhere: ADDRESS or @DOMAIN, then smtp:NEXT-HOP or local. */
+#define SETTINGS_ROUTES_FIELDS(F, S)                 \
+	F(S, u32, domain, 0, "number of the domain") \
+	F(S, string, table, SPEC_MAX, "KIND:PATH, path absolute")
+RECORD_DECLARE(settings_routes, SETTINGS_ROUTES_FIELDS)
+
+/* `outbound [from|to PATTERN...] { via NEXT-HOP... }`: one record for each pattern; the first
+ * statement that fits takes mail that is not for our domains. */
+#define SETTINGS_OUTBOUND_FIELDS(F, S)                                                            \
+	F(S, u32, number, 0, "from 1, of the statement")                                          \
+	F(S, string, direction, KIND_MAX, "from, to, or empty: all mail")                         \
+	F(S, string, pattern, SPEC_MAX,                                                           \
+	  "address, domain, .domain for what is below it, or a table KIND:PATH; empty: all mail") \
+	F(S, string, via, NEXT_HOP_MAX, "next hops; empty: the recipient domain's MX hosts")
+RECORD_DECLARE(settings_outbound, SETTINGS_OUTBOUND_FIELDS)
+
+/* Servers as host:port, in order; none: those of /etc/resolv.conf. */
+#define SETTINGS_RESOLVER_FIELDS(F, S)                                                      \
+	F(S, string, servers, 1024, "numeric host:port, separated by blanks; may be empty") \
+	F(S, string, anchor, SPEC_MAX, "file with the DNSSEC trust anchor; empty: none")    \
+	F(S, string, insecure, 4096, "domains that are not validated, separated by blanks") \
+	F(S, bool, peer_names, 0, "look for the names of clients")
+RECORD_DECLARE(settings_resolver, SETTINGS_RESOLVER_FIELDS)
 
 /* All of them, ends with NULL. */
 extern const struct record *const settings_records[];

@@ -21,7 +21,8 @@
 	M(COMMAND_QUEUE_DONE, 9, queue_done)           \
 	M(COMMAND_ROUTER_EXPLAIN, 10, router_explain)  \
 	M(COMMAND_ROUTER_STEP, 11, router_step)        \
-	M(COMMAND_ROUTER_ROUTED, 12, router_routed)
+	M(COMMAND_ROUTER_ROUTED, 12, router_routed)    \
+	M(COMMAND_QUEUE_DESTINATION, 13, queue_destination)
 DIALOGUE_NUMBERS(COMMAND_MESSAGES)
 extern const struct dialogue command_dialogue;
 

@@ -14,13 +14,15 @@ enum queue_verb {
 	QUEUE_RETRY,   /* deferred ones become due now */
 	QUEUE_DELETE,
 	QUEUE_VERIFY,
-	QUEUE_STATUS
+	QUEUE_STATUS,
+	QUEUE_DESTINATIONS, /* a QUEUE_DESTINATION for each that has mail or is in trouble */
+	QUEUE_BOUNCE	    /* what has not ended fails for good now, and its senders are told */
 };
 
 /* Which messages; all that is given must hold. id 0 and empty strings: not asked for. */
 #define QUEUE_ASK_FIELDS(F, S)                                                         \
 	F(S, u64, request, 0, "repeated in the answers")                               \
-	F(S, u32, verb, QUEUE_STATUS, "enum queue_verb")                               \
+	F(S, u32, verb, QUEUE_BOUNCE, "enum queue_verb")                               \
 	F(S, u64, id, 0, "this message alone")                                         \
 	F(S, bool, all, 0, "every message: must be said, for verbs that change")       \
 	F(S, string, state, 32, "incoming active deferred hold undeliverable corrupt") \
@@ -51,6 +53,19 @@ RECORD_DECLARE(queue_item, QUEUE_ITEM_FIELDS)
 	F(S, string, status, 32, "pending deferred delivered failed expanded deleted") \
 	F(S, string, reply, 440, "last reply, codes and text")
 RECORD_DECLARE(queue_recipient, QUEUE_RECIPIENT_FIELDS)
+/* Where mail goes: an MX site, a relay host, a mailbox. */
+#define QUEUE_DESTINATION_FIELDS(F, S)                                   \
+	F(S, u64, request, 0, "of the question")                         \
+	F(S, string, transport, 32, "smtp, local, system")               \
+	F(S, string, key, 512, "its name")                               \
+	F(S, u64, queued, 0, "jobs that wait")                           \
+	F(S, u64, out, 0, "jobs under way")                              \
+	F(S, u64, deferred, 0, "messages that wait for it to come back") \
+	F(S, u32, window, 0, "jobs that may be under way now")           \
+	F(S, u32, failures, 0, "in a row")                               \
+	F(S, u64, dead_until, 0, "Unix seconds; 0: it is not dead")      \
+	F(S, string, reply, 440, "what it said last when it failed")
+RECORD_DECLARE(queue_destination, QUEUE_DESTINATION_FIELDS)
 /* A line of text (show: the header block; verify: a finding). */
 #define QUEUE_LINE_FIELDS(F, S)                  \
 	F(S, u64, request, 0, "of the question") \
@@ -92,7 +107,8 @@ RECORD_DECLARE(queue_pause, QUEUE_PAUSE_FIELDS)
 	M(QUEUE_COUNTS, 5, queue_counts)       \
 	M(QUEUE_DONE, 6, queue_done)           \
 	M(QUEUE_CANCEL, 7, queue_cancel)       \
-	M(QUEUE_PAUSE, 8, queue_pause)
+	M(QUEUE_PAUSE, 8, queue_pause)         \
+	M(QUEUE_DESTINATION, 9, queue_destination)
 DIALOGUE_NUMBERS(QUEUE_MESSAGES)
 extern const struct dialogue queue_dialogue;
 

@@ -7,7 +7,13 @@
 
 #include "common/wire/dialogue.h"
 
-enum { ROUTER_ADDRESS_MAX = 320, ROUTER_TEXT_MAX = 400, ENHANCED_MAX = 12, ROUTER_STEP_MAX = 600 };
+enum {
+	ROUTER_ADDRESS_MAX = 320,
+	ROUTER_TEXT_MAX = 400,
+	ENHANCED_MAX = 12,
+	ROUTER_STEP_MAX = 600,
+	ROUTER_NEXT_HOP_MAX = 1024
+};
 
 /* The steps of an SMTP session at which a verdict is asked for. */
 enum verdict_step {
@@ -25,15 +31,16 @@ enum verdict_action {
 	VERDICT_DISCARD /* say yes, deliver nothing */
 };
 
-#define ROUTER_CHECK_FIELDS(F, S)                                                 \
-	F(S, u64, request, 0, "repeated in the verdict")                          \
-	F(S, u32, step, 0, "enum verdict_step")                                   \
-	F(S, string, client, 64, "numeric address of the client")                 \
-	F(S, string, listener, 32, "kind of listener")                            \
-	F(S, bool, trusted, 0, "client is in trust")                              \
-	F(S, string, helo, 255, "what it called itself")                          \
-	F(S, string, user, ROUTER_ADDRESS_MAX, "authenticated user, empty: none") \
-	F(S, string, sender, ROUTER_ADDRESS_MAX, "reverse-path without < >")      \
+#define ROUTER_CHECK_FIELDS(F, S)                                                         \
+	F(S, u64, request, 0, "repeated in the verdict")                                  \
+	F(S, u32, step, 0, "enum verdict_step")                                           \
+	F(S, string, client, 64, "numeric address of the client")                         \
+	F(S, string, name, 255, "its name by DNS, confirmed both ways; empty: not known") \
+	F(S, string, listener, 32, "kind of listener: smtp, local")                       \
+	F(S, bool, trusted, 0, "client is in trust")                                      \
+	F(S, string, helo, 255, "what it called itself")                                  \
+	F(S, string, user, ROUTER_ADDRESS_MAX, "authenticated user, empty: none")         \
+	F(S, string, sender, ROUTER_ADDRESS_MAX, "reverse-path without < >")              \
 	F(S, string, recipient, ROUTER_ADDRESS_MAX, "at STEP_RCPT: without < >")
 RECORD_DECLARE(router_check, ROUTER_CHECK_FIELDS)
 #define ROUTER_VERDICT_FIELDS(F, S)                               \
@@ -48,17 +55,25 @@ RECORD_DECLARE(router_verdict, ROUTER_VERDICT_FIELDS)
  * one ROUTER_ROUTED. When some of several addresses can't be delivered, each of these is a delivery
  * with transport "none", so that the others do not wait for it: it becomes a recipient of its own,
  * and asked about alone, as expanded, it gets its 4xx or 5xx. */
-#define ROUTER_ASK_FIELDS(F, S)                                                   \
-	F(S, u64, request, 0, "repeated in the answers")                          \
-	F(S, string, recipient, ROUTER_ADDRESS_MAX, "as received or as expanded") \
-	F(S, bool, expanded, 0, "it is already the result of an alias: do not expand again")
+#define ROUTER_ASK_FIELDS(F, S)                                                              \
+	F(S, u64, request, 0, "repeated in the answers")                                     \
+	F(S, string, recipient, ROUTER_ADDRESS_MAX, "as received or as expanded")            \
+	F(S, bool, expanded, 0, "it is already the result of an alias: do not expand again") \
+	F(S, string, sender, ROUTER_ADDRESS_MAX, "reverse-path, for outbound from; empty: null")
 RECORD_DECLARE(router_ask, ROUTER_ASK_FIELDS)
-#define ROUTER_DELIVERY_FIELDS(F, S)                                                   \
-	F(S, u64, request, 0, "of the question")                                       \
-	F(S, string, address, ROUTER_ADDRESS_MAX, "final address, for Delivered-To")   \
-	F(S, string, transport, 32, "local, or none")                                  \
-	F(S, u32, deliver, 0, "number of the deliver statement")                       \
-	F(S, string, user, 64, "local part of the mailbox, folded, without extension") \
+/* The next hop of transport smtp is one or more items separated by one blank, tried in that order:
+ *	example.org		the MX hosts of example.org, port 25
+ *	example.org:587		the MX hosts of example.org, that port
+ *	[mx.example.org]:25	that host by its addresses, no look-up of MX (S42)
+ *	[192.0.2.1]:25 [IPv6:2001:db8::1]:25	that address
+ * Names are lower case, and A-labels where they are not ASCII (RFC 5890). */
+#define ROUTER_DELIVERY_FIELDS(F, S)                                                     \
+	F(S, u64, request, 0, "of the question")                                         \
+	F(S, string, address, ROUTER_ADDRESS_MAX, "final address, for Delivered-To")     \
+	F(S, string, transport, 32, "local, system (the machine's users), smtp or none") \
+	F(S, string, next_hop, ROUTER_NEXT_HOP_MAX, "smtp: see above")                   \
+	F(S, u32, deliver, 0, "number of the deliver statement")                         \
+	F(S, string, user, 64, "local part of the mailbox, folded, without extension")   \
 	F(S, string, domain, 255, "domain of the mailbox, folded")
 RECORD_DECLARE(router_delivery, ROUTER_DELIVERY_FIELDS)
 #define ROUTER_ROUTED_FIELDS(F, S)                                                 \
