@@ -59,10 +59,10 @@ bool sandbox_enter(const struct sandbox_profile *profile, const struct sandbox_p
 		   struct error *e)
 {
 	sandbox_build_begin();
-	return (set_limits(e) &&	       /* descriptors up, core files off */
-		leave_root(place, e) &&	       /* an empty root directory; a user of its own */
-		refuse_rights(e) &&	       /* not dumpable, no new privileges */
-		sandbox_landlock(place, e) &&  /* no file beyond its directories */
-		sandbox_filter(profile, e)) || /* no system call beyond its list */
+	return (set_limits(e) &&	/* descriptors up, core files off */
+		leave_root(place, e) && /* an empty root directory; a user of its own */
+		refuse_rights(e) &&	/* not dumpable, no new privileges */
+		sandbox_landlock(profile, place, e) && /* no file beyond its directories */
+		sandbox_filter(profile, e)) ||	       /* no system call beyond its list */
 	       error_prefix(e, "sandbox of %s", profile->name);
 }

@@ -17,12 +17,14 @@
 #include "common/base/error.h"
 
 enum sandbox_flag {
-	SANDBOX_ACCEPT = 1 << 0, /* accept connections on listening sockets it was given */
-	SANDBOX_APPEND = 1 << 1, /* write at positions and sync files it was given */
-	SANDBOX_READ = 1 << 2,	 /* read at positions, stat files it was given */
-	SANDBOX_FILES = 1 << 3,	 /* open, make, link, rename and remove names in its directories */
-	SANDBOX_RESIZE = 1 << 4, /* allocate and truncate files; lock them */
-	SANDBOX_LIST = 1 << 5,	 /* list its directories */
+	SANDBOX_ACCEPT = 1 << 0,  /* accept connections on listening sockets it was given */
+	SANDBOX_APPEND = 1 << 1,  /* write at positions and sync files it was given */
+	SANDBOX_READ = 1 << 2,	  /* read at positions, stat files it was given */
+	SANDBOX_FILES = 1 << 3,	  /* open, make, link, rename and remove names in its directories */
+	SANDBOX_RESIZE = 1 << 4,  /* allocate and truncate files; lock them */
+	SANDBOX_LIST = 1 << 5,	  /* list its directories */
+	SANDBOX_CONNECT = 1 << 6, /* make TCP sockets, IPv4 and IPv6, and connect them */
+	SANDBOX_DATAGRAM = 1 << 7, /* make UDP sockets, IPv4 and IPv6, and send anywhere */
 };
 
 struct sandbox_profile {

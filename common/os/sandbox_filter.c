@@ -5,6 +5,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -49,9 +51,13 @@ static const struct call_group {
 	   SCMP_SYS(sched_getaffinity), SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask),
 	   SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack), SCMP_SYS(restart_syscall), SCMP_SYS(exit),
 	   SCMP_SYS(exit_group))},
-    /* setsockopt and shutdown are below */
-    {SANDBOX_ACCEPT,
-     CALLS(SCMP_SYS(accept4), SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(getsockopt))},
+    /* socket, setsockopt and shutdown are below; what is connected, bound or sent to by address
+     * is a socket of its own making, since those that it is given are connected */
+    {SANDBOX_ACCEPT, CALLS(SCMP_SYS(accept4))},
+    {SANDBOX_ACCEPT | SANDBOX_CONNECT | SANDBOX_DATAGRAM,
+     CALLS(SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(getsockopt))},
+    {SANDBOX_CONNECT | SANDBOX_DATAGRAM, CALLS(SCMP_SYS(connect), SCMP_SYS(bind))},
+    {SANDBOX_DATAGRAM, CALLS(SCMP_SYS(sendto))},
     {SANDBOX_APPEND, CALLS(SCMP_SYS(pwrite64), SCMP_SYS(pwritev), SCMP_SYS(pwritev2),
 			   SCMP_SYS(lseek), SCMP_SYS(sync_file_range))},
     {SANDBOX_APPEND | SANDBOX_FILES, CALLS(SCMP_SYS(fdatasync), SCMP_SYS(fsync))},
@@ -89,6 +95,9 @@ static int add_groups(scmp_filter_ctx f, unsigned flags)
 #define ARG_FLAGS(n, mask, bits) \
 	SCMP_CMP64(n, SCMP_CMP_MASKED_EQ, (uint64_t)(mask), (uint64_t)(bits))
 
+/* A socket's type, whatever its flags. */
+#define ARG_TYPE(n, type) ARG_FLAGS(n, UINT32_MAX & ~(SOCK_NONBLOCK | SOCK_CLOEXEC), type)
+
 /* Those that F_SETFL changes (fcntl(2)). */
 enum { FLAGS_THAT_CHANGE = O_APPEND | O_ASYNC | O_DIRECT | O_NOATIME | O_NONBLOCK };
 
@@ -124,11 +133,56 @@ static int add_conditional(scmp_filter_ctx f)
  * it for the next one is not there (filters, devices, the end of listening). */
 static int add_sockets(scmp_filter_ctx f, unsigned flags)
 {
-	if (!(flags & SANDBOX_ACCEPT))
-		return 0;
-	return ALLOW(shutdown, 1, ARG_INT(1, SHUT_WR)) |
-	       ALLOW(setsockopt, 2, ARG_INT(1, SOL_SOCKET), ARG_INT(2, SO_SNDBUF)) |
-	       ALLOW(setsockopt, 2, ARG_INT(1, SOL_SOCKET), ARG_INT(2, SO_RCVBUF));
+	static const struct {
+		int level, name;
+		unsigned flags; /* the profile has one of these */
+	} options[] = {
+	    {SOL_SOCKET, SO_SNDBUF, SANDBOX_ACCEPT | SANDBOX_CONNECT | SANDBOX_DATAGRAM},
+	    {SOL_SOCKET, SO_RCVBUF, SANDBOX_ACCEPT | SANDBOX_CONNECT | SANDBOX_DATAGRAM},
+	    {SOL_SOCKET, SO_REUSEADDR, SANDBOX_CONNECT | SANDBOX_DATAGRAM},
+	    {SOL_SOCKET, SO_KEEPALIVE, SANDBOX_CONNECT},
+	    {IPPROTO_TCP, TCP_NODELAY, SANDBOX_CONNECT},
+	    {IPPROTO_TCP, TCP_MAXSEG, SANDBOX_CONNECT},
+	    {IPPROTO_TCP, TCP_USER_TIMEOUT, SANDBOX_CONNECT},
+	    {IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, SANDBOX_CONNECT},
+	    {IPPROTO_IP, IP_MTU_DISCOVER, SANDBOX_DATAGRAM},
+	    {IPPROTO_IPV6, IPV6_V6ONLY, SANDBOX_CONNECT | SANDBOX_DATAGRAM},
+	    {IPPROTO_IPV6, IPV6_MTU_DISCOVER, SANDBOX_DATAGRAM},
+	    {IPPROTO_IPV6, IPV6_MTU, SANDBOX_DATAGRAM},
+	};
+	int r = 0;
+	if (flags & (SANDBOX_ACCEPT | SANDBOX_CONNECT))
+		r |= ALLOW(shutdown, 1, ARG_INT(1, SHUT_WR));
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		if (options[i].flags & flags)
+			r |= ALLOW(setsockopt, 2, ARG_INT(1, options[i].level),
+				   ARG_INT(2, options[i].name));
+	return r;
+}
+
+/* Sockets of its own: of the internet alone, of one type, with the protocol that the type has. */
+static int add_own_sockets(scmp_filter_ctx f, unsigned flags)
+{
+	static const struct {
+		unsigned flag;
+		int type, protocol;
+	} kinds[] = {
+	    {SANDBOX_CONNECT, SOCK_STREAM, IPPROTO_TCP},
+	    {SANDBOX_DATAGRAM, SOCK_DGRAM, IPPROTO_UDP},
+	};
+	static const int families[] = {AF_INET, AF_INET6};
+	int r = 0;
+	for (size_t i = 0; i < 4; i++) {
+		int family = families[i % 2];
+		size_t k = i / 2;
+		if (!(flags & kinds[k].flag))
+			continue;
+		r |=
+		    ALLOW(socket, 3, ARG_INT(0, family), ARG_TYPE(1, kinds[k].type), ARG_INT(2, 0));
+		r |= ALLOW(socket, 3, ARG_INT(0, family), ARG_TYPE(1, kinds[k].type),
+			   ARG_INT(2, kinds[k].protocol));
+	}
+	return r;
 }
 
 static int add_locks(scmp_filter_ctx f, unsigned flags)
@@ -150,6 +204,7 @@ bool sandbox_filter(const struct sandbox_profile *profile, struct error *e)
 	r |= add_groups(f, profile->flags);
 	r |= add_conditional(f);
 	r |= add_sockets(f, profile->flags);
+	r |= add_own_sockets(f, profile->flags);
 	r |= add_locks(f, profile->flags);
 	r |= sandbox_build_rules(f);
 	if (r < 0) {

@@ -64,14 +64,14 @@ int sandbox_landlock_abi(void)
 	return version < 0 ? 0 : (int)version;
 }
 
-static struct ruleset handled(int abi)
+static struct ruleset handled(int abi, unsigned flags)
 {
 	struct ruleset r = {.fs = FS_ALL_FIRST};
 	if (abi >= ABI_REFER)
 		r.fs |= FS_REFER;
 	if (abi >= ABI_TRUNCATE)
 		r.fs |= FS_TRUNCATE;
-	if (abi >= ABI_NET)
+	if (abi >= ABI_NET && !(flags & SANDBOX_CONNECT))
 		r.net = NET_BIND_TCP | NET_CONNECT_TCP;
 	if (abi >= ABI_IOCTL)
 		r.fs |= FS_IOCTL_DEV;
@@ -90,7 +90,8 @@ static bool allow(int rules, const int *dirs, size_t count, __u64 rights, struct
 	return true;
 }
 
-bool sandbox_landlock(const struct sandbox_place *place, struct error *e)
+bool sandbox_landlock(const struct sandbox_profile *profile, const struct sandbox_place *place,
+		      struct error *e)
 {
 	if (place->read_count > SANDBOX_DIRS_MAX || place->write_count > SANDBOX_DIRS_MAX)
 		return error_set(e, E2BIG, "over %d directories", SANDBOX_DIRS_MAX);
@@ -98,7 +99,7 @@ bool sandbox_landlock(const struct sandbox_place *place, struct error *e)
 	/* Version 1 refuses every link and rename across directories, which a spool needs. */
 	if (abi == 0 || (abi < ABI_REFER && place->write_count > 0))
 		return true;
-	struct ruleset r = handled(abi);
+	struct ruleset r = handled(abi, profile->flags);
 	int rules = (int)syscall(SYS_landlock_create_ruleset, &r, sizeof(r), 0);
 	if (rules < 0)
 		return error_set(e, errno, "Landlock: %s", strerror(errno));

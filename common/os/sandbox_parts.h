@@ -8,9 +8,11 @@
 
 #include "common/os/sandbox.h"
 
-/* Restricts this thread, and what it makes, to the place's directories. False on failure; a kernel
- * without Landlock is success. */
-bool sandbox_landlock(const struct sandbox_place *place, struct error *e);
+/* Restricts this thread, and what it makes, to the place's directories, and keeps it from TCP
+ * unless the profile has SANDBOX_CONNECT. False on failure; a kernel without Landlock is success.
+ */
+bool sandbox_landlock(const struct sandbox_profile *profile, const struct sandbox_place *place,
+		      struct error *e);
 /* Loads the profile's allow-list for all threads of the process. */
 bool sandbox_filter(const struct sandbox_profile *profile, struct error *e);
 /* Calls that the build needs beyond the profile: none, or those of the sanitizers. */

@@ -13,6 +13,8 @@ const struct sandbox_profile sandbox_profiles[] = {
     {"accounts", SANDBOX_READ, "users and passwords, read only"},
     {"local", SANDBOX_READ | SANDBOX_FILES, "mailboxes"},
     {"control", SANDBOX_ACCEPT, "the administrator's socket"},
+    {"resolver", SANDBOX_READ | SANDBOX_CONNECT | SANDBOX_DATAGRAM, "name servers"},
+    {"smtp", SANDBOX_READ | SANDBOX_CONNECT, "mail servers; content, read only"},
     {"log", 0, "log files and the syslog socket, as they were given"},
     {NULL, 0, NULL},
 };

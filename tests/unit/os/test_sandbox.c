@@ -9,6 +9,7 @@
 #include <linux/filter.h>
 #include <linux/sched.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -218,6 +219,37 @@ static int try_socket_inet(void)
 	return outcome(socket(AF_INET, SOCK_STREAM, 0));
 }
 
+static int try_socket_inet6(void)
+{
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+	return errno == EAFNOSUPPORT ? 0 : outcome(fd);
+}
+
+static int try_socket_datagram(void)
+{
+	return outcome(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDP));
+}
+
+static int try_socket_ping(void)
+{
+	return outcome(socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP));
+}
+
+static int try_socket_raw(void)
+{
+	return outcome(socket(AF_INET, SOCK_RAW, IPPROTO_UDP));
+}
+
+static int try_socket_packet(void)
+{
+	return outcome(socket(AF_PACKET, SOCK_DGRAM, 0));
+}
+
+static int try_socket_netlink(void)
+{
+	return outcome(socket(AF_NETLINK, SOCK_RAW, 0));
+}
+
 static int try_socket_unix(void)
 {
 	return outcome(socket(AF_UNIX, SOCK_STREAM, 0));
@@ -233,6 +265,35 @@ static int try_connect(void)
 {
 	struct sockaddr_in to = some_address();
 	return outcome(connect(unbound, (struct sockaddr *)&to, sizeof(to)));
+}
+
+/* To the listener, over a socket that the process makes itself. */
+static int try_call(void)
+{
+	struct sockaddr_in to;
+	socklen_t len = sizeof(to);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	if (fd < 0)
+		return errno;
+	if (getsockname(listener, (struct sockaddr *)&to, &len) < 0)
+		return BROKEN;
+	return outcome(connect(fd, (struct sockaddr *)&to, len));
+}
+
+static int try_serve(void)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET};
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	if (fd < 0)
+		return errno;
+	if (bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0)
+		return errno;
+	return outcome(listen(fd, 1));
+}
+
+static int try_option_of_tcp(void)
+{
+	return outcome(setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)));
 }
 
 static int try_send_to(void)
@@ -436,19 +497,28 @@ static const struct right {
     {"map executable memory", try_map_code, NEVER},
     {"make memory executable", try_make_code, NEVER},
     {"make a file in memory", try_memfd, NEVER},
-    {"make an internet socket", try_socket_inet, NEVER},
+    {"make a stream socket", try_socket_inet, SANDBOX_CONNECT},
+    {"make a stream socket of IPv6", try_socket_inet6, SANDBOX_CONNECT},
+    {"make a datagram socket", try_socket_datagram, SANDBOX_DATAGRAM},
+    {"make a socket for pings", try_socket_ping, NEVER},
+    {"make a raw socket", try_socket_raw, NEVER},
+    {"make a packet socket", try_socket_packet, NEVER},
+    {"make a netlink socket", try_socket_netlink, NEVER},
     {"make a local socket", try_socket_unix, NEVER},
     {"make a socket pair", try_socketpair, NEVER},
-    {"connect", try_connect, NEVER},
-    {"send to an address", try_send_to, NEVER},
-    {"bind", try_bind, NEVER},
+    {"connect", try_connect, SANDBOX_CONNECT | SANDBOX_DATAGRAM},
+    {"call a server", try_call, SANDBOX_CONNECT},
+    {"be a server", try_serve, NEVER},
+    {"send to an address", try_send_to, SANDBOX_DATAGRAM},
+    {"bind", try_bind, SANDBOX_CONNECT | SANDBOX_DATAGRAM},
     {"listen", try_listen, NEVER},
     {"accept", try_accept, SANDBOX_ACCEPT},
     {"end the master's listening", try_end_listening, NEVER},
-    {"end writing", try_end_writing, SANDBOX_ACCEPT},
+    {"end writing", try_end_writing, SANDBOX_ACCEPT | SANDBOX_CONNECT},
     {"have a listener drop packets", try_drop_packets, NEVER},
     {"have a listener refuse far hosts", try_demand_hops, NEVER},
-    {"set a buffer's size", try_buffer_size, SANDBOX_ACCEPT},
+    {"set a buffer's size", try_buffer_size, SANDBOX_ACCEPT | SANDBOX_CONNECT | SANDBOX_DATAGRAM},
+    {"set an option of TCP", try_option_of_tcp, SANDBOX_CONNECT},
     {"make a shared listener block", try_block, NEVER},
     {"make a shared file append", try_append, NEVER},
     {"execute", try_exec, NEVER},
@@ -555,6 +625,16 @@ START_TEST(the_whole_sandbox_leaves_no_file_in_reach)
 				      "%s: %s: %d", p->name, right->name, result);
 		else if (!names)
 			ck_assert_msg(result == EPERM, "%s: %s: %d", p->name, right->name, result);
+	}
+}
+END_TEST
+
+START_TEST(only_roles_that_call_servers_can_in_the_whole_sandbox)
+{
+	for (const struct sandbox_profile *p = sandbox_profiles; p->name; p++) {
+		int result = in_child(enter_whole, p, try_call);
+		ck_assert_msg(result == (p->flags & SANDBOX_CONNECT ? 0 : EPERM), "%s: %d", p->name,
+			      result);
 	}
 }
 END_TEST
@@ -789,6 +869,7 @@ int main(void)
 	tcase_add_loop_test(tc, the_filter_alone_grants_what_the_table_says_and_nothing_else, 0,
 			    RIGHTS);
 	tcase_add_loop_test(tc, the_whole_sandbox_leaves_no_file_in_reach, 0, RIGHTS);
+	tcase_add_test(tc, only_roles_that_call_servers_can_in_the_whole_sandbox);
 	tcase_add_test(tc, landlock_leaves_the_given_directories_and_nothing_else);
 	tcase_add_test(tc, a_daemon_of_root_becomes_its_user);
 	tcase_add_test(tc, a_daemon_may_not_stay_root);
