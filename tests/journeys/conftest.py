@@ -4,6 +4,7 @@ for all tests of a file. A test that fails shows the end of the log.
 """
 import pytest
 
+import net
 from stagepost import IS_ROOT, Stagepost, has_users
 
 LOG_LINES_SHOWN, LOG_COLUMNS_SHOWN = 25, 250
@@ -47,6 +48,22 @@ class Maker:
 def the_system_users_are_there():
     if IS_ROOT and not has_users():
         pytest.exit("as root the tests need the users of conf/sysusers.conf: systemd-sysusers conf/sysusers.conf", 1)
+
+
+@pytest.fixture
+def network():
+    """Makes a Network (net.py) that ends with the test."""
+    why = net.available()
+    if why:
+        pytest.skip(why)
+    made = []
+
+    def make(*arguments, **keywords):
+        made.append(net.Network(*arguments, **keywords))
+        return made[-1]
+    yield make
+    for one in made:
+        one.end()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@ One Stagepost in a folder of its own, started and stopped by the command that an
 
     FOLDER/stagepost.conf users aliases names mail/DOMAIN/USER/{new,cur,tmp} spool/ run/ log/mail.log
 """
+import contextlib
 import json
 import os
 import pwd
@@ -24,7 +25,7 @@ BUILD = Path(os.environ.get("BUILD", ROOT / "build")).resolve()
 DOMAIN = "trial.example"
 IS_ROOT = os.getuid() == 0
 COMMAND_SECONDS = 60
-ROLES = ("smtpd", "queue", "router", "accounts", "local", "control", "log")
+ROLES = ("smtpd", "queue", "router", "accounts", "local", "control", "log", "smtp", "resolver", "bounce")
 
 # test_many.py needs a descriptor for each connection.
 _, _most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -111,10 +112,11 @@ class Letter:
 
 
 class Stagepost:
-    def __init__(self, user=None, **configuration):
+    def __init__(self, user=None, net=None, host="us", **configuration):
         """user: everything runs as this one user. Without it, as whoever runs the test: as root,
-        that gives each daemon its own."""
-        self.user = user
+        that gives each daemon its own. net: it lives on that host of a Network (net.py), listens on
+        port 25 too, and asks that network's DNS server."""
+        self.user, self.net, self.host = user, net, host
         self.owner = user or ("vmail" if IS_ROOT else pwd.getpwuid(os.getuid()).pw_name)
         self.folder = Path(tempfile.mkdtemp(prefix="stagepost-"))
         self.folder.chmod(0o755)
@@ -142,6 +144,9 @@ class Stagepost:
         """Writes stagepost.conf; each argument is text for that place."""
         if "per-client" not in limits:
             limits = f"per-client 1000; {limits}"
+        if self.net:
+            listen += "; listen *:25 smtp"
+            top += f"\nresolver {{ server {self.net.ip4('dns')}:53 }}"
         self.write("stagepost.conf", f"""\
 hostname mx.{DOMAIN}
 origin {DOMAIN}
@@ -178,6 +183,8 @@ domain {DOMAIN} {{
         if self.user and IS_ROOT:
             as_user = ["setpriv", f"--reuid={self.user}", f"--regid={pwd.getpwnam(self.user).pw_gid}",
                        "--clear-groups", "--"]
+        if self.net:
+            as_user = self.net.command(self.host)
         done = subprocess.run([*as_user, self.programs / "bin" / "stagepost", "-c", self.folder / "stagepost.conf",
                                *map(str, arguments)],
                               cwd=self.folder, stdin=subprocess.DEVNULL, capture_output=True, text=True,
@@ -265,7 +272,8 @@ domain {DOMAIN} {{
     # Mail
 
     def connect(self, **keywords):
-        return Wire(self.port, **keywords)
+        with self.net.inside(self.host) if self.net else contextlib.nullcontext():
+            return Wire(self.port, **keywords)
 
     def deliver(self, content=b"Subject: a word\r\n\r\nfrom far away\r\n", *recipients, **keywords):
         """Sends one message; its queue id."""
