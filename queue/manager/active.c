@@ -217,7 +217,7 @@ bool active_result(struct active *a, uint32_t recipient, struct slice address,
 	uint64_t id = e->id, now = manager_now(), arrived = manager_arrived(e), next = 0;
 
 	if (status == RECIPIENT_DEFERRED && may_give_up(a) &&
-	    schedule_give_up(manager.schedule, arrived, now))
+	    schedule_give_up(manager.schedule, arrived, a->sender.len == 0, now))
 		status = RECIPIENT_FAILED;
 	if (status == RECIPIENT_DEFERRED)
 		next = schedule_retry_at(manager.schedule, arrived, now);

@@ -50,6 +50,7 @@ static struct schedule_settings schedule_settings_now(void)
 	    .retry_first = manager.retry.first,
 	    .retry_longest = manager.retry.longest,
 	    .give_up = manager.retry.give_up,
+	    .give_up_bounces = manager.retry.give_up_bounces,
 	};
 }
 

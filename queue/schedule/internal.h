@@ -40,6 +40,9 @@ struct destination {
 	uint32_t successes;	       /* since the window last grew */
 	uint32_t failures;	       /* of the destination, in a row */
 	uint64_t dead_until, dead_for;
+	uint64_t parked_count;
+	TAILQ_ENTRY(destination) all; /* in schedule.destinations */
+	char *reply;		      /* what it said when it failed; NULL: nothing */
 	uint64_t remember_until; /* it failed: not forgotten before, though nothing refers to it */
 	size_t key_length;
 	char key[];
@@ -58,7 +61,8 @@ struct schedule {
 	uint64_t random;
 	struct heap waiting;
 	TAILQ_HEAD(, origin) turns;
-	TAILQ_HEAD(, destination) returned;
+	TAILQ_HEAD(, destination) returned, destinations;
+	LIST_HEAD(, schedule_walk) walks;
 	struct idmap *origins; /* id + 1 -> struct origin */
 	uint64_t due_count, active_count, job_count;
 	struct transport transports[SCHEDULE_TRANSPORTS];
@@ -68,6 +72,8 @@ struct origin *origin_of(struct schedule *s, uint32_t id);
 void origin_release(struct schedule *s, struct origin *o);
 /* Puts the destination where its state says: ready, dead or neither; frees it when it is unused. */
 void destination_settle(struct destination *d, uint64_t now);
+/* Only when it is in no heap and no map any more. */
+void destination_free(struct destination *d);
 void destination_works(struct destination *d);
 void destination_fails(struct destination *d, uint64_t now);
 uint64_t schedule_random(struct schedule *s, uint64_t below);

@@ -45,6 +45,7 @@ static void message_unpark(struct schedule_message *m, uint64_t now)
 	if (d == NULL)
 		return;
 	TAILQ_REMOVE(&d->parked, m, link);
+	d->parked_count--;
 	m->parked = NULL;
 	destination_settle(d, now);
 }
@@ -79,8 +80,10 @@ void schedule_wait(struct schedule *s, struct schedule_message *m, uint64_t due,
 	m->place = PLACE_WAITING;
 	heap_insert(&s->waiting, &m->due, due);
 	m->parked = parked;
-	if (parked != NULL)
-		TAILQ_INSERT_TAIL(&parked->parked, m, link);
+	if (parked == NULL)
+		return;
+	TAILQ_INSERT_TAIL(&parked->parked, m, link);
+	parked->parked_count++;
 }
 
 void schedule_forget(struct schedule *s, struct schedule_message *m, uint64_t now)

@@ -21,6 +21,8 @@ struct schedule *schedule_new(const struct schedule_settings *settings, uint64_t
 	heap_init(&s->waiting);
 	TAILQ_INIT(&s->turns);
 	TAILQ_INIT(&s->returned);
+	TAILQ_INIT(&s->destinations);
+	LIST_INIT(&s->walks);
 	s->origins = idmap_new();
 	for (unsigned i = 0; i < SCHEDULE_TRANSPORTS; i++) {
 		struct transport *t = &s->transports[i];
@@ -56,9 +58,8 @@ void schedule_free(struct schedule **s)
 		heap_free(&t->doomed);
 		heap_free(&t->dead);
 		for (at = 0; map_next(t->destinations, &at, &key, &value);) {
-			heap_free(&((struct destination *)value)->jobs);
 			map_remove(t->destinations, key);
-			memory_free(value);
+			destination_free(value);
 		}
 		map_free(&t->destinations);
 	}
@@ -103,7 +104,9 @@ uint64_t schedule_retry_at(struct schedule *s, uint64_t arrived, uint64_t now)
 	return now + wait + schedule_random(s, wait * SCHEDULE_JITTER_PERCENT / 100 + 1);
 }
 
-bool schedule_give_up(const struct schedule *s, uint64_t arrived, uint64_t now)
+bool schedule_give_up(const struct schedule *s, uint64_t arrived, bool bounce, uint64_t now)
 {
-	return now >= arrived && now - arrived >= s->settings.give_up;
+	uint64_t limit = bounce ? s->settings.give_up_bounces : s->settings.give_up;
+
+	return now >= arrived && now - arrived >= limit;
 }

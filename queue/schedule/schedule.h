@@ -4,9 +4,8 @@
  *
  * Two stages. A *message* waits until it is due; when there is room for active ones, the next is
  * chosen in turn between origins (an authenticated user, else a client network). An active message
- * has *jobs*, one for each delivery, queued at their *destination* (a mailbox, later an MX site).
- * The next job is chosen fairly between origins, then by age, among the destinations whose window
- * is open.
+ * has *jobs*, queued at their *destination* (a mailbox, an MX site, a relay host). The next job is
+ * chosen fairly between origins, then by age, among the destinations whose window is open.
  *
  * Fairness is start-time fair queueing: every origin has two tails, one for the first job of a
  * message and one for all others, and a job's tag is one more than its tail, or than what is being
@@ -27,14 +26,16 @@ enum {
 	SCHEDULE_JITTER_PERCENT = 25, /* a wait is lengthened by up to so much, never shortened */
 	SCHEDULE_FAILURES_TO_DIE = 3, /* failures of a destination in a row */
 	SCHEDULE_DUE_STEP = 1000,     /* messages that become due in one call */
+	SCHEDULE_REPLY_MAX = 440,     /* octets kept of what a destination said last */
 };
 
 struct schedule;
 struct destination;
 
 struct schedule_settings {
-	uint64_t retry_first, retry_longest, give_up; /* microseconds */
-	uint32_t active_messages, active_jobs;	      /* limits; 0: the constants above */
+	uint64_t retry_first, retry_longest;   /* microseconds */
+	uint64_t give_up, give_up_bounces;     /* of other mail, of mail from the null sender */
+	uint32_t active_messages, active_jobs; /* limits; 0: the constants above */
 };
 
 /* A transport's windows: jobs out at once for one destination, and for the agent as a whole. */
@@ -110,6 +111,30 @@ struct destination *schedule_destination(struct schedule *s, unsigned transport,
 struct slice destination_key(const struct destination *d);
 /* Until when it is given nothing; 0: it is alive. */
 uint64_t destination_dead_until(const struct destination *d, uint64_t now);
+/* What it said when it failed as a whole, codes and text; kept until it works again. Say it before
+ * the job is done. */
+void destination_said(struct destination *d, struct slice reply);
+
+/* For people: a destination as it is now. */
+struct destination_view {
+	unsigned transport;
+	struct slice key, reply;      /* of the destination: until the next call */
+	uint64_t queued, out, parked; /* jobs, jobs, messages */
+	uint32_t window, failures;
+	uint64_t dead_until; /* 0: it is alive */
+};
+/* A walk over all destinations that may stop at each of them; one that is made meanwhile may
+ * come or not. Zeroed at first; while it is begun it stays where it is. */
+struct schedule_walk {
+	LIST_ENTRY(schedule_walk) link;
+	struct destination *next;
+	bool begun;
+};
+/* False: that was all, and the walk has ended. */
+bool schedule_walk_next(struct schedule *s, struct schedule_walk *w, uint64_t now,
+			struct destination_view *view);
+/* Ends it early; fine when it is not begun. */
+void schedule_walk_end(struct schedule_walk *w);
 
 /* Queues a job. first: it is the first job of its message. */
 void schedule_job_add(struct schedule *s, struct schedule_job *j, struct destination *d,
@@ -135,7 +160,7 @@ void schedule_job_remove(struct schedule *s, struct schedule_job *j, uint64_t no
 
 /* When to try again a message that failed now and arrived then; with jitter. */
 uint64_t schedule_retry_at(struct schedule *s, uint64_t arrived, uint64_t now);
-/* Was the attempt that just failed the last one? */
-bool schedule_give_up(const struct schedule *s, uint64_t arrived, uint64_t now);
+/* Was the attempt that just failed the last one? bounce: the sender is null. */
+bool schedule_give_up(const struct schedule *s, uint64_t arrived, bool bounce, uint64_t now);
 
 #endif

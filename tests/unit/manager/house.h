@@ -672,7 +672,8 @@ static inline void house_prepare(void)
 	memset(&house, 0, sizeof(house));
 	house.limits = (struct settings_limits){.queue_messages = 100000};
 	house.retry = (struct settings_retry){
-	    .first = 100000, .longest = 100000, .give_up = UINT64_C(3600) * 1000000};
+	    .first = 100000, .longest = 100000, .give_up = UINT64_C(3600) * 1000000,
+	    .give_up_bounces = UINT64_C(3600) * 1000000};
 	snprintf(house.path, sizeof(house.path), "/tmp/stagepost-manager-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(house.path));
 	house.dir = open(house.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

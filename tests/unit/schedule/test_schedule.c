@@ -27,8 +27,10 @@ struct job {
 static struct schedule *s;
 static uint64_t now;
 
-static const struct schedule_settings usual = {
-    .retry_first = 5 * MINUTE, .retry_longest = 60 * MINUTE, .give_up = 5 * DAY};
+static const struct schedule_settings usual = {.retry_first = 5 * MINUTE,
+					       .retry_longest = 60 * MINUTE,
+					       .give_up = 5 * DAY,
+					       .give_up_bounces = 2 * DAY};
 static const struct schedule_transport windows = {.window_first = 2,
 						  .window_most = 8,
 						  .agent_most = 1000,
@@ -671,16 +673,59 @@ START_TEST(a_clock_before_the_arrival_waits_the_first_time)
 
 	ck_assert_uint_ge(at_time, 9 * DAY + 5 * MINUTE);
 	ck_assert_uint_le(at_time, 9 * DAY + 7 * MINUTE);
-	ck_assert(!schedule_give_up(s, 10 * DAY, 9 * DAY));
+	ck_assert(!schedule_give_up(s, 10 * DAY, false, 9 * DAY));
 }
 END_TEST
 
 START_TEST(the_attempt_after_give_up_is_the_last)
 {
-	ck_assert(!schedule_give_up(s, DAY, DAY));
-	ck_assert(!schedule_give_up(s, DAY, 6 * DAY - 1));
-	ck_assert(schedule_give_up(s, DAY, 6 * DAY));
-	ck_assert(schedule_give_up(s, DAY, 60 * DAY));
+	ck_assert(!schedule_give_up(s, DAY, false, DAY));
+	ck_assert(!schedule_give_up(s, DAY, false, 6 * DAY - 1));
+	ck_assert(schedule_give_up(s, DAY, false, 6 * DAY));
+	ck_assert(schedule_give_up(s, DAY, false, 60 * DAY));
+}
+END_TEST
+
+START_TEST(mail_of_the_null_sender_is_given_up_by_a_time_of_its_own)
+{
+	ck_assert(!schedule_give_up(s, DAY, true, 3 * DAY - 1));
+	ck_assert(schedule_give_up(s, DAY, true, 3 * DAY));
+}
+END_TEST
+
+/* A walk stops at each destination; meanwhile they come and go. */
+START_TEST(destinations_can_be_walked_while_they_come_and_go)
+{
+	static struct mail parked[3];
+	struct schedule_walk w = {0};
+	struct destination_view v;
+	struct job queued = {0};
+
+	kill_destination("dead");
+	destination_said(at("dead"), SLICE("421 4.3.2 no"));
+	wait_until(&parked[0], now + DAY, "dead");
+	wait_until(&parked[1], now + DAY, "dead");
+	wait_until(&parked[2], now + DAY, "gone");
+	add(&queued, "busy", 1, true);
+	ck_assert(schedule_walk_next(s, &w, now, &v));
+	ck_assert(slice_equal(v.key, SLICE("dead")));
+	ck_assert(slice_equal(v.reply, SLICE("421 4.3.2 no")));
+	ck_assert_uint_eq(v.parked, 2);
+	ck_assert_uint_eq(v.window, 1);
+	ck_assert_uint_eq(v.dead_until, now + MINUTE);
+	schedule_forget(s, &parked[2].message, now); /* where the walk stands */
+	ck_assert(schedule_walk_next(s, &w, now, &v));
+	ck_assert(slice_equal(v.key, SLICE("busy")));
+	ck_assert_uint_eq(v.queued, 1);
+	ck_assert(!schedule_walk_next(s, &w, now, &v));
+	ck_assert(schedule_walk_next(s, &w, now, &v));
+	schedule_walk_end(&w);
+	schedule_job_remove(s, &queued.job, now);
+	now += MINUTE;
+	one("dead", OUTCOME_SUCCESS);
+	ck_assert(schedule_walk_next(s, &w, now, &v));
+	ck_assert_uint_eq(v.reply.len, 0); /* it works */
+	schedule_walk_end(&w);
 }
 END_TEST
 
@@ -810,6 +855,8 @@ int main(void)
 	    waits_double_with_age_and_jitter_only_lengthens,
 	    a_clock_before_the_arrival_waits_the_first_time,
 	    the_attempt_after_give_up_is_the_last,
+	    mail_of_the_null_sender_is_given_up_by_a_time_of_its_own,
+	    destinations_can_be_walked_while_they_come_and_go,
 	    a_day_of_one_dead_mailbox_is_few_attempts,
 	    it_can_be_freed_with_everything_in_it,
 	    random_work_keeps_the_counts_right,
