@@ -46,7 +46,7 @@ static bool leave_root(const struct sandbox_place *place, struct error *e)
 }
 
 /* No debugger or /proc reader of the same user, no rights from setuid programs. */
-static bool refuse_rights(struct error *e)
+bool sandbox_refuse_rights(struct error *e)
 {
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return error_set(e, errno, "not dumpable: %s", strerror(errno));
@@ -59,9 +59,9 @@ bool sandbox_enter(const struct sandbox_profile *profile, const struct sandbox_p
 		   struct error *e)
 {
 	sandbox_build_begin();
-	return (set_limits(e) &&	/* descriptors up, core files off */
-		leave_root(place, e) && /* an empty root directory; a user of its own */
-		refuse_rights(e) &&	/* not dumpable, no new privileges */
+	return (set_limits(e) &&	    /* descriptors up, core files off */
+		leave_root(place, e) &&	    /* an empty root directory; a user of its own */
+		sandbox_refuse_rights(e) && /* not dumpable, no new privileges */
 		sandbox_landlock(profile, place, e) && /* no file beyond its directories */
 		sandbox_filter(profile, e)) ||	       /* no system call beyond its list */
 	       error_prefix(e, "sandbox of %s", profile->name);

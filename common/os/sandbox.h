@@ -25,6 +25,7 @@ enum sandbox_flag {
 	SANDBOX_LIST = 1 << 5,	  /* list its directories */
 	SANDBOX_CONNECT = 1 << 6, /* make TCP sockets, IPv4 and IPv6, and connect them */
 	SANDBOX_DATAGRAM = 1 << 7, /* make UDP sockets, IPv4 and IPv6, and send anywhere */
+	SANDBOX_GROUP = 1 << 8,	   /* go to and fro between the groups that it has */
 };
 
 struct sandbox_profile {
@@ -56,6 +57,14 @@ struct sandbox_place {
  * Landlock is no failure: the filter suffices alone. */
 bool sandbox_enter(const struct sandbox_profile *profile, const struct sandbox_place *place,
 		   struct error *e);
+
+/* For a process that forks others (os/fork_server): a profile's filter, built once. Not freed. */
+struct sandbox_program;
+struct sandbox_program *sandbox_compile(const struct sandbox_profile *profile, struct error *e);
+/* In a child with one thread that is already who it shall be: not dumpable, no new privileges, no
+ * core, the filter. Its files are all that its user may reach. */
+bool sandbox_enter_compiled(const struct sandbox_program *program, struct error *e);
+
 /* The kernel's Landlock version; 0: has none, or it is off. Ask before sandbox_enter. */
 int sandbox_landlock_abi(void);
 

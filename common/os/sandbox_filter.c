@@ -68,6 +68,7 @@ static const struct call_group {
 			  SCMP_SYS(newfstatat), SCMP_SYS(fchmod), SCMP_SYS(fstatfs))},
     {SANDBOX_RESIZE, CALLS(SCMP_SYS(fallocate), SCMP_SYS(ftruncate))},
     {SANDBOX_LIST, CALLS(SCMP_SYS(getdents64))},
+    {SANDBOX_GROUP, CALLS(SCMP_SYS(setresgid))},
 };
 
 static int add_groups(scmp_filter_ctx f, unsigned flags)
@@ -102,10 +103,9 @@ static int add_groups(scmp_filter_ctx f, unsigned flags)
 enum { FLAGS_THAT_CHANGE = O_APPEND | O_ASYNC | O_DIRECT | O_NOATIME | O_NONBLOCK };
 
 /* Calls that are allowed with certain arguments only. */
-static int add_conditional(scmp_filter_ctx f)
+static int add_conditional(scmp_filter_ctx f, pid_t self)
 {
 	static const int descriptor_commands[] = {F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC};
-	pid_t self = getpid();
 	int r = 0;
 	/* only anonymous memory, never executable */
 	r |= ALLOW(mmap, 2, ARG_LACKS(2, PROT_EXEC), ARG_HAS(3, MAP_ANONYMOUS));
@@ -192,26 +192,37 @@ static int add_locks(scmp_filter_ctx f, unsigned flags)
 	return ALLOW(fcntl, 1, ARG_INT(1, F_OFD_SETLK)) | ALLOW(fcntl, 1, ARG_INT(1, F_OFD_GETLK));
 }
 
-bool sandbox_filter(const struct sandbox_profile *profile, struct error *e)
+scmp_filter_ctx sandbox_filter_build(const struct sandbox_profile *profile, pid_t self,
+				     struct error *e)
 {
 	scmp_filter_ctx f = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-	if (!f)
-		return error_set(e, ENOMEM, "seccomp can't be used");
+	if (!f) {
+		error_set(e, ENOMEM, "seccomp can't be used");
+		return NULL;
+	}
 	int r = 0;
 	r |= seccomp_attr_set(f, SCMP_FLTATR_CTL_TSYNC, 1); /* all threads */
 	r |= seccomp_attr_set(f, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 	r |= seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree: 70 calls, few steps */
 	r |= add_groups(f, profile->flags);
-	r |= add_conditional(f);
+	r |= add_conditional(f, self);
 	r |= add_sockets(f, profile->flags);
 	r |= add_own_sockets(f, profile->flags);
 	r |= add_locks(f, profile->flags);
 	r |= sandbox_build_rules(f);
-	if (r < 0) {
-		seccomp_release(f);
-		return error_set(e, EINVAL, "the system call filter can't be built");
-	}
-	r = seccomp_load(f);
+	if (r >= 0)
+		return f;
+	seccomp_release(f);
+	error_set(e, EINVAL, "the system call filter can't be built");
+	return NULL;
+}
+
+bool sandbox_filter(const struct sandbox_profile *profile, struct error *e)
+{
+	scmp_filter_ctx f = sandbox_filter_build(profile, getpid(), e);
+	if (!f)
+		return false;
+	int r = seccomp_load(f);
 	seccomp_release(f);
 	if (r < 0)
 		return error_set(e, -r, "the system call filter can't be loaded: %s", strerror(-r));

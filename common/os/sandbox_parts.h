@@ -15,6 +15,12 @@ bool sandbox_landlock(const struct sandbox_profile *profile, const struct sandbo
 		      struct error *e);
 /* Loads the profile's allow-list for all threads of the process. */
 bool sandbox_filter(const struct sandbox_profile *profile, struct error *e);
+/* The same, not loaded; `self` may send itself signals. The caller's to release; NULL: e says why.
+ */
+scmp_filter_ctx sandbox_filter_build(const struct sandbox_profile *profile, pid_t self,
+				     struct error *e);
+/* A step of the checklist: not dumpable, no new privileges. */
+bool sandbox_refuse_rights(struct error *e);
 /* Calls that the build needs beyond the profile: none, or those of the sanitizers. */
 void sandbox_build_begin(void);
 int sandbox_build_rules(scmp_filter_ctx filter);

@@ -5,9 +5,11 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/base/memory.h"
@@ -109,23 +111,102 @@ bool user_is_root(void)
 	return geteuid() == 0;
 }
 
-bool user_become(uid_t uid, gid_t gid, struct error *e)
+bool user_name_valid(struct slice name)
 {
-	/* The order matters: only root may change groups. */
-	if (setgroups(0, NULL) < 0)
+	if (name.len == 0 || name.len > USER_NAME_MAX || name.ptr[0] == '-' || name.ptr[0] == '.')
+		return false;
+	for (size_t i = 0; i < name.len; i++) {
+		unsigned char c = (unsigned char)name.ptr[i];
+		if (c <= ' ' || c == 127 || c == '/' || c == ':' || c == ',' || c == '\\')
+			return false;
+	}
+	return true;
+}
+
+/* Those that the account has, but root's. */
+static void find_groups(const char *name, struct user_account *account)
+{
+	gid_t all[USER_GROUPS_MAX + 1];
+	int count = USER_GROUPS_MAX + 1;
+	if (getgrouplist(name, account->gid, all, &count) < 0)
+		count = USER_GROUPS_MAX + 1; /* has more: those that fitted are there */
+	account->group_count = 0;
+	for (int i = 0; i < count && account->group_count < USER_GROUPS_MAX; i++)
+		if (all[i] != 0)
+			account->groups[account->group_count++] = all[i];
+}
+
+bool user_account_find(const char *name, struct user_account *account, struct error *e)
+{
+	struct lookup l = {.name = name};
+	char *text;
+	int error = look_up(&l, by_user_name, &text);
+	bool good = false;
+	if (!l.found && (error == 0 || error == ENOENT || error == ESRCH)) {
+		error_set(e, ENOENT, "there is no user %s", name);
+	} else if (error) {
+		error_set(e, error, "user %s can't be looked up: %s", name, strerror(error));
+	} else if (!slice_copy(slice_str(l.passwd.pw_dir), account->home, sizeof(account->home))) {
+		error_set(e, E2BIG, "the path of user %s's home directory is too long", name);
+	} else {
+		account->uid = l.passwd.pw_uid;
+		account->gid = l.passwd.pw_gid;
+		find_groups(name, account);
+		good = true;
+	}
+	memory_free(text);
+	return good;
+}
+
+/* Root is not to be had again by any call; the order matters: only root may change groups. */
+static bool become(uid_t uid, gid_t gid, gid_t saved, const gid_t *groups, size_t count,
+		   struct error *e)
+{
+	if (setgroups(count, groups) < 0)
 		return error_set(e, errno, "setgroups: %s", strerror(errno));
-	if (setresgid(gid, gid, gid) < 0)
+	if (setresgid(gid, gid, saved) < 0)
 		return error_set(e, errno, "setresgid %u: %s", (unsigned)gid, strerror(errno));
 	if (setresuid(uid, uid, uid) < 0)
 		return error_set(e, errno, "setresuid %u: %s", (unsigned)uid, strerror(errno));
 	uid_t r, f, s;
 	gid_t rg, fg, sg;
 	if (getresuid(&r, &f, &s) < 0 || r != uid || f != uid || s != uid ||
-	    getresgid(&rg, &fg, &sg) < 0 || rg != gid || fg != gid || sg != gid ||
-	    getgroups(0, NULL) != 0)
+	    getresgid(&rg, &fg, &sg) < 0 || rg != gid || fg != gid || sg != saved ||
+	    getgroups(0, NULL) != (int)count)
 		return error_set(e, EPERM, "the kernel did not make this process user %u group %u",
 				 (unsigned)uid, (unsigned)gid);
 	if (uid != 0 && (setresuid(0, 0, 0) == 0 || (gid != 0 && setresgid(0, 0, 0) == 0)))
 		return error_set(e, EPERM, "user %u could become root again", (unsigned)uid);
+	return true;
+}
+
+bool user_become(uid_t uid, gid_t gid, struct error *e)
+{
+	return become(uid, gid, gid, NULL, 0, e);
+}
+
+bool user_become_account(const struct user_account *account, gid_t more, struct error *e)
+{
+	if (account->uid == 0 || account->gid == 0 || more == 0)
+		return error_set(e, EPERM, "nothing is done as root");
+	return become(account->uid, account->gid, more, account->groups, account->group_count, e);
+}
+
+/* By its system call: the library would be one more for one line. */
+bool user_keep_capabilities(uint64_t mask, struct error *e)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
+	if (!user_is_root())
+		return true;
+	if (syscall(SYS_capget, &head, data) < 0)
+		return error_set(e, errno, "capget: %s", strerror(errno));
+	for (size_t i = 0; i < _LINUX_CAPABILITY_U32S_3; i++) {
+		data[i].permitted &= (uint32_t)(mask >> (32 * i));
+		data[i].effective = data[i].permitted;
+		data[i].inheritable = 0;
+	}
+	if (syscall(SYS_capset, &head, data) < 0)
+		return error_set(e, errno, "capset: %s", strerror(errno));
 	return true;
 }

@@ -420,6 +420,11 @@ static int try_become(void)
 	return outcome(setuid(0));
 }
 
+static int try_group(void)
+{
+	return outcome(setresgid((gid_t)-1, getgid(), (gid_t)-1));
+}
+
 static int try_chroot(void)
 {
 	return outcome(chroot("."));
@@ -531,6 +536,7 @@ static const struct right {
     {"write another's memory", try_write_memory, NEVER},
     {"read another's memory", try_read_memory, NEVER},
     {"become root", try_become, NEVER},
+    {"change its group", try_group, SANDBOX_GROUP},
     {"change its root", try_chroot, NEVER},
     {"make a namespace", try_unshare, NEVER},
     {"be dumpable", try_be_dumpable, NEVER},

@@ -60,6 +60,49 @@ START_TEST(there_is_no_way_back)
 }
 END_TEST
 
+START_TEST(an_account_is_found_with_its_groups_and_home)
+{
+	struct user_account a;
+	struct error e;
+	ck_assert(user_account_find("mail", &a, &e));
+	ck_assert_uint_eq(a.uid, 8);
+	ck_assert_str_eq(a.home, "/var/mail");
+	ck_assert_uint_ge(a.group_count, 1);
+	for (size_t i = 0; i < a.group_count; i++)
+		ck_assert_uint_ne(a.groups[i], 0);
+	ck_assert(!user_account_find("no-such-user-here", &a, &e));
+	ck_assert_int_eq(e.code, ENOENT);
+}
+END_TEST
+
+START_TEST(what_may_be_a_login_name)
+{
+	static const struct {
+		const char *name;
+		bool valid;
+	} names[] = {
+	    {"alice", true},
+	    {"alice.b_c-d", true},
+	    {"x$", true},
+	    {"j\303\266rg", true},
+	    {"", false},
+	    {"-x", false},
+	    {".x", false},
+	    {"a b", false},
+	    {"a:b", false},
+	    {"a/b", false},
+	    {"a,b", false},
+	    {"a\nb", false},
+	    {"DOM\\user", false},
+	    {"12345678901234567890123456789012", true},
+	    {"123456789012345678901234567890123", false},
+	};
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		ck_assert_msg(user_name_valid(slice_str(names[i].name)) == names[i].valid, "%s",
+			      names[i].name);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("user");
@@ -67,6 +110,8 @@ int main(void)
 	tcase_add_test(tc, root_is_found_by_name_and_number);
 	tcase_add_test(tc, who_is_not_there_is_no_error_of_the_look_up);
 	tcase_add_test(tc, there_is_no_way_back);
+	tcase_add_test(tc, an_account_is_found_with_its_groups_and_home);
+	tcase_add_test(tc, what_may_be_a_login_name);
 	suite_add_tcase(s, tc);
 	SRunner *sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);

@@ -1,0 +1,184 @@
+/*
+ * fork_server_life: the server's half. It sleeps until the daemon asks or a child ends; requests
+ * are octets that only the child looks into. A number names a child until it was waited for, so a
+ * kill never meets another process.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/base/memory.h"
+#include "common/os/disk.h"
+#include "common/os/fork_server_parts.h"
+#include "common/os/log_output.h"
+#include "common/os/process.h"
+#include "common/os/user.h"
+
+struct child {
+	uint32_t number; /* 0: free */
+	pid_t pid;
+};
+
+static const struct fork_plan *plan;
+static int daemon_fd;
+static struct child children[FORK_CHILDREN_MAX];
+
+/* Waits when the daemon is behind; without one there is nothing to do. */
+static void tell(enum fork_word word, uint32_t number, int value, int fd)
+{
+	struct fork_head head = {.word = word, .number = number, .value = value};
+	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(sizeof(size_t)))) = {0};
+	struct iovec iov = {&head, sizeof(head)};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+	if (fd >= 0) {
+		m.msg_control = control;
+		m.msg_controllen = sizeof(control);
+		struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	}
+	if (TEMP_FAILURE_RETRY(sendmsg(daemon_fd, &m, MSG_NOSIGNAL)) < 0)
+		_exit(0);
+}
+
+static void close_all_but(int fd)
+{
+	close_range((unsigned)STDERR_FILENO + 1, (unsigned)fd - 1, 0);
+	close_range((unsigned)fd + 1, ~0U, 0);
+}
+
+static struct child *find(uint32_t number)
+{
+	for (unsigned i = 0; i < plan->most; i++)
+		if (children[i].number == number)
+			return &children[i];
+	return NULL;
+}
+
+static _Noreturn void be_child(struct slice request, int fd)
+{
+	signal(SIGCHLD, SIG_DFL);
+	close_all_but(fd);
+	disk_faults_role(plan->role);
+	plan->child(request, fd);
+	_exit(0);
+}
+
+/* Both directions hold a message of the largest size, and more. */
+static int make_pair(int ends[2])
+{
+	int size = FORK_SOCKET_BUFFER;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		return errno;
+	for (int i = 0; i < 2; i++)
+		if (setsockopt(ends[i], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) < 0)
+			(void)setsockopt(ends[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	return 0;
+}
+
+static void make(uint32_t number, struct slice request)
+{
+	struct child *c = find(0);
+	int ends[2], error = c ? make_pair(ends) : EAGAIN;
+	if (error) {
+		tell(FORK_MADE, number, error, -1);
+		return;
+	}
+	c->pid = fork();
+	if (c->pid == 0)
+		be_child(request, ends[1]);
+	error = errno;
+	close(ends[1]);
+	if (c->pid > 0) {
+		c->number = number;
+		tell(FORK_MADE, number, 0, ends[0]);
+	} else {
+		tell(FORK_MADE, number, error, -1);
+	}
+	close(ends[0]);
+}
+
+static void obey(void)
+{
+	static char packet[sizeof(struct fork_head) + FORK_REQUEST_MAX];
+	struct fork_head head;
+	ssize_t n = TEMP_FAILURE_RETRY(recv(daemon_fd, packet, sizeof(packet), 0));
+	if (n < (ssize_t)sizeof(head))
+		_exit(0); /* the daemon has gone: children end by themselves */
+	memcpy(&head, packet, sizeof(head));
+	struct child *c = head.number ? find(head.number) : NULL;
+	if (head.word == FORK_MAKE && head.number && !c)
+		make(head.number, slice_make(packet + sizeof(head), (size_t)n - sizeof(head)));
+	else if (head.word == FORK_KILL && c)
+		kill(c->pid, SIGKILL);
+}
+
+static void reap(void)
+{
+	int status;
+	pid_t pid;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		for (unsigned i = 0; i < plan->most; i++) {
+			struct child *c = &children[i];
+			if (c->number == 0 || c->pid != pid)
+				continue;
+			tell(FORK_ENDED, c->number, status, -1);
+			c->number = 0;
+		}
+	}
+}
+
+static void wake_up(int number)
+{
+	(void)number;
+}
+
+/* SIGCHLD comes only while ppoll() waits, so none is missed. */
+static void hear_of_children(sigset_t *waiting)
+{
+	struct sigaction act = {.sa_handler = wake_up};
+	sigset_t blocked;
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &blocked, waiting);
+	sigdelset(waiting, SIGCHLD);
+	sigaction(SIGCHLD, &act, NULL);
+}
+
+static bool gain_nothing(struct error *e)
+{
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return error_set(e, errno, "prctl: %s", strerror(errno));
+	return true;
+}
+
+void fork_server_live(const struct fork_plan *p, int fd)
+{
+	struct error e = {0};
+	struct pollfd ready = {.fd = fd, .events = POLLIN};
+	sigset_t waiting;
+	plan = p;
+	daemon_fd = fd;
+	if (plan->most > FORK_CHILDREN_MAX)
+		panic("a fork server for %u children", plan->most);
+	log_output_stderr(plan->role, LOG_LEVEL_ERROR);
+	close_all_but(fd);
+	process_title("%s", plan->title);
+	if ((plan->begin && !plan->begin(&e)) || !user_keep_capabilities(plan->capabilities, &e) ||
+	    !gain_nothing(&e))
+		fatal("%s: %s", plan->title, e.text);
+	hear_of_children(&waiting);
+	for (;;) {
+		ready.revents = 0;
+		int n = ppoll(&ready, 1, NULL, &waiting);
+		reap();
+		if (n > 0)
+			obey();
+	}
+}
