@@ -261,6 +261,20 @@ enum address_fault address_parse(struct slice text, unsigned options, struct add
 	return ADDRESS_FINE;
 }
 
+bool address_complete(struct address *a, struct slice domain)
+{
+	bool quoted;
+
+	if (domain.len > ADDRESS_DOMAIN_MAX ||
+	    written_length(a, &quoted) + 1 + domain.len > ADDRESS_MAX)
+		return false;
+	a->kind = ADDRESS_NAME;
+	a->domain_len = (uint8_t)domain.len;
+	memcpy(a->domain, domain.ptr, domain.len);
+	a->domain[domain.len] = '\0';
+	return true;
+}
+
 size_t address_end(struct slice text)
 {
 	bool quoted = false;

@@ -64,6 +64,9 @@ struct slice address_domain(const struct address *a);
 /* Local part and domain equal, ASCII letters folded. */
 bool address_equal_fold(const struct address *a, const struct address *b);
 
+/* A mailbox without a domain gets this one (a valid name); false, unchanged: too long. */
+bool address_complete(struct address *a, struct slice domain);
+
 /* Canonical text into dst, NUL-terminated; the slice points to it: quoted only where it must be,
  * case kept, "" for the null address. It parses to the same address again. */
 struct slice address_text(const struct address *a, char dst[ADDRESS_SIZE]);

@@ -4,6 +4,8 @@
  */
 #include "common/mail/received.h"
 
+#include <stdio.h>
+
 #include "common/mail/address.h"
 #include "common/mail/date.h"
 
@@ -12,6 +14,7 @@ enum {
 	TAB_WIDTH = 8,
 	HELO_MAX = 255,
 	ADDRESS_TEXT_MAX = 64,
+	UID_TEXT_MAX = 16,
 };
 
 struct folder {
@@ -84,24 +87,50 @@ struct slice received_protocol(bool esmtp, bool tls, bool auth, bool utf8)
 	return slice_str(esmtp ? words[utf8][tls][auth] : "SMTP");
 }
 
+static void write_client(struct folder *f, const struct received *r)
+{
+	char helo[HELO_MAX], name[ADDRESS_DOMAIN_MAX], address[ADDRESS_TEXT_MAX];
+	struct slice ip = harmless(r->address, address, sizeof(address));
+	bool ipv6 = slice_find(ip, ':') < ip.len;
+
+	word(f, SLICE("from"));
+	word(f, harmless(r->helo, helo, sizeof(helo)));
+	wrapped(f, "(", harmless(r->name, name, sizeof(name)), "");
+	wrapped(f, ipv6 ? "[IPv6:" : "[", ip, "])");
+	fold(f);
+}
+
+/* In the words that Postfix uses for it, which people look for. */
+static void write_user(struct folder *f, const struct received *r)
+{
+	char uid[UID_TEXT_MAX];
+	int len = snprintf(uid, sizeof(uid), "%u", r->uid);
+
+	word(f, SLICE("(Stagepost,"));
+	word(f, SLICE("from"));
+	word(f, SLICE("userid"));
+	wrapped(f, "", slice_make(uid, (size_t)len), ")");
+	fold(f);
+}
+
 bool received_write(const struct received *r, struct buffer *out)
 {
 	struct folder f = {.out = out, .column = 0, .room = true};
 	size_t start = buffer_slice(out).len;
-	char helo[HELO_MAX], name[ADDRESS_DOMAIN_MAX], address[ADDRESS_TEXT_MAX], date[DATE_SIZE];
-	struct slice ip = harmless(r->address, address, sizeof(address));
+	char date[DATE_SIZE];
 	struct slice rest = date_text(r->seconds, r->zone, date);
-	bool ipv6 = slice_find(ip, ':') < ip.len;
 
-	put(&f, SLICE("Received: from"));
-	word(&f, harmless(r->helo, helo, sizeof(helo)));
-	wrapped(&f, "(", harmless(r->name, name, sizeof(name)), "");
-	wrapped(&f, ipv6 ? "[IPv6:" : "[", ip, "])");
-	fold(&f);
+	put(&f, SLICE("Received:"));
+	if (!r->local)
+		write_client(&f, r);
 	word(&f, SLICE("by"));
 	word(&f, r->host);
-	word(&f, SLICE("with"));
-	word(&f, r->protocol);
+	if (r->local) {
+		write_user(&f, r);
+	} else {
+		word(&f, SLICE("with"));
+		word(&f, r->protocol);
+	}
 	word(&f, SLICE("id"));
 	wrapped(&f, "", r->id, r->recipient.len > 0 ? "" : ";");
 	fold(&f);

@@ -170,6 +170,22 @@ START_TEST(lets_a_bare_local_part_pass_when_asked)
 }
 END_TEST
 
+START_TEST(completes_a_bare_local_part)
+{
+	struct address a;
+	char text[ADDRESS_SIZE], local[ADDRESS_SIZE];
+	ck_assert_int_eq(address_parse(SLICE("\"a b\""), ADDRESS_DOMAINLESS, &a), ADDRESS_FINE);
+	ck_assert(address_complete(&a, SLICE("x.example")));
+	ck_assert(slice_equal(address_text(&a, text), SLICE("\"a b\"@x.example")));
+	memset(local, 'a', sizeof(local));
+	for (size_t len = ADDRESS_MAX - 5; len <= ADDRESS_MAX; len++) {
+		ck_assert_int_eq(address_parse(slice_make(local, len), ADDRESS_DOMAINLESS, &a),
+				 ADDRESS_FINE);
+		ck_assert_int_eq(address_complete(&a, SLICE("x.y")), len + 4 <= ADDRESS_MAX);
+	}
+}
+END_TEST
+
 START_TEST(folds_the_key_alone)
 {
 	char key[ADDRESS_SIZE];
@@ -237,6 +253,7 @@ int main(void)
 	tcase_add_test(c, holds_the_limits);
 	tcase_add_test(c, takes_utf8_only_when_asked);
 	tcase_add_test(c, lets_a_bare_local_part_pass_when_asked);
+	tcase_add_test(c, completes_a_bare_local_part);
 	tcase_add_test(c, folds_the_key_alone);
 	tcase_add_test(c, finds_the_bracket_outside_quotes);
 	tcase_add_test(c, splits_the_extension);

@@ -110,6 +110,17 @@ START_TEST(names_the_recipient_only_when_given)
 }
 END_TEST
 
+START_TEST(says_which_user_of_the_machine_it_was)
+{
+	struct received r = usual();
+	r.local = true;
+	r.uid = 1000;
+	writes(&r, "Received: by mx.example.org (Stagepost, from userid 1000)\r\n"
+		   "\tid 0BCDFGHJKLMN\r\n"
+		   "\tfor <bob@example.org>; Tue, 29 Feb 2000 02:00:00 +0200\r\n");
+}
+END_TEST
+
 START_TEST(makes_hostile_names_harmless)
 {
 	struct received r = usual();
@@ -201,6 +212,7 @@ int main(void)
 	tcase_add_test(c, makes_message_ids);
 	tcase_add_test(c, writes_a_received_field);
 	tcase_add_test(c, names_the_recipient_only_when_given);
+	tcase_add_test(c, says_which_user_of_the_machine_it_was);
 	tcase_add_test(c, makes_hostile_names_harmless);
 	tcase_add_test(c, folds_long_lines_and_cuts_endless_names);
 	tcase_add_test(c, leaves_a_full_buffer_as_it_was);

@@ -1,0 +1,35 @@
+/*
+ * xtext: every octet judged twice, as it is written and as what it stands for.
+ */
+#include "common/mail/xtext.h"
+
+enum { ESCAPE = 3 }; /* octets of +XX */
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+bool xtext_valid(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		char c = s.ptr[i];
+		int high, low, octet;
+
+		if (c < 33 || c > 126 || c == '=')
+			return false;
+		if (c != '+')
+			continue;
+		if (s.len - i < ESCAPE)
+			return false;
+		high = hex_digit(s.ptr[i + 1]);
+		low = hex_digit(s.ptr[i + 2]);
+		octet = high * 16 + low;
+		if (high < 0 || low < 0 || octet < 32 || octet > 126)
+			return false;
+		i += ESCAPE - 1;
+	}
+	return true;
+}

@@ -1,0 +1,14 @@
+/*
+ * xtext: printable text as a word without blanks, '+' and '=' (RFC 3461 4): the form of ENVID and
+ * ORCPT.
+ */
+#ifndef COMMON_MAIL_XTEXT_H
+#define COMMON_MAIL_XTEXT_H
+
+#include "common/base/slice.h"
+
+/* Is it xtext, and what it stands for printable ASCII and blanks (S21)? Digits of hex are upper
+ * case, as the grammar has them. Empty is fine. */
+bool xtext_valid(struct slice s);
+
+#endif
