@@ -5,8 +5,8 @@
 
 static const char *const names[VERB_COUNT] = {
     [VERB_UNKNOWN] = "unknown", [VERB_HELO] = "HELO", [VERB_EHLO] = "EHLO", [VERB_MAIL] = "MAIL",
-    [VERB_RCPT] = "RCPT",	[VERB_DATA] = "DATA", [VERB_RSET] = "RSET", [VERB_NOOP] = "NOOP",
-    [VERB_VRFY] = "VRFY",	[VERB_HELP] = "HELP", [VERB_QUIT] = "QUIT",
+    [VERB_RCPT] = "RCPT",	[VERB_DATA] = "DATA", [VERB_BDAT] = "BDAT", [VERB_RSET] = "RSET",
+    [VERB_NOOP] = "NOOP",	[VERB_VRFY] = "VRFY", [VERB_HELP] = "HELP", [VERB_QUIT] = "QUIT",
 };
 
 const char *verb_name(enum verb verb)

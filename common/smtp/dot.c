@@ -1,55 +1,14 @@
 /*
  * dot: the receiving side of DATA. A run goes on until a line begins with a dot: memchr finds the
- * line ends, and one pass without branches, which compilers turn into vector code, looks at what
- * the octets are.
+ * line ends, and smtp/survey looks at what the octets are.
  */
 #include "common/smtp/dot.h"
 
-enum { BLOCK = 64 };
+#include "common/smtp/survey.h"
 
 void dot_reader_init(struct dot_reader *d)
 {
 	*d = (struct dot_reader){.state = DOT_AT_START};
-}
-
-/* What one octet and its forerunner tell, as bits. */
-enum { SEEN_HIGH = 1, SEEN_NUL = 2, SEEN_BARE_LF = 4, SEEN_BARE_CR = 8 };
-
-static inline unsigned char look(unsigned char before, unsigned char c)
-{
-	unsigned char cr = before == '\r', lf = c == '\n';
-
-	return (unsigned char)((c >> 7) | (c == 0) << 1 | (lf & !cr) << 2 | (cr & !lf) << 3);
-}
-
-/* p[-1] must be readable. */
-static unsigned char look_at_all(const unsigned char *p, size_t len)
-{
-	const unsigned char *before = p - 1;
-	unsigned char seen = 0, sums[BLOCK] = {0};
-	size_t i = 0;
-
-	for (; i + BLOCK <= len; i += BLOCK) {
-		for (size_t j = 0; j < BLOCK; j++)
-			sums[j] |= look(before[i + j], p[i + j]);
-	}
-	for (; i < len; i++)
-		seen |= look(before[i], p[i]);
-	for (i = 0; i < BLOCK; i++)
-		seen |= sums[i];
-	return seen;
-}
-
-static void note(struct dot_reader *d, bool after_cr, struct slice run)
-{
-	const unsigned char *p = (const unsigned char *)run.ptr;
-	unsigned char seen = look(after_cr ? '\r' : 'x', p[0]) | look_at_all(p + 1, run.len - 1);
-
-	d->octets += run.len;
-	d->flags.eight_bit |= (seen & SEEN_HIGH) != 0;
-	d->flags.nul |= (seen & SEEN_NUL) != 0;
-	d->flags.bare_lf |= (seen & SEEN_BARE_LF) != 0;
-	d->flags.bare_cr |= (seen & SEEN_BARE_CR) != 0;
 }
 
 /* The run at the front of input, which is not empty; state is DOT_IN_LINE or DOT_AFTER_CR. */
@@ -116,6 +75,7 @@ bool dot_next(struct dot_reader *d, struct slice *input, struct slice *run)
 	after_cr = d->state == DOT_AFTER_CR;
 	*run = slice_sub(*input, 0, run_length(d, *input));
 	*input = slice_from(*input, run->len);
-	note(d, after_cr, *run);
+	d->octets += run->len;
+	survey_run(&d->flags, after_cr, *run);
 	return true;
 }

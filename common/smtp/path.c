@@ -24,7 +24,7 @@ static const struct {
 		    [ADDRESS_MISSING_DOMAIN] = "Domain name required in the sender address",
 		    [ADDRESS_BAD_ROUTE] = "Bad source route in the sender address",
 		    [ADDRESS_TOO_LONG] = "Sender address too long",
-		    [ADDRESS_NOT_ASCII] = "Sender address must be ASCII"}},
+		    [ADDRESS_NOT_ASCII] = "Sender address must be ASCII, or UTF-8 with SMTPUTF8"}},
     [SIDE_RCPT] = {{"TO:", 3},
 		   553,
 		   "5.1.3",
@@ -35,7 +35,8 @@ static const struct {
 		    [ADDRESS_MISSING_DOMAIN] = "Domain name required in the recipient address",
 		    [ADDRESS_BAD_ROUTE] = "Bad source route in the recipient address",
 		    [ADDRESS_TOO_LONG] = "Recipient address too long",
-		    [ADDRESS_NOT_ASCII] = "Recipient address must be ASCII"}},
+		    [ADDRESS_NOT_ASCII] =
+			"Recipient address must be ASCII, or UTF-8 with SMTPUTF8"}},
 };
 
 static bool is_blank(char c)

@@ -39,6 +39,7 @@ void verb_rcpt(struct session *s, struct slice argument)
 	struct transaction *t = s->transaction;
 	struct address recipient;
 	struct slice parameters;
+	struct rcpt_parameters said;
 	struct refusal why;
 	char text[ADDRESS_SIZE];
 
@@ -47,7 +48,7 @@ void verb_rcpt(struct session *s, struct slice argument)
 		return;
 	}
 	if (!path_parse_rcpt(argument, 0, &recipient, &parameters, &why) ||
-	    !parameters_parse_rcpt(parameters, &why)) {
+	    !parameters_parse_rcpt(parameters, &said, &why)) {
 		session_refuse(s, &why);
 		return;
 	}

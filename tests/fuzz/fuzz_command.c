@@ -32,6 +32,7 @@ static void run_command(struct slice line)
 	struct address a;
 	struct slice parameters;
 	struct mail_parameters mail;
+	struct rcpt_parameters rcpt;
 	struct buffer out;
 
 	if (command_parse(line, &c, &why)) {
@@ -39,8 +40,8 @@ static void run_command(struct slice line)
 		    path_parse_mail(c.argument, ADDRESS_UTF8, &a, &parameters, &why))
 			(void)parameters_parse_mail(parameters, &mail, &why);
 		else if (c.verb == VERB_RCPT &&
-			 path_parse_rcpt(c.argument, 0, &a, &parameters, &why))
-			(void)parameters_parse_rcpt(parameters, &why);
+			 path_parse_rcpt(c.argument, ADDRESS_UTF8, &a, &parameters, &why))
+			(void)parameters_parse_rcpt(parameters, &rcpt, &why);
 	}
 	buffer_init(&out, 4096);
 	if (!reply_refusal(&out, &why))

@@ -129,6 +129,26 @@ START_TEST(holds_the_length_of_a_path)
 }
 END_TEST
 
+static void mail_parameters_are(struct slice text, unsigned code,
+				const struct mail_parameters *want)
+{
+	struct mail_parameters m;
+	struct refusal why = {0};
+	bool fine = parameters_parse_mail(text, &m, &why);
+	ck_assert_msg(why.code == code, "%.*s: %u", SLICE_FMT(text), why.code);
+	ck_assert_int_eq(fine, code == 0);
+	if (!fine) {
+		ck_assert_str_eq(why.enhanced, "5.5.4");
+		return;
+	}
+	ck_assert_int_eq(m.has_size, want->has_size);
+	ck_assert_uint_eq(m.size, want->size);
+	ck_assert_int_eq(m.body, want->body);
+	ck_assert_int_eq(m.utf8, want->utf8);
+	ck_assert_int_eq(m.ret, want->ret);
+	ck_assert_msg(slice_equal(m.envid, want->envid), "%.*s", SLICE_FMT(text));
+}
+
 START_TEST(reads_the_parameters_of_mail)
 {
 	static const struct {
@@ -136,11 +156,13 @@ START_TEST(reads_the_parameters_of_mail)
 		unsigned code;
 		struct mail_parameters want;
 	} cases[] = {
-	    {"", 0, {false, 0, MAIL_BODY_UNSAID}},
-	    {"SIZE=123", 0, {true, 123, MAIL_BODY_UNSAID}},
-	    {"size=0 body=8bitmime", 0, {true, 0, MAIL_BODY_8BITMIME}},
-	    {"BODY=7BIT  SIZE=18446744073709551615", 0, {true, UINT64_MAX, MAIL_BODY_7BIT}},
-	    {"SIZE=99999999999999999999", 0, {true, UINT64_MAX, MAIL_BODY_UNSAID}},
+	    {"", 0, {0}},
+	    {"SIZE=123", 0, {.has_size = true, .size = 123}},
+	    {"size=0 body=8bitmime", 0, {.has_size = true, .body = MAIL_BODY_8BITMIME}},
+	    {"BODY=7BIT  SIZE=18446744073709551615",
+	     0,
+	     {.has_size = true, .size = UINT64_MAX, .body = MAIL_BODY_7BIT}},
+	    {"SIZE=99999999999999999999", 0, {.has_size = true, .size = UINT64_MAX}},
 	    {"SIZE=100000000000000000000", 501, {0}},
 	    {"SIZE=-1", 501, {0}},
 	    {"SIZE=", 501, {0}},
@@ -148,15 +170,37 @@ START_TEST(reads_the_parameters_of_mail)
 	    {"SIZE=1x", 501, {0}},
 	    {"BODY=BINARYMIME", 501, {0}},
 	    {"BODY", 501, {0}},
+	    {"SMTPUTF8", 0, {.utf8 = true}},
+	    {"smtputf8 Body=8BITMIME", 0, {.utf8 = true, .body = MAIL_BODY_8BITMIME}},
+	    {"SMTPUTF8=yes", 501, {0}},
+	    {"RET=HDRS", 0, {.ret = MAIL_RET_HDRS}},
+	    {"ret=full ENVID=Q+2BQ", 0, {.ret = MAIL_RET_FULL, .envid = {"Q+2BQ", 5}}},
+	    {"RET=", 501, {0}},
+	    {"RET", 501, {0}},
+	    {"RET=BOTH", 501, {0}},
+	    {"ENVID", 501, {0}},
+	    {"ENVID=", 501, {0}},
+	    /* S21: what it stands for is printable */
+	    {"ENVID=a+20b+7E", 0, {.envid = {"a+20b+7E", 8}}},
+	    {"ENVID=+00", 501, {0}},
+	    {"ENVID=+0A", 501, {0}},
+	    {"ENVID=+7F", 501, {0}},
+	    {"ENVID=+80", 501, {0}},
+	    {"ENVID=+2b", 501, {0}},
+	    {"ENVID=+", 501, {0}},
+	    {"ENVID=+4", 501, {0}},
+	    {"ENVID=+4G", 501, {0}},
+	    {"ENVID=a=b", 501, {0}},
 	    /* S13: unknown 555, duplicate 501 */
 	    {"FOO", 555, {0}},
 	    {"SIZE=1 FOO=bar", 555, {0}},
-	    {"RET=HDRS", 555, {0}},
-	    {"ENVID=x", 555, {0}},
 	    {"AUTH=<>", 555, {0}},
-	    {"SMTPUTF8", 555, {0}},
+	    {"NOTIFY=NEVER", 555, {0}},
 	    {"SIZE=1 SIZE=1", 501, {0}},
 	    {"BODY=7BIT body=8BITMIME", 501, {0}},
+	    {"SMTPUTF8 SMTPUTF8", 501, {0}},
+	    {"RET=FULL RET=FULL", 501, {0}},
+	    {"ENVID=a envid=a", 501, {0}},
 	    {"=x", 501, {0}},
 	    {"-A=x", 501, {0}},
 	    {"A_B=x", 501, {0}},
@@ -164,32 +208,91 @@ START_TEST(reads_the_parameters_of_mail)
 	    {"A=\x7f", 501, {0}},
 	    {"A=\xc3\xb6", 501, {0}},
 	};
-	for (size_t i = 0; i < COUNT(cases); i++) {
-		struct mail_parameters m;
-		struct refusal why = {0};
-		bool fine = parameters_parse_mail(slice_str(cases[i].text), &m, &why);
-		ck_assert_msg(why.code == cases[i].code, "%s: %u", cases[i].text, why.code);
-		ck_assert_int_eq(fine, cases[i].code == 0);
-		if (!fine) {
-			ck_assert_str_eq(why.enhanced, "5.5.4");
-			continue;
-		}
-		ck_assert_int_eq(m.has_size, cases[i].want.has_size);
-		ck_assert_uint_eq(m.size, cases[i].want.size);
-		ck_assert_int_eq(m.body, cases[i].want.body);
-	}
+	for (size_t i = 0; i < COUNT(cases); i++)
+		mail_parameters_are(slice_str(cases[i].text), cases[i].code, &cases[i].want);
 }
 END_TEST
 
-START_TEST(knows_no_parameter_of_rcpt)
+START_TEST(S21_an_envid_has_at_most_100_octets)
 {
-	struct refusal why;
-	ck_assert(parameters_parse_rcpt(SLICE(" "), &why));
-	ck_assert(!parameters_parse_rcpt(SLICE("NOTIFY=NEVER"), &why));
-	ck_assert_uint_eq(why.code, 555);
-	ck_assert_str_eq(why.enhanced, "5.5.4");
-	ck_assert(!parameters_parse_rcpt(SLICE("=NEVER"), &why));
-	ck_assert_uint_eq(why.code, 501);
+	char text[200] = "ENVID=";
+	struct mail_parameters want = {.envid = slice_make(text + 6, PARAMETER_ENVID_MAX)};
+	memset(text + 6, 'x', PARAMETER_ENVID_MAX + 1);
+	mail_parameters_are(slice_make(text, 6 + PARAMETER_ENVID_MAX), 0, &want);
+	mail_parameters_are(slice_make(text, 6 + PARAMETER_ENVID_MAX + 1), 501, &want);
+}
+END_TEST
+
+static void rcpt_parameters_are(struct slice text, unsigned code, unsigned notify,
+				struct slice orcpt)
+{
+	struct rcpt_parameters r;
+	struct refusal why = {0};
+	bool fine = parameters_parse_rcpt(text, &r, &why);
+	ck_assert_msg(why.code == code, "%.*s: %u", SLICE_FMT(text), why.code);
+	ck_assert_int_eq(fine, code == 0);
+	if (!fine) {
+		ck_assert_str_eq(why.enhanced, "5.5.4");
+		return;
+	}
+	ck_assert_uint_eq(r.notify, notify);
+	ck_assert_msg(slice_equal(r.orcpt, orcpt), "%.*s", SLICE_FMT(text));
+}
+
+START_TEST(reads_the_parameters_of_rcpt)
+{
+	static const struct {
+		const char *text;
+		unsigned code, notify;
+		const char *orcpt;
+	} cases[] = {
+	    /* S22: what is not said stays so */
+	    {"", 0, 0, ""},
+	    {" ", 0, 0, ""},
+	    {"NOTIFY=NEVER", 0, RCPT_NOTIFY_NEVER, ""},
+	    {"notify=success,Failure,DELAY", 0,
+	     RCPT_NOTIFY_SUCCESS | RCPT_NOTIFY_FAILURE | RCPT_NOTIFY_DELAY, ""},
+	    {"NOTIFY=DELAY,DELAY", 0, RCPT_NOTIFY_DELAY, ""},
+	    {"ORCPT=rfc822;bob+2Bx@y.z NOTIFY=FAILURE", 0, RCPT_NOTIFY_FAILURE,
+	     "rfc822;bob+2Bx@y.z"},
+	    {"ORCPT=utf-8;b\\x{F6}b@y.z", 0, 0, "utf-8;b\\x{F6}b@y.z"},
+	    {"ORCPT=x400;a;b", 0, 0, "x400;a;b"},
+	    /* S21 */
+	    {"NOTIFY=NEVER,SUCCESS", 501, 0, ""},
+	    {"NOTIFY=SUCCESS,NEVER", 501, 0, ""},
+	    {"NOTIFY=NEVER,NEVER", 501, 0, ""},
+	    {"NOTIFY=SUCCESS,", 501, 0, ""},
+	    {"NOTIFY=,SUCCESS", 501, 0, ""},
+	    {"NOTIFY=ALWAYS", 501, 0, ""},
+	    {"NOTIFY=", 501, 0, ""},
+	    {"NOTIFY", 501, 0, ""},
+	    {"NOTIFY=DELAY NOTIFY=DELAY", 501, 0, ""},
+	    {"ORCPT=rfc822;a ORCPT=rfc822;a", 501, 0, ""},
+	    {"ORCPT=a@b", 501, 0, ""},
+	    {"ORCPT=;a@b", 501, 0, ""},
+	    {"ORCPT=rfc822;", 501, 0, ""},
+	    {"ORCPT=rfc822;a+", 501, 0, ""},
+	    {"ORCPT=rfc822;a+00", 501, 0, ""},
+	    {"ORCPT=rf(c;a", 501, 0, ""},
+	    {"ORCPT=utf-8;\xc3\xb6@y.z", 501, 0, ""},
+	    {"ORCPT", 501, 0, ""},
+	    {"=NEVER", 501, 0, ""},
+	    {"SIZE=1", 555, 0, ""},
+	    {"FOO", 555, 0, ""},
+	};
+	for (size_t i = 0; i < COUNT(cases); i++)
+		rcpt_parameters_are(slice_str(cases[i].text), cases[i].code, cases[i].notify,
+				    slice_str(cases[i].orcpt));
+}
+END_TEST
+
+START_TEST(S21_an_orcpt_has_at_most_500_octets)
+{
+	char text[600] = "ORCPT=rfc822;";
+	memset(text + 13, 'x', 500);
+	rcpt_parameters_are(slice_make(text, 6 + PARAMETER_ORCPT_MAX), 0, 0,
+			    slice_make(text + 6, PARAMETER_ORCPT_MAX));
+	rcpt_parameters_are(slice_make(text, 6 + PARAMETER_ORCPT_MAX + 1), 501, 0, SLICE_EMPTY);
 }
 END_TEST
 
@@ -203,7 +306,9 @@ int main(void)
 	tcase_add_test(c, reads_the_path_of_rcpt);
 	tcase_add_test(c, holds_the_length_of_a_path);
 	tcase_add_test(c, reads_the_parameters_of_mail);
-	tcase_add_test(c, knows_no_parameter_of_rcpt);
+	tcase_add_test(c, S21_an_envid_has_at_most_100_octets);
+	tcase_add_test(c, reads_the_parameters_of_rcpt);
+	tcase_add_test(c, S21_an_orcpt_has_at_most_500_octets);
 	suite_add_tcase(s, c);
 	SRunner *sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
