@@ -2,6 +2,7 @@
 # put before every path, for packages. What an administrator has written is never overwritten.
 
 SBIN := $(PREFIX)/sbin
+BIN := $(PREFIX)/bin
 LIBEXEC := $(PREFIX)/lib/stagepost
 MAN := $(PREFIX)/share/man
 DOC := $(PREFIX)/share/doc/stagepost
@@ -21,8 +22,11 @@ SENDMAIL := $(filter %/sendmail,$(COMMANDS))
 SENDMAIL_OWNER = $(if $(DESTDIR),,$(shell dpkg -S $(SBIN)/sendmail 2>/dev/null | cut -d: -f1))
 SENDMAIL_INSTALL = $(if $(SENDMAIL),$(if $(SENDMAIL_OWNER),\
 	@echo "$(SBIN)/sendmail belongs to the package $(SENDMAIL_OWNER) and stays",\
-	$(INSTALL) -m 755 $(SENDMAIL) $(DESTDIR)$(SBIN)/))
-SENDMAIL_UNINSTALL = $(if $(SENDMAIL),$(if $(SENDMAIL_OWNER),,rm -f $(DESTDIR)$(SBIN)/sendmail))
+	$(INSTALL) -m 755 $(SENDMAIL) $(DESTDIR)$(SBIN)/ && $(INSTALL) -d $(DESTDIR)$(BIN) $(DESTDIR)$(PREFIX)/lib && \
+	ln -sf ../sbin/sendmail $(DESTDIR)$(PREFIX)/lib/sendmail && \
+	ln -sf ../sbin/sendmail $(DESTDIR)$(BIN)/mailq && ln -sf ../sbin/sendmail $(DESTDIR)$(BIN)/newaliases))
+SENDMAIL_UNINSTALL = $(if $(SENDMAIL),$(if $(SENDMAIL_OWNER),,rm -f $(DESTDIR)$(SBIN)/sendmail \
+	$(DESTDIR)$(PREFIX)/lib/sendmail $(DESTDIR)$(BIN)/mailq $(DESTDIR)$(BIN)/newaliases))
 
 install: all
 	$(INSTALL) -d $(DESTDIR)$(SBIN) $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(ETC) $(DESTDIR)$(DOC)

@@ -4,6 +4,7 @@
  * it was done.
  */
 #include <string.h>
+#include <strings.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -11,15 +12,84 @@
 
 static const char default_config[] = "/etc/stagepost/stagepost.conf";
 
-static bool take_mode(const char *mode, struct error *e)
+static const struct {
+	const char *letter;
+	enum mode mode;
+} modes[] = {
+    {"m", MODE_MESSAGE}, {"s", MODE_SMTP},   {"p", MODE_LIST},
+    {"i", MODE_ALIASES}, {"v", MODE_VERIFY},
+};
+
+static bool take_mode(struct options *o, const char *letter, struct error *e)
 {
-	if (strcmp(mode, "m") == 0) /* take a message from standard input: what we do */
-		return true;
-	if (strcmp(mode, "p") == 0)
-		return error_set(e, EX_USAGE, "-bp: see `stagepost queue list`");
-	if (strcmp(mode, "d") == 0)
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		if (strcmp(letter, modes[i].letter) == 0) {
+			o->mode = modes[i].mode;
+			return true;
+		}
+	}
+	if (strcmp(letter, "d") == 0)
 		return error_set(e, EX_USAGE, "-bd: the server is started by `stagepost start`");
-	return error_set(e, EX_USAGE, "-b%s is not offered", mode);
+	return error_set(e, EX_USAGE, "-b%s is not offered", letter);
+}
+
+/* -q: all; -qI ID, -qR SITE, -qS SITE: some. A time would make a daemon of it. */
+static bool take_flush(struct options *o, const char *value, struct error *e)
+{
+	o->mode = MODE_FLUSH;
+	if (!value)
+		return true;
+	o->flush_what = value[0] == 'R' ? "--to" : value[0] == 'S' ? "--from" : "";
+	o->flush_value = value + 1;
+	if (strchr("IRS", value[0]) && value[1])
+		return true;
+	return error_set(e, EX_USAGE,
+			 "-q%s is not offered: -q, -qI ID, -qR SITE or -qS SITE; the server tries "
+			 "again by itself",
+			 value);
+}
+
+/* NOTIFY as RFC 3461 4.1 has it: never alone, or some of the others. */
+static bool notify_valid(const char *value)
+{
+	struct slice rest = slice_str(value), word;
+	if (slice_equal_fold(rest, SLICE("never")))
+		return true;
+	while (rest.len > 0) {
+		slice_split(rest, ',', &word, &rest);
+		if (!slice_equal_fold(word, SLICE("success")) &&
+		    !slice_equal_fold(word, SLICE("failure")) &&
+		    !slice_equal_fold(word, SLICE("delay")))
+			return false;
+	}
+	return value[0] != '\0';
+}
+
+/* Printable ASCII that needs no xtext escape (RFC 3461 4). */
+static bool envid_valid(const char *value)
+{
+	enum { ENVID_MAX = 100 };
+	for (const char *c = value; *c; c++)
+		if (*c <= ' ' || *c > '~' || *c == '+' || *c == '=')
+			return false;
+	return value[0] && strlen(value) <= ENVID_MAX;
+}
+
+static bool take_notice(struct options *o, int option, const char *value, struct error *e)
+{
+	bool good = true;
+	if (option == 'N') {
+		o->notify = value;
+		good = notify_valid(value);
+	} else if (option == 'R') {
+		o->ret = strcasecmp(value, "hdrs") == 0 ? "HDRS" : "FULL";
+		good = strcasecmp(value, "hdrs") == 0 || strcasecmp(value, "full") == 0;
+	} else {
+		o->envid = value;
+		good = envid_valid(value);
+	}
+	return good ||
+	       error_set(e, EX_DATAERR, "-%c %s: RFC 3461 has no such value", option, value);
 }
 
 /* -oi is -i; the other old options of -o tune what is not ours to tune. */
@@ -52,19 +122,18 @@ static bool take(struct options *o, int option, struct error *e)
 		take_old(o, optarg);
 		return true;
 	case 'b':
-		return take_mode(optarg, e);
+		return take_mode(o, optarg, e);
 	case 'q':
-		return error_set(e, EX_USAGE, "-q: see `stagepost queue retry`");
+		return take_flush(o, optarg, e);
 	case 'N':
 	case 'R':
 	case 'V':
-	case 'O':
-		return error_set(e, EX_USAGE, "-%c is not offered", option);
+		return take_notice(o, option, optarg, e);
 	case ':':
 		return error_set(e, EX_USAGE, "-%c needs a value", optopt);
 	case '?':
 		return error_set(e, EX_USAGE, "-%c is no option", optopt);
-	default: /* -A -B -G -L -U -X -c -d -e -h -m -n -p -v */
+	default: /* -A -B -G -L -O -U -X -c -d -e -h -m -n -p -v */
 		return true;
 	}
 }
@@ -80,8 +149,10 @@ bool options_parse(struct options *o, int argc, char **argv, struct error *e)
 	const char *name = program_name(argv[0]);
 	int option;
 	*o = (struct options){.config_path = default_config, .dot_ends = true};
-	if (strcmp(name, "mailq") == 0 || strcmp(name, "newaliases") == 0)
-		return error_set(e, EX_USAGE, "%s is not offered: see stagepost(8)", name);
+	if (strcmp(name, "mailq") == 0)
+		o->mode = MODE_LIST;
+	else if (strcmp(name, "newaliases") == 0)
+		o->mode = MODE_ALIASES;
 	optind = 0;
 	opterr = 0;
 	while ((option = getopt(argc, argv, ":A:B:C:F:GL:N:O:R:UV:X:b:cd::e:f:h:imno:p:q::r:tv")) !=
@@ -90,7 +161,8 @@ bool options_parse(struct options *o, int argc, char **argv, struct error *e)
 			return false;
 	o->recipients = argv + optind;
 	o->recipient_count = argc - optind;
-	if (o->recipient_count == 0 && !o->from_header)
+	if (o->recipient_count == 0 && !o->from_header &&
+	    (o->mode == MODE_MESSAGE || o->mode == MODE_VERIFY))
 		return error_set(e, EX_USAGE, "no recipient: name one, or use -t");
 	return true;
 }

@@ -27,19 +27,13 @@ bool recipients_next(const struct recipients *r, size_t *at, struct slice *addre
 	return true;
 }
 
-bool address_complete(struct slice text, struct slice origin, char dst[ADDRESS_SIZE],
-		      struct error *e)
+bool mailbox_text(struct slice text, struct slice origin, char dst[ADDRESS_SIZE], struct error *e)
 {
 	struct address a;
-	enum address_fault fault = address_parse(text, ADDRESS_DOMAINLESS, &a);
+	enum address_fault fault = address_parse(text, ADDRESS_DOMAINLESS | ADDRESS_UTF8, &a);
 	if (fault == ADDRESS_FINE && a.kind == ADDRESS_NO_DOMAIN) {
-		if (a.local_len + 1 + origin.len > ADDRESS_MAX) {
+		if (!address_complete(&a, origin))
 			fault = ADDRESS_TOO_LONG;
-		} else {
-			slice_copy(origin, a.domain, sizeof(a.domain));
-			a.domain_len = (uint8_t)origin.len;
-			a.kind = ADDRESS_NAME;
-		}
 	}
 	if (fault != ADDRESS_FINE)
 		return error_set(e, EX_DATAERR, "the address %.*s: %s",
@@ -62,7 +56,7 @@ static bool add(struct recipients *r, struct slice text, struct error *e)
 {
 	char canonical[ADDRESS_SIZE];
 	struct slice s;
-	if (!address_complete(text, r->origin, canonical, e))
+	if (!mailbox_text(text, r->origin, canonical, e))
 		return false;
 	s = slice_str(canonical);
 	if (is_there(r, s))

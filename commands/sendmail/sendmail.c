@@ -1,6 +1,6 @@
 /*
- * From the options to the server's yes: the configuration says who we are and where the server
- * listens, the system who calls.
+ * From the options to the server's yes: the configuration says who we are and where the server's
+ * socket for programs is, the system who calls.
  */
 #include <pwd.h>
 #include <stdio.h>
@@ -10,6 +10,7 @@
 #include <bsd/stdlib.h>
 
 #include "commands/sendmail/sendmail.h"
+#include "common/base/encode.h"
 #include "common/config/config.h"
 #include "common/mail/header.h"
 #include "common/os/clock.h"
@@ -25,42 +26,6 @@ struct run {
 	char full_name[256];
 };
 
-/* The first address the server listens on, as a client of the same machine reaches it. */
-struct search {
-	struct net_address found;
-	bool done;
-};
-
-static void look_at_listen(void *arg, const struct record *record, const void *value)
-{
-	const struct settings_listen *l = value;
-	struct search *s = arg;
-	struct net_address a;
-	static const uint8_t any[16];
-	(void)record;
-	if (s->done || !slice_equal(l->kind, SLICE("smtp")) || !net_address_parse(l->address, &a))
-		return;
-	if (a.family != NET_ANY && a.family != NET_IPV4 && a.family != NET_IPV6)
-		return;
-	if (a.family == NET_ANY || (a.family == NET_IPV4 && memcmp(a.bytes, any, 4) == 0)) {
-		a.family = NET_IPV4;
-		memcpy(a.bytes, (uint8_t[]){127, 0, 0, 1}, 4);
-	} else if (a.family == NET_IPV6 && memcmp(a.bytes, any, 16) == 0) {
-		a.bytes[15] = 1;
-	}
-	s->found = a;
-	s->done = true;
-}
-
-static bool find_server(const struct config *config, struct net_address *to, struct error *e)
-{
-	struct search s = {.done = false};
-	config_each(config, &settings_listen_record, look_at_listen, &s);
-	*to = s.found;
-	return s.done || error_set(e, EX_UNAVAILABLE, "%s has no `listen ADDRESS:PORT smtp`",
-				   config_path(config));
-}
-
 /* Up to the first comma of the comment field, as finger(1) does. */
 static bool find_caller(struct run *r, struct error *e)
 {
@@ -73,7 +38,7 @@ static bool find_caller(struct run *r, struct error *e)
 	if (r->options->full_name)
 		name = slice_str(r->options->full_name);
 	slice_copy(name, r->full_name, sizeof(r->full_name));
-	return address_complete(slice_str(user ? user->pw_name : number), r->origin, r->caller, e);
+	return mailbox_text(slice_str(user ? user->pw_name : number), r->origin, r->caller, e);
 }
 
 static bool find_sender(struct run *r, struct error *e)
@@ -85,7 +50,7 @@ static bool find_sender(struct run *r, struct error *e)
 		s = slice_sub(s, 1, s.len - 2);
 	if (s.len == 0)
 		return true; /* the null sender */
-	return address_complete(s, r->origin, r->sender, e) || error_prefix(e, "-f");
+	return mailbox_text(s, r->origin, r->sender, e) || error_prefix(e, "-f");
 }
 
 static bool find_recipients(struct run *r, struct error *e)
@@ -113,22 +78,42 @@ static bool make_message(struct run *r, struct error *e)
 	return message_complete(buffer_slice(&r->read), &author, &r->message, e);
 }
 
+/* Addresses that are not ASCII, or a header (RFC 6531, RFC 6532). */
+static bool needs_utf8(const struct run *r)
+{
+	struct slice header, body;
+	if (!ascii_only(slice_str(r->sender)) || !ascii_only(buffer_slice(&r->recipients.texts)))
+		return true;
+	header_split(buffer_slice(&r->message), &header, &body);
+	return !ascii_only(header) && utf8_valid(header);
+}
+
 static bool hand_over(struct run *r, struct error *e)
 {
 	struct submission s = {.host = r->host,
 			       .sender = slice_str(r->sender),
 			       .recipients = &r->recipients,
-			       .content = buffer_slice(&r->message)};
-	struct net_address to;
+			       .content = buffer_slice(&r->message),
+			       .utf8 = needs_utf8(r),
+			       .notify = r->options->notify,
+			       .ret = r->options->ret,
+			       .envid = r->options->envid};
 	bool good;
-	int fd;
-	if (!find_server(r->config, &to, e))
-		return false;
-	fd = submit_connect(&to, e);
+	int fd = submit_connect(config_string(r->config, "run"), e);
 	if (fd < 0)
 		return false;
 	good = submit_talk(fd, &s, e);
 	close(fd);
+	return good;
+}
+
+/* SMTP as the program speaks it itself. */
+static bool talk_through(struct run *r, struct error *e)
+{
+	int fd = submit_connect(config_string(r->config, "run"), e);
+	bool good = fd >= 0 && bridge_run(fd, e);
+	if (fd >= 0)
+		close(fd);
 	return good;
 }
 
@@ -139,6 +124,8 @@ static bool run_all(struct run *r, struct error *e)
 		e->code = EX_UNAVAILABLE;
 		return error_prefix(e, "not configured");
 	}
+	if (r->options->mode == MODE_SMTP)
+		return talk_through(r, e);
 	r->origin = slice_str(config_string(r->config, "origin"));
 	r->host = slice_str(config_string(r->config, "hostname"));
 	most = config_number(r->config, "limits.message-size");
@@ -163,7 +150,11 @@ int sendmail_run(const struct options *o)
 {
 	struct run r = {.options = o};
 	struct error e = {0};
-	bool good = run_all(&r, &e);
+	bool good = false;
+	if (o->mode == MODE_MESSAGE || o->mode == MODE_SMTP)
+		good = run_all(&r, &e);
+	else
+		others_run(o, &e);
 	if (!good)
 		complain(slice_str(e.text));
 	if (r.config) {

@@ -7,21 +7,33 @@
 #include "common/base/buffer.h"
 #include "common/base/error.h"
 #include "common/mail/address.h"
-#include "common/net/sockaddr.h"
 
 enum { RECIPIENTS_TEXT_MAX = 1024 * 1024 }; /* octets of recipients, as they are given */
 
+/* What is asked for: sendmail is several programs under one name. */
+enum mode {
+	MODE_MESSAGE, /* -bm: a message comes on standard input */
+	MODE_SMTP,    /* -bs: SMTP on standard input and output */
+	MODE_LIST,    /* -bp, mailq */
+	MODE_ALIASES, /* -bi, newaliases */
+	MODE_VERIFY,  /* -bv: where would it go? */
+	MODE_FLUSH,   /* -q: deferred mail is due now */
+};
+
 /* options.c: the command line. */
 struct options {
+	enum mode mode;
 	const char *config_path;
-	const char *sender;	 /* -f, -r; NULL: the user who calls */
-	const char *full_name;	 /* -F; NULL: as the system knows the user */
-	bool from_header;	 /* -t: recipients are in the header */
+	const char *flush_what, *flush_value; /* a selector of `stagepost queue`; NULL: all */
+	const char *notify, *ret, *envid;     /* -N -R -V: RFC 3461; NULL: not said */
+	const char *sender;		      /* -f, -r; NULL: the user who calls */
+	const char *full_name;		      /* -F; NULL: as the system knows the user */
+	bool from_header;		      /* -t: recipients are in the header */
 	bool dot_ends;		 /* a line with a dot alone ends the message: without -i */
 	char *const *recipients; /* of argv */
 	int recipient_count;
 };
-/* False with e->code EX_USAGE. */
+/* False with e->code EX_USAGE or EX_DATAERR. */
 bool options_parse(struct options *o, int argc, char **argv, struct error *e);
 
 /* recipients.c: a set of envelope addresses, in the order in which they were given. */
@@ -39,8 +51,7 @@ bool recipients_add_list(struct recipients *r, struct slice list, struct error *
 /* One after the other; *at starts at 0. */
 bool recipients_next(const struct recipients *r, size_t *at, struct slice *address);
 /* A bare name gets the origin; canonical text into dst. EX_DATAERR. */
-bool address_complete(struct slice text, struct slice origin, char dst[ADDRESS_SIZE],
-		      struct error *e);
+bool mailbox_text(struct slice text, struct slice origin, char dst[ADDRESS_SIZE], struct error *e);
 
 /* message.c: from standard input to what is sent. */
 struct author {
@@ -66,14 +77,24 @@ struct submission {
 	struct slice host;   /* for EHLO */
 	struct slice sender; /* canonical; empty: null */
 	const struct recipients *recipients;
-	struct slice content; /* CRLF lines */
+	struct slice content;		  /* CRLF lines */
+	bool utf8;			  /* an address or the header needs SMTPUTF8 (RFC 6531) */
+	const char *notify, *ret, *envid; /* as in struct options */
 };
-/* EX_TEMPFAIL: nobody answers there. -1 and e. */
-int submit_connect(const struct net_address *to, struct error *e);
+/* The socket for programs in the server's run directory. -1 and EX_TEMPFAIL: nobody answers there.
+ */
+int submit_connect(const char *run, struct error *e);
 /* All recipients or none: a refused one ends it, and nothing is sent. False with e->code. */
 bool submit_talk(int fd, const struct submission *s, struct error *e);
 /* The exit code for a refusal. */
 int submit_code(unsigned reply, struct slice text);
+
+/* bridge.c: octets both ways between standard input and output and the server, until it closes.
+ * EX_TEMPFAIL. */
+bool bridge_run(int fd, struct error *e);
+
+/* others.c: what `stagepost` does, under its old names; returns only when that can't be. */
+void others_run(const struct options *o, struct error *e);
 
 /* sendmail.c: all of it, from the options on. */
 int sendmail_run(const struct options *o);

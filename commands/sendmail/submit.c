@@ -4,8 +4,12 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -19,6 +23,7 @@ enum {
 	CHUNK = 64 * 1024,
 	SHOWN_MAX = 300, /* of a refusal in an error */
 	NAME_SHOWN = 100,
+	CONNECT_SECONDS = 30,
 };
 
 #define SECONDS(n)   ((n)*CLOCK_SECOND)
@@ -35,6 +40,7 @@ struct session {
 	struct slice text; /* of its last line, behind the code; into in */
 	size_t reply_len;  /* octets of the last reply, to be taken before the next */
 	bool eight_bit;	   /* the server offers 8BITMIME */
+	bool utf8, dsn;	   /* the same of SMTPUTF8 and DSN */
 	uint64_t size;	   /* it takes at most; 0: does not say */
 	bool has_size;
 	struct error *e;
@@ -95,6 +101,10 @@ static void take_extension(struct session *s, struct slice line)
 	uint64_t most;
 	if (slice_equal_fold(word, SLICE("8BITMIME")))
 		s->eight_bit = true;
+	if (slice_equal_fold(word, SLICE("SMTPUTF8")))
+		s->utf8 = true;
+	if (slice_equal_fold(word, SLICE("DSN")))
+		s->dsn = true;
 	if (!slice_equal_fold(word, SLICE("SIZE")))
 		return;
 	s->has_size = true;
@@ -189,24 +199,42 @@ static bool greet(struct session *s, struct slice host)
 	return s->code == 250 || refused(s, SLICE("EHLO"));
 }
 
-static bool envelope(struct session *s, const struct submission *m)
+/* What the server must offer for this message. */
+static bool can_take(struct session *s, const struct submission *m)
 {
-	bool eight_bit = !ascii_only(m->content);
-	struct slice address;
-	char size[40] = "";
 	if (s->has_size && s->size > 0 && m->content.len > s->size)
 		return error_set(s->e, EX_DATAERR,
 				 "the message has %zu octets, the server takes %" PRIu64,
 				 m->content.len, s->size);
+	if ((m->notify || m->ret || m->envid) && !s->dsn)
+		return error_set(s->e, EX_UNAVAILABLE,
+				 "-N, -R and -V: the server offers no notifications (RFC 3461)");
+	return true;
+}
+
+static bool say_mail(struct session *s, const struct submission *m)
+{
+	char size[40] = "", notice[160] = "";
+	bool eight_bit = !ascii_only(m->content) && s->eight_bit;
 	if (s->has_size)
 		snprintf(size, sizeof(size), " SIZE=%zu", m->content.len);
-	if (!say(s, "MAIL FROM:<%.*s>%s%s\r\n", SLICE_FMT(m->sender), size,
-		 eight_bit && s->eight_bit ? " BODY=8BITMIME" : ""))
+	snprintf(notice, sizeof(notice), "%s%s%s%s", m->ret ? " RET=" : "", m->ret ? m->ret : "",
+		 m->envid ? " ENVID=" : "", m->envid ? m->envid : "");
+	if (!say(s, "MAIL FROM:<%.*s>%s%s%s%s\r\n", SLICE_FMT(m->sender), size,
+		 eight_bit ? " BODY=8BITMIME" : "", m->utf8 && s->utf8 ? " SMTPUTF8" : "", notice))
 		return false;
-	if (s->code != 250)
-		return refused(s, m->sender.len > 0 ? m->sender : SLICE("the null sender"));
+	return s->code == 250 ||
+	       refused(s, m->sender.len > 0 ? m->sender : SLICE("the null sender"));
+}
+
+static bool envelope(struct session *s, const struct submission *m)
+{
+	struct slice address;
+	if (!can_take(s, m) || !say_mail(s, m))
+		return false;
 	for (size_t at = 0; recipients_next(m->recipients, &at, &address);) {
-		if (!say(s, "RCPT TO:<%.*s>\r\n", SLICE_FMT(address)))
+		if (!say(s, "RCPT TO:<%.*s>%s%s\r\n", SLICE_FMT(address),
+			 m->notify ? " NOTIFY=" : "", m->notify ? m->notify : ""))
 			return false;
 		if (s->code != 250 && s->code != 251)
 			return refused(s, address);
@@ -267,17 +295,32 @@ bool submit_talk(int fd, const struct submission *m, struct error *e)
 	return good;
 }
 
-int submit_connect(const struct net_address *to, struct error *e)
+/* A relative name is what the kernel sees, so the way there may be longer than a socket address. */
+static bool connect_in(const char *run, int fd)
 {
-	struct sockaddr_storage address;
-	char text[NET_ADDRESS_TEXT];
-	socklen_t len = net_address_to(to, &address);
-	int fd = socket(to->family == NET_IPV6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, len) == 0)
+	static const struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "submit"};
+	int here = open(".", O_PATH | O_CLOEXEC), error;
+	bool good = here >= 0 && chdir(run) == 0 &&
+		    connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
+	error = errno;
+	if (here >= 0) {
+		good = fchdir(here) == 0 && good;
+		close(here);
+	}
+	errno = error;
+	return good;
+}
+
+int submit_connect(const char *run, struct error *e)
+{
+	const struct timeval limit = {.tv_sec = CONNECT_SECONDS};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	/* the limit holds for connect(), which waits while the server's queue is full */
+	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) == 0 &&
+	    connect_in(run, fd))
 		return fd;
-	net_address_format(to, text);
 	error_set(e, EX_TEMPFAIL,
-		  "no server answers on %s: %s; is it running? see stagepost status", text,
+		  "no server answers on %s/submit: %s; is it running? see stagepost status", run,
 		  strerror(errno));
 	if (fd >= 0)
 		close(fd);

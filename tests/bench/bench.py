@@ -1,8 +1,9 @@
-"""Side by side: SMTP in, Maildir out, beside Debian's Postfix, at full durability.
+"""Side by side with Debian's Postfix, at full durability: SMTP in, and out to Maildirs or by SMTP to
+smtp-sink (relay).
 
 A round sends a number of messages by smtp-source and ends when the last of them lies in its
-Maildir's new/. Rounds are interleaved (ours, peer, ours, ...), medians and ratios come from one
-run. Everything is on loopback and in one temporary folder, which is removed.
+Maildir's new/, or has reached the sink. Rounds are interleaved (ours, peer, ours, ...), medians and
+ratios come from one run. Everything is on loopback and in one temporary folder, which is removed.
 
 What each does for durability: ours answers 250 after fdatasync of its batch, and syncs each file
 and its directory in the Maildir; Postfix fsyncs its queue file before 250 and the Maildir file
@@ -13,6 +14,7 @@ import json
 import os
 import pathlib
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -20,6 +22,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -53,6 +56,29 @@ def count_new(mail, domain, users):
     return total
 
 
+class Sink:
+    """smtp-sink, and how many messages it has taken."""
+
+    def __init__(self):
+        self.port, self.taken = free_port(), 0
+        self.process = subprocess.Popen(["/usr/sbin/smtp-sink", "-u", "nobody", "-c", f"127.0.0.1:{self.port}", "1024"],
+                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        threading.Thread(target=self.read, daemon=True).start()
+        wait_port(self.port)
+
+    def read(self):
+        rest = b""
+        while octets := os.read(self.process.stdout.fileno(), 65536):
+            found = re.findall(rb"mesg=(\d+)\r", rest + octets)
+            rest = (rest + octets)[-40:]
+            if found:
+                self.taken = int(found[-1])
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
 def ticks(pids):
     """CPU seconds that these processes have used, with their threads."""
     used = 0
@@ -68,7 +94,7 @@ def ticks(pids):
 class Ours:
     name = "stagepost"
 
-    def __init__(self, base, users):
+    def __init__(self, base, users, sink):
         self.base = base / "stagepost"
         self.mail = self.base / "mail"
         self.port = free_port()
@@ -85,7 +111,7 @@ domain bench.example {{
     deliver maildir "{self.mail}/%d/%n" {{ users file:{self.base}/users; owner {owner} }}
 }}
 limits {{ per-client 2000 }}
-""")
+""" + (f"trust 127.0.0.0/8\noutbound {{ via [127.0.0.1]:{sink.port} }}\n" if sink else ""))
 
     def command(self, *args):
         return subprocess.run([ROOT / "build/bin/stagepost", "-c", self.conf, *args],
@@ -105,7 +131,7 @@ limits {{ per-client 2000 }}
 class Postfix:
     name = "postfix"
 
-    def __init__(self, base, users):
+    def __init__(self, base, users, sink):
         self.base = base / "postfix"
         self.mail = self.base / "mail"
         self.port = free_port()
@@ -143,7 +169,7 @@ virtual_mailbox_maps = texthash:{self.base}/boxes
 virtual_minimum_uid = 1
 virtual_uid_maps = static:{uid}
 virtual_gid_maps = static:{gid}
-""")
+""" + (f"relayhost = [127.0.0.1]:{sink.port}\nsmtp_dns_support_level = disabled\n" if sink else ""))
 
     def command(self, *args):
         subprocess.run(["/usr/sbin/postfix", "-c", self.base / "etc", *args], check=True,
@@ -160,28 +186,34 @@ virtual_gid_maps = static:{gid}
         return {}
 
 
-def send(port, users, messages, sessions, size):
-    """One smtp-source for each mailbox: the sessions and messages are shared out evenly."""
-    share = len(users)
+def send(port, recipients, messages, sessions, size):
+    """One smtp-source for each recipient: the sessions and messages are shared out evenly."""
+    share = len(recipients)
     return [subprocess.Popen(["/usr/sbin/smtp-source", "-s", str(max(1, sessions // share)), "-m",
                               str(messages // share), "-l", str(size), "-d", "-f", "sender@source.example",
-                              "-t", f"{user}@bench.example", f"127.0.0.1:{port}"],
-                             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for user in users]
+                              "-t", recipient, f"127.0.0.1:{port}"],
+                             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for recipient in recipients]
 
 
-def round_of(server, users, messages, sessions, size):
+def round_of(server, users, messages, sessions, size, sink):
+    """With a sink the mail is for another domain, and goes there."""
+    if sink:
+        recipients, before_round = ["you@elsewhere.example"], sink.taken
+        arrived = lambda: sink.taken - before_round
+    else:
+        recipients = [f"{user}@bench.example" for user in users]
+        arrived = lambda: count_new(server.mail, "bench.example", users)
     pids = server.processes()
     before = {name: ticks([pid]) for name, pid in pids.items()}
     begun = time.monotonic()
-    for source in send(server.port, users, messages, sessions, size):
+    for source in send(server.port, recipients, messages, sessions, size):
         _, errors = source.communicate(timeout=DEADLINE)
         if source.returncode != 0:
             raise RuntimeError(f"{server.name}: smtp-source failed: {errors.decode()[-300:]}")
     accepted = time.monotonic() - begun
-    while count_new(server.mail, "bench.example", users) < messages:
+    while arrived() < messages:
         if time.monotonic() - begun > DEADLINE:
-            raise RuntimeError(f"{server.name}: {messages - count_new(server.mail, 'bench.example', users)} "
-                               "messages did not arrive in time")
+            raise RuntimeError(f"{server.name}: {messages - arrived()} messages did not arrive in time")
         time.sleep(0.005)
     took = time.monotonic() - begun
     cpu = {name: (ticks([pid]) - before[name]) / messages * 1e6 for name, pid in pids.items()}
@@ -204,6 +236,7 @@ def main():
     parser.add_argument("--sessions", type=int, default=20)
     parser.add_argument("--size", type=int, default=4096)
     parser.add_argument("--boxes", type=int, default=1, help="mailboxes; a divisor of sessions and messages")
+    parser.add_argument("--relay", action="store_true", help="out by SMTP to smtp-sink, not to mailboxes")
     parser.add_argument("--here", action="store_true",
                         help="on the machine's own file system, not on a journaled ext4 on a loop device")
     parser.add_argument("--json", type=pathlib.Path, help="write the figures there")
@@ -221,9 +254,10 @@ def main():
     base.chmod(0o755)
     if options.journaled:
         mount_journaled(base)
-    servers = [Ours(base, everyone)]
+    sink = Sink() if options.relay else None
+    servers = [Ours(base, everyone, sink)]
     if os.geteuid() == 0 and not options.ours_alone:
-        servers.append(Postfix(base, everyone))
+        servers.append(Postfix(base, everyone, sink))
     elif not options.ours_alone:
         print("bench: Postfix is left out (needs root)")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
@@ -234,12 +268,15 @@ def main():
             started.append(server)
         for number in range(options.rounds + 1):  # the first round warms up
             for server in servers:
-                result = round_of(server, users[number], options.messages, options.sessions, options.size)
+                result = round_of(server, users[number], options.messages, options.sessions, options.size,
+                                  sink)
                 if number > 0:
                     results[server.name].append(result)
     finally:
         for server in started:
             server.stop()
+        if sink:
+            sink.stop()
         if options.journaled:
             subprocess.run(["umount", base], check=True)
             pathlib.Path(f"{base}.img").unlink()
@@ -251,7 +288,7 @@ def report(options, results):
     medians = {name: {key: statistics.median(r[key] for r in rounds) for key in ("end_to_end", "accepted")}
                for name, rounds in results.items()}
     print(f"{options.messages} messages of {options.size} octets, {options.sessions} sessions, "
-          f"{options.boxes} mailboxes, {options.rounds} rounds, medians")
+          f"{'relayed' if options.relay else f'to {options.boxes} mailboxes'}, {options.rounds} rounds, medians")
     for name, m in medians.items():
         spread = [r["end_to_end"] for r in results[name]]
         print(f"{name:10} {m['end_to_end']:8.0f}/s end to end ({min(spread):.0f}-{max(spread):.0f})"

@@ -58,20 +58,9 @@ static const struct {
 	const char *name;
 	const char *words[WORDS_MAX + 1];
 } bad_options[] = {
-    {"sendmail", {NULL}},
-    {"sendmail", {"-bs"}},
-    {"sendmail", {"-bp"}},
-    {"sendmail", {"-bd"}},
-    {"sendmail", {"-q"}},
-    {"sendmail", {"-q30m"}},
-    {"sendmail", {"-N", "never", "a@b"}},
-    {"sendmail", {"-R", "hdrs", "a@b"}},
-    {"sendmail", {"-V", "id", "a@b"}},
-    {"sendmail", {"-O", "smtputf8", "a@b"}},
-    {"sendmail", {"-Z", "a@b"}},
-    {"sendmail", {"-f"}},
-    {"mailq", {NULL}},
-    {"/usr/bin/newaliases", {NULL}},
+    {"sendmail", {NULL}},	 {"sendmail", {"-bd"}}, {"sendmail", {"-bx"}},
+    {"sendmail", {"-q30m"}},	 {"sendmail", {"-qI"}}, {"sendmail", {"-bv"}},
+    {"sendmail", {"-Z", "a@b"}}, {"sendmail", {"-N"}},	{"sendmail", {"-f"}},
 };
 
 START_TEST(refuses_what_it_does_not_do)
@@ -80,6 +69,57 @@ START_TEST(refuses_what_it_does_not_do)
 	struct error e = {0};
 	ck_assert(!parse(&o, bad_options[_i].name, bad_options[_i].words, &e));
 	ck_assert_int_eq(e.code, EX_USAGE);
+}
+END_TEST
+
+static const struct {
+	const char *name;
+	const char *words[WORDS_MAX + 1];
+	enum mode mode;
+	const char *what, *value; /* of -q */
+} modes[] = {
+    {"sendmail", {"-bm", "a@b"}, MODE_MESSAGE, NULL, NULL},
+    {"sendmail", {"-bs"}, MODE_SMTP, NULL, NULL},
+    {"sendmail", {"-bp"}, MODE_LIST, NULL, NULL},
+    {"/usr/bin/mailq", {NULL}, MODE_LIST, NULL, NULL},
+    {"sendmail", {"-bi"}, MODE_ALIASES, NULL, NULL},
+    {"newaliases", {NULL}, MODE_ALIASES, NULL, NULL},
+    {"sendmail", {"-bv", "a@b"}, MODE_VERIFY, NULL, NULL},
+    {"sendmail", {"-q"}, MODE_FLUSH, NULL, NULL},
+    {"sendmail", {"-qI0123456789BC"}, MODE_FLUSH, "", "0123456789BC"},
+    {"sendmail", {"-qRexample.org"}, MODE_FLUSH, "--to", "example.org"},
+    {"sendmail", {"-qSexample.org"}, MODE_FLUSH, "--from", "example.org"},
+};
+
+START_TEST(is_what_its_name_or_option_says)
+{
+	struct options o;
+	struct error e = {0};
+	ck_assert_msg(parse(&o, modes[_i].name, modes[_i].words, &e), "%s", e.text);
+	ck_assert_int_eq(o.mode, modes[_i].mode);
+	ck_assert_pstr_eq(o.flush_what, modes[_i].what);
+	ck_assert_pstr_eq(o.flush_value, modes[_i].value);
+}
+END_TEST
+
+static const struct {
+	const char *words[WORDS_MAX + 1];
+	bool good;
+} notices[] = {
+    {{"-N", "never", "a@b"}, true},	     {{"-Nsuccess,failure,delay", "a@b"}, true},
+    {{"-N", "never,success", "a@b"}, false}, {{"-N", "sometimes", "a@b"}, false},
+    {{"-R", "hdrs", "a@b"}, true},	     {{"-R", "FULL", "a@b"}, true},
+    {{"-R", "half", "a@b"}, false},	     {{"-V", "id-1", "a@b"}, true},
+    {{"-V", "a b", "a@b"}, false},	     {{"-V", "a\r\nRCPT TO:<x>", "a@b"}, false},
+    {{"-V", "a+41", "a@b"}, false},
+};
+
+START_TEST(S21_takes_what_RFC_3461_knows_of_notices)
+{
+	struct options o;
+	struct error e = {0};
+	ck_assert(parse(&o, "sendmail", notices[_i].words, &e) == notices[_i].good);
+	ck_assert(notices[_i].good || e.code == EX_DATAERR);
 }
 END_TEST
 
@@ -117,7 +157,8 @@ static const struct {
     {"a b@c.org", NULL},
     {"a\r\nb@c.org", NULL},
     {"a@b.org\nc@d.org", NULL},
-    {"\xc3\xbc@b.org", NULL},
+    {"\xc3\xbc@b.org", "\xc3\xbc@b.org"},
+    {"\xc3@b.org", NULL},
 };
 
 START_TEST(finds_the_addresses_of_a_list)
@@ -295,6 +336,10 @@ static void add_tests(TCase *t)
 			    sizeof(good_options) / sizeof(good_options[0]));
 	tcase_add_loop_test(t, refuses_what_it_does_not_do, 0,
 			    sizeof(bad_options) / sizeof(bad_options[0]));
+	tcase_add_loop_test(t, is_what_its_name_or_option_says, 0,
+			    sizeof(modes) / sizeof(modes[0]));
+	tcase_add_loop_test(t, S21_takes_what_RFC_3461_knows_of_notices, 0,
+			    sizeof(notices) / sizeof(notices[0]));
 	tcase_add_loop_test(t, finds_the_addresses_of_a_list, 0, sizeof(lists) / sizeof(lists[0]));
 	tcase_add_test(t, takes_no_more_recipients_than_the_limit);
 	tcase_add_loop_test(t, reads_lines_however_they_end, 0,
