@@ -10,7 +10,6 @@
 #include "common/config/check.h"
 #include "common/mail/address.h"
 #include "common/os/disk.h"
-#include "common/os/user.h"
 
 void node_place(const struct config *c, const struct node *n, char place[CONFIG_PLACE_SIZE])
 {
@@ -48,15 +47,14 @@ void check_warning(struct check *k, const struct node *n, const char *format, ..
 	va_end(ap);
 }
 
-/* The node with the value of a key, given or by default. */
-static const struct node *value_of(const struct check *k, const char *key)
+const struct node *check_value(const struct check *k, const char *key)
 {
 	return k->c->by_key[schema_by_key(slice_str(key)) - schema];
 }
 
 static void check_host_name(struct check *k, const char *key)
 {
-	const struct node *n = value_of(k, key);
+	const struct node *n = check_value(k, key);
 	struct slice name = n->texts[0];
 	if (!address_domain_valid(name, false))
 		check_error(k, n, "`%s %.*s`: that is no domain name", key,
@@ -69,7 +67,8 @@ static void check_host_name(struct check *k, const char *key)
 
 static void check_server(struct check *k)
 {
-	const struct node *postmaster = value_of(k, "postmaster"), *name = value_of(k, "log-name");
+	const struct node *postmaster = check_value(k, "postmaster"),
+			  *name = check_value(k, "log-name");
 	struct address a;
 	check_host_name(k, "hostname");
 	check_host_name(k, "origin");
@@ -86,7 +85,7 @@ static void check_server(struct check *k)
 		check_error(k, name, "log-name is empty");
 }
 
-static void check_directory(struct check *k, const struct node *n, struct slice path)
+void check_directory(struct check *k, const struct node *n, struct slice path)
 {
 	struct stat st;
 	char name[TEXT_WORD_MAX + 1];
@@ -101,8 +100,8 @@ static void check_directory(struct check *k, const struct node *n, struct slice 
 
 static void check_paths(struct check *k)
 {
-	const struct node *spool = value_of(k, "spool"), *run = value_of(k, "run");
-	const struct node *log = value_of(k, "log");
+	const struct node *spool = check_value(k, "spool"), *run = check_value(k, "run");
+	const struct node *log = check_value(k, "log");
 	struct slice file = log->texts[1];
 	if (slice_equal(spool->texts[0], run->texts[0]))
 		check_error(k, run, "spool and run are the same directory");
@@ -114,11 +113,12 @@ static void check_paths(struct check *k)
 static void check_numbers(struct check *k)
 {
 	enum { RECIPIENTS_LEAST = 100, SIZE_LEAST = 64 * 1024 };
-	const struct node *recipients = value_of(k, "limits.recipients");
-	const struct node *size = value_of(k, "limits.message-size");
-	const struct node *first = value_of(k, "retry.first"),
-			  *longest = value_of(k, "retry.longest");
-	const struct node *give_up = value_of(k, "retry.give-up");
+	const struct node *recipients = check_value(k, "limits.recipients");
+	const struct node *size = check_value(k, "limits.message-size");
+	const struct node *first = check_value(k, "retry.first"),
+			  *longest = check_value(k, "retry.longest");
+	const struct node *give_up = check_value(k, "retry.give-up");
+	const struct node *bounces = check_value(k, "retry.give-up-bounces");
 	if (recipients->number < RECIPIENTS_LEAST) /* RFC 5321 4.5.3.1.8 */
 		check_warning(k, recipients, "recipients: servers must take at least %d",
 			      RECIPIENTS_LEAST);
@@ -130,6 +130,8 @@ static void check_numbers(struct check *k)
 	if (give_up->number < first->number)
 		check_error(k, give_up->statement ? give_up : first,
 			    "retry: give-up comes before the first retry");
+	if (bounces->statement && bounces->number > give_up->number)
+		check_error(k, bounces, "retry: give-up-bounces is longer than give-up");
 }
 
 static void check_trust(struct check *k, const struct node *n)
@@ -151,109 +153,63 @@ static void check_listen(struct check *k, const struct node *n)
 			    first->statement->name.place.line);
 }
 
-static void check_owner(struct check *k, const struct node *deliver)
-{
-	const struct node *owner = node_find(&deliver->block, "owner");
-	struct error e;
-	uid_t uid;
-	if (!user_is_root())
-		return; /* everything runs in the one uid */
-	if (!owner)
-		check_error(k, deliver, "deliver needs the mailboxes' owner: owner USER");
-	else if (!user_find(owner->texts[0].ptr, &uid, NULL, &e))
-		check_error(k, owner, "%s", e.text);
-	else if (uid == 0)
-		check_error(k, owner, "mailboxes may not belong to root");
-}
-
-/* The master makes it for its owner; a slip of the pen should be seen all the same. */
-static void check_mailboxes(struct check *k, const struct node *n, struct slice base)
-{
-	struct stat st;
-	char name[TEXT_WORD_MAX + 1];
-	if (slice_copy(base, name, sizeof(name)) && disk_stat_at(AT_FDCWD, name, &st) < 0 &&
-	    errno == ENOENT)
-		check_warning(k, n, "directory %s is not there; it is made at the start", name);
-	else
-		check_directory(k, n, base);
-}
-
-static void check_deliver(struct check *k, const struct node *n)
-{
-	const struct node *users = node_find(&n->block, "users");
-	struct slice base, rest;
-	const char *fault = template_split(n->texts[1], &base, &rest);
-	if (fault)
-		check_error(k, n, "`deliver maildir %.*s`: %s",
-			    SLICE_FMT(slice_sub(n->texts[1], 0, 80)), fault);
-	else
-		check_mailboxes(k, n, base);
-	if (!users)
-		check_error(k, n, "deliver must say who exists: users TABLE or users any");
-	else if (!slice_equal(users->texts[0], SLICE("any")))
-		check_table(k, users, users->texts[0], TABLE_USERS);
-	check_owner(k, n);
-}
-
-static void check_aliases(struct check *k, const struct node *n)
-{
-	for (size_t i = 0; i < n->text_count; i++)
-		check_table(k, n, n->texts[i], TABLE_ALIASES);
-}
-
-static void check_domain(struct check *k, const struct node *n)
-{
-	const struct node *inside;
-	for (size_t i = 0; i < n->text_count; i++) {
-		if (!address_domain_valid(n->texts[i], true))
-			check_error(k, n, "`%.*s` is no domain name",
-				    SLICE_FMT(slice_sub(n->texts[i], 0, 80)));
-		const struct node *first = map_put(k->domains, n->texts[i], (void *)n);
-		if (first)
-			check_error(k, n, "domain %s is there twice; first at %s:%u",
-				    n->texts[i].ptr, first->statement->name.place.file,
-				    first->statement->name.place.line);
-	}
-	if (!node_find(&n->block, "deliver"))
-		check_error(k, n, "domain %s has no deliver", n->texts[0].ptr);
-	TAILQ_FOREACH (inside, &n->block, link) {
-		if (inside->schema->type == TYPE_DELIVER)
-			check_deliver(k, inside);
-		else
-			check_aliases(k, inside);
-	}
-}
-
-/* Is there an entry for the key in an alias table or a users table of this list? */
-static bool list_has(struct check *k, const struct node_list *list, struct slice key)
+static bool has_alias(struct check *k, const struct node_list *list, struct slice key)
 {
 	const struct node *n;
-	TAILQ_FOREACH (n, list, link) {
-		const struct node *users = NULL;
-		if (n->schema->type == TYPE_DELIVER)
-			users = node_find(&n->block, "users");
-		if (users && (slice_equal(users->texts[0], SLICE("any")) ||
-			      check_has_entry(k, users->texts[0], TABLE_USERS, key)))
-			return true;
-		for (size_t i = 0; n->schema->type == TYPE_TABLES && i < n->text_count; i++)
+	TAILQ_FOREACH (n, list, link)
+		for (size_t i = 0; node_is(n, "aliases") && i < n->text_count; i++)
 			if (check_has_entry(k, n->texts[i], TABLE_ALIASES, key))
 				return true;
-	}
 	return false;
+}
+
+/* Is there an alias or a user of that name in the domain? */
+static bool has_name(struct check *k, const struct node *domain, struct slice key)
+{
+	const struct node *n;
+	TAILQ_FOREACH (n, &domain->block, link) {
+		const struct node *users = NULL;
+		if (node_is(n, "deliver") || node_is(n, "relay"))
+			users = node_users(domain, n);
+		if (users && (!users_is_table(users->texts[0]) ||
+			      check_has_entry(k, users->texts[0], TABLE_USERS, key)))
+			return true;
+	}
+	return has_alias(k, &domain->block, key);
+}
+
+/* S52: nothing is delivered as root, so its mail needs another reader. */
+static void check_root(struct check *k, const struct node *domain)
+{
+	char key[HOST_NAME_MAX_OCTETS + sizeof("root@")];
+	int len = snprintf(key, sizeof(key), "root@%s", domain->texts[0].ptr);
+	const struct node *n;
+	TAILQ_FOREACH (n, &domain->block, link) {
+		const struct node *users = node_is(n, "deliver") ? node_users(domain, n) : NULL;
+		if (!users || !slice_equal(users->texts[0], SLICE("system")))
+			continue;
+		if (!has_alias(k, &k->c->nodes, SLICE("root")) &&
+		    !has_alias(k, &domain->block, slice_make(key, (size_t)len)))
+			check_warning(
+			    k, users,
+			    "mail for root is refused: nothing is delivered to that user; "
+			    "add an alias for root");
+		return;
+	}
 }
 
 /* RFC 5321 4.5.1: mail for postmaster of each of our domains must be accepted. */
 static void check_postmaster(struct check *k)
 {
 	const struct node *n;
-	if (value_of(k, "postmaster")->texts[0].len > 0 ||
-	    list_has(k, &k->c->nodes, SLICE("postmaster")))
+	if (check_value(k, "postmaster")->texts[0].len > 0 ||
+	    has_alias(k, &k->c->nodes, SLICE("postmaster")))
 		return;
 	TAILQ_FOREACH (n, &k->c->nodes, link) {
 		for (size_t i = 0; n->schema->type == TYPE_DOMAINS && i < n->text_count; i++) {
 			char key[HOST_NAME_MAX_OCTETS + sizeof("postmaster@")];
 			int len = snprintf(key, sizeof(key), "postmaster@%s", n->texts[i].ptr);
-			if (!list_has(k, &n->block, slice_make(key, (size_t)len)))
+			if (!has_name(k, n, slice_make(key, (size_t)len)))
 				check_warning(
 				    k, n,
 				    "nobody reads %s: add `postmaster ADDRESS`, an alias or "
@@ -275,10 +231,14 @@ static void check_statements(struct check *k)
 			check_listen(k, n);
 			break;
 		case TYPE_TABLES:
-			check_aliases(k, n);
+			check_tables(k, n, TABLE_ALIASES);
 			break;
 		case TYPE_DOMAINS:
 			check_domain(k, n);
+			check_root(k, n);
+			break;
+		case TYPE_OUTBOUND:
+			check_outbound(k, n);
 			break;
 		default:
 			break;
@@ -294,8 +254,9 @@ int config_check(const struct config *config, config_report_call *call, void *ar
 	    .arg = arg,
 	    .domains = map_new(),
 	    .listeners = map_new(),
-	    .tables = {[TABLE_ALIASES] = map_new(), [TABLE_USERS] = map_new()},
 	};
+	for (size_t use = 0; use < TABLE_USE_COUNT; use++)
+		k.tables[use] = map_new();
 	check_server(&k);
 	check_paths(&k);
 	check_numbers(&k);
@@ -304,10 +265,11 @@ int config_check(const struct config *config, config_report_call *call, void *ar
 		check_error(&k, NULL,
 			    "there is no listen: a server that only sends mail is not "
 			    "supported yet; add `listen *:25 smtp`");
-	if (map_count(k.domains) == 0)
+	if (map_count(k.domains) == 0 && !k.last_outbound)
 		check_error(&k, NULL,
-			    "there is no domain: a server that only sends mail is not "
-			    "supported yet; add `domain NAME { deliver ... }`");
+			    "there is neither a domain nor an outbound: add `domain NAME { deliver "
+			    "... }`, or `outbound` to send mail only");
+	check_resolver(&k);
 	check_postmaster(&k);
 	check_free(&k);
 	return k.bad_config ? EX_CONFIG : k.bad_table ? EX_DATAERR : 0;

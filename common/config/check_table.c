@@ -60,6 +60,12 @@ void check_table(struct check *k, const struct node *n, struct slice spec, enum 
 		read_table(k, n, t, path);
 }
 
+void check_tables(struct check *k, const struct node *n, enum table_use use)
+{
+	for (size_t i = 0; i < n->text_count; i++)
+		check_table(k, n, n->texts[i], use);
+}
+
 static void note_result(void *arg, enum table_result result, struct slice value)
 {
 	(void)value;
@@ -90,8 +96,8 @@ static void free_tables(struct map **tables)
 
 void check_free(struct check *k)
 {
-	free_tables(&k->tables[TABLE_ALIASES]);
-	free_tables(&k->tables[TABLE_USERS]);
+	for (size_t use = 0; use < TABLE_USE_COUNT; use++)
+		free_tables(&k->tables[use]);
 	map_free(&k->domains);
 	map_free(&k->listeners);
 }

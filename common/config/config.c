@@ -211,6 +211,8 @@ static bool is_number(const struct node *n)
 const char *config_string(const struct config *config, const char *key)
 {
 	const struct node *n = by_key(config, key);
+	if (!n)
+		return "";
 	if (is_number(n) || n->text_count != 1)
 		panic("the value of %s is not one text", key);
 	return n->texts[0].ptr;
@@ -237,33 +239,49 @@ void config_each(const struct config *config, const struct record *record, confi
 	}
 }
 
-/* The table that an item names, if it is the first to name it for that use. */
+/* The table that an item names, for what; false: none. */
 static bool item_table(const struct item *item, struct config_table *table)
 {
+	struct slice spec = SLICE_EMPTY;
 	if (item->record == &settings_aliases_record) {
-		const struct settings_aliases *aliases = item->value;
-		*table = (struct config_table){.spec = aliases->table.ptr, .use = TABLE_ALIASES};
-	} else if (item->record == &settings_deliver_record) {
-		const struct settings_deliver *deliver = item->value;
-		*table = (struct config_table){.spec = deliver->users.ptr, .use = TABLE_USERS};
-		if (deliver->users.len == 0 || slice_equal(deliver->users, SLICE("any")))
+		spec = ((const struct settings_aliases *)item->value)->table;
+		table->use = TABLE_ALIASES;
+	} else if (item->record == &settings_routes_record) {
+		spec = ((const struct settings_routes *)item->value)->table;
+		table->use = TABLE_ROUTES;
+	} else if (item->record == &settings_outbound_record) {
+		spec = ((const struct settings_outbound *)item->value)->pattern;
+		table->use = TABLE_PLAIN;
+		if (!pattern_is_table(spec))
 			return false;
-	} else {
-		return false;
+	} else if (item->record == &settings_deliver_record) {
+		spec = ((const struct settings_deliver *)item->value)->users;
+		table->use = TABLE_USERS;
+		if (!users_is_table(spec))
+			return false;
 	}
-	table->path = table_spec_path(table->spec);
-	return true;
+	table->spec = spec.ptr;
+	table->path = spec.len > 0 ? table_spec_path(spec.ptr) : NULL;
+	return spec.len > 0;
+}
+
+bool users_is_table(struct slice users)
+{
+	return users.len > 0 && !slice_equal(users, SLICE("any")) &&
+	       !slice_equal(users, SLICE("system"));
 }
 
 void config_tables(const struct config *config, config_table_call *call, void *arg)
 {
-	struct map *seen[] = {[TABLE_ALIASES] = map_new(), [TABLE_USERS] = map_new()};
+	struct map *seen[TABLE_USE_COUNT];
 	const struct item *item;
 	struct config_table table;
+	for (size_t i = 0; i < TABLE_USE_COUNT; i++)
+		seen[i] = map_new();
 	TAILQ_FOREACH (item, &config->items, link)
 		if (item_table(item, &table) &&
 		    !map_put(seen[table.use], slice_str(table.spec), item->value))
 			call(arg, &table);
-	map_free(&seen[TABLE_ALIASES]);
-	map_free(&seen[TABLE_USERS]);
+	for (size_t i = 0; i < TABLE_USE_COUNT; i++)
+		map_free(&seen[i]);
 }

@@ -42,8 +42,9 @@ bool config_load_for(const struct config_host *host, const char *path, struct co
 const char *config_path(const struct config *config);
 const char *config_directory(const struct config *config);
 
-/* The value (or the default) of a directive that has one. Paths are absolute, times microseconds,
- * sizes octets. A key that the schema lacks, or of the other kind, is a bug: panic. */
+/* The value (or the default) of a directive that has one; "" when neither is there. Paths are
+ * absolute, times microseconds, sizes octets. A key that the schema lacks, or of the other kind, is
+ * a bug: panic. */
 const char *config_string(const struct config *config, const char *key);
 uint64_t config_number(const struct config *config, const char *key);
 
@@ -53,8 +54,8 @@ typedef void config_record_call(void *arg, const struct record *record, const vo
 void config_each(const struct config *config, const struct record *record, config_record_call *call,
 		 void *arg);
 
-/* Each table once for each use, in the file's order; `any` is not a table. spec is the text that
- * the settings records hold; path is the file to open, NULL for a table without one. */
+/* Each table once for each use, in the file's order; `any` and `system` are no tables. spec is the
+ * text that the settings records hold; path is the file to open, NULL for a table without one. */
 struct config_table {
 	const char *spec, *path;
 	enum table_use use;

@@ -84,6 +84,8 @@ static void add_directive(struct manual *m, const struct schema *s)
 		add_choices(m, s->choices);
 	else
 		add_syntax(m, value_syntax(s));
+	if (s->type == TYPE_NEXT_HOPS && s->choices)
+		buffer_printf(&m->text, " | Cm %s", s->choices);
 	if (s->opens != PLACE_NONE)
 		buffer_printf(&m->text, " Cm { No ... Cm }");
 	buffer_printf(&m->text, "\n%s\n", s->help);
@@ -109,9 +111,9 @@ static void add_place(struct manual *m, enum schema_place place)
 
 void config_schema_man(config_text_call *call, void *arg)
 {
-	static const enum schema_place places[] = {PLACE_TOP,	   PLACE_LISTEN, PLACE_DOMAIN,
-						   PLACE_DELIVER,  PLACE_RETRY,	 PLACE_LIMITS,
-						   PLACE_PROCESSES};
+	static const enum schema_place places[] = {
+	    PLACE_TOP,	    PLACE_LISTEN,   PLACE_DOMAIN, PLACE_DELIVER, PLACE_RELAY,
+	    PLACE_OUTBOUND, PLACE_RESOLVER, PLACE_RETRY,  PLACE_LIMITS,	 PLACE_PROCESSES};
 	struct manual m = {.call = call, .arg = arg};
 	buffer_init(&m.text, ENTRY_MAX);
 	buffer_printf(&m.text, ".Sh DIRECTIVES\n");

@@ -1,10 +1,12 @@
 /*
- * network: addresses in the configuration, as text: networks that are trusted, places to listen on.
+ * network: addresses in the configuration, as text: networks that are trusted, places to listen on,
+ * servers to ask.
  */
 #include <arpa/inet.h>
 #include <stdio.h>
 
 #include "common/config/tree.h"
+#include "common/net/sockaddr.h"
 
 /* Are the bits behind the first `bits` of an address all zero? */
 static bool rest_is_zero(const uint8_t *address, unsigned octets, unsigned bits)
@@ -36,6 +38,29 @@ const char *network_parse(struct slice text, char canonical[NETWORK_TEXT_SIZE])
 		return "the address goes on behind the network's bits (10.0.0.0/8, not 10.1.2.3/8)";
 	inet_ntop(family, octets, address, sizeof(address));
 	snprintf(canonical, NETWORK_TEXT_SIZE, "%s/%u", address, (unsigned)bits);
+	return NULL;
+}
+
+bool network_is_host(const char *canonical)
+{
+	const char *bits = strchr(canonical, '/');
+	return bits && strcmp(bits, strchr(canonical, ':') ? "/128" : "/32") == 0;
+}
+
+const char *server_parse(struct slice text, char canonical[NETWORK_TEXT_SIZE])
+{
+	enum { DNS_PORT = 53 };
+	struct net_address a;
+	char address[NET_ADDRESS_TEXT];
+	struct slice inside = text;
+	if (text.len > 2 && text.ptr[0] == '[' && text.ptr[text.len - 1] == ']')
+		inside = slice_sub(text, 1, text.len - 2);
+	if (net_ip_parse(inside, &a))
+		a.port = DNS_PORT;
+	else if (!net_address_parse(text, &a) || (a.family != NET_IPV4 && a.family != NET_IPV6))
+		return "no address of a server: 192.0.2.1:53 or [2001:db8::1]:53";
+	net_address_format(&a, address);
+	slice_copy(slice_str(address), canonical, NETWORK_TEXT_SIZE);
 	return NULL;
 }
 

@@ -77,6 +77,33 @@ static const struct node *shown(const struct printing *p, const struct schema *s
 	return n && p->changed && usual && same_values(n, usual) ? NULL : n;
 }
 
+static void print_one(struct printing *p, const struct schema *opener, const struct node *n,
+		      const struct schema *only, bool *open)
+{
+	if (!*open) {
+		add(p, opener->name);
+		add(p, only ? " { " : " {\n");
+	}
+	*open = true;
+	print_indent(p, only ? 0 : 1);
+	print_head(p, n);
+	add(p, !only ? "\n" : n->schema->list ? "; " : " ");
+}
+
+/* A directive of a block that has keys; of a list, all its statements. */
+static void print_inside(struct printing *p, const struct schema *opener, const struct schema *s,
+			 const struct schema *only, bool *open)
+{
+	const struct node *block = node_find(&p->c->nodes, opener->name), *n;
+	if (!s->list && shown(p, s))
+		print_one(p, opener, shown(p, s), only, open);
+	if (!s->list || !block)
+		return;
+	TAILQ_FOREACH (n, &block->block, link)
+		if (n->schema == s)
+			print_one(p, opener, n, only, open);
+}
+
 /* A block whose directives have keys: on lines of its own, or, for one key, on one line. */
 static void print_single_block(struct printing *p, const struct schema *opener,
 			       const struct schema *only)
@@ -84,16 +111,8 @@ static void print_single_block(struct printing *p, const struct schema *opener,
 	bool open = false;
 	for (size_t i = 0; i < schema_count; i++) {
 		const struct schema *s = &schema[i];
-		if (!(s->in & opener->opens) || (only && s != only) || !shown(p, s))
-			continue;
-		if (!open) {
-			add(p, opener->name);
-			add(p, only ? " { " : " {\n");
-			open = true;
-		}
-		print_indent(p, only ? 0 : 1);
-		print_head(p, shown(p, s));
-		add(p, only ? " " : "\n");
+		if ((s->in & opener->opens) && (!only || s == only))
+			print_inside(p, opener, s, only, &open);
 	}
 	if (open)
 		add(p, "}\n");
@@ -104,7 +123,7 @@ static void print_top(struct printing *p, const struct schema *s)
 	const struct node *n;
 	if (s->list) {
 		TAILQ_FOREACH (n, &p->c->nodes, link) {
-			if (n->schema == s && n->text_count > 0)
+			if (n->schema == s && (n->text_count > 0 || s->opens != PLACE_NONE))
 				print_node(p, n, 0);
 			hand_over(p);
 		}

@@ -15,8 +15,9 @@
 #define YEAR   (366 * DAY)
 
 /* The commonest shapes: a record's member gives record, field and limit. */
-#define SERVER(member) .record = &settings_server_record, .field = member
-#define LIMIT(member)  .in = PLACE_LIMITS, .record = &settings_limits_record, .field = member
+#define SERVER(member)	    .record = &settings_server_record, .field = member
+#define LIMIT(member)	    .in = PLACE_LIMITS, .record = &settings_limits_record, .field = member
+#define MINUTE_RATE(member) LIMIT(member), .type = TYPE_NUMBER, .fallback = "0", .most = 100000000
 #define RETRY(member)                                                                            \
 	.in = PLACE_RETRY, .type = TYPE_TIME, .record = &settings_retry_record, .field = member, \
 	.most = YEAR
@@ -37,12 +38,19 @@ const struct schema schema[] = {
     {"run", PLACE_TOP, .type = TYPE_PATH, .fallback = "/run/stagepost", .most = SPEC_MAX,
      .help = "The directory of the control socket."},
     {"log", PLACE_TOP, .type = TYPE_LOG, .fallback = "syslog text", .most = SPEC_MAX,
-     .help = "Where log lines go: to syslog, to standard error, or to a file."},
+     .help =
+	 "Where log lines go: to syslog, to standard error, or to a file; and their form: text, "
+	 "the lines that tools for Postfix read, or a JSON object a line."},
     {"log-name", PLACE_TOP, .type = TYPE_WORD, .fallback = "stagepost", .most = KIND_MAX,
      .record = &settings_log_record, .field = "name",
      .help = "The word before the role in each log line."},
     {"trust", PLACE_TOP, .type = TYPE_NETWORKS, .list = true, .fallback = "",
-     .help = "Networks whose clients are trusted, each an address with /BITS or an address alone."},
+     .help =
+	 "Networks whose clients may send to everybody, each an address with /BITS or an address "
+	 "alone."},
+    {"addresses", PLACE_TOP, .type = TYPE_HOSTS, .list = true, .fallback = "",
+     .help = "Addresses that lead to this server though no interface has them, as behind a NAT: a "
+	     "host with such an address is never a next hop."},
     {"listen", PLACE_TOP, .opens = PLACE_LISTEN, .type = TYPE_LISTEN, .list = true,
      .choices = "smtp", .most = SPEC_MAX,
      .help = "An address and port to accept mail on; *:25 is every address of both families."},
@@ -52,6 +60,14 @@ const struct schema schema[] = {
     {"domain", PLACE_TOP, .opens = PLACE_DOMAIN, .type = TYPE_DOMAINS, .list = true,
      .most = HOST_NAME_MAX_OCTETS,
      .help = "Domains whose mail is ours, all with what stands in the block."},
+    {"outbound", PLACE_TOP, .opens = PLACE_OUTBOUND, .type = TYPE_OUTBOUND, .list = true,
+     .most = SPEC_MAX,
+     .help =
+	 "The way of mail that is not for our domains; the first statement that fits takes it, "
+	 "and what none takes goes by MX.\n"
+	 "A pattern of senders (from) or recipients (to) is an address, a domain, .domain for all "
+	 "that is below it, or a table of these."},
+    {"resolver", PLACE_TOP, .opens = PLACE_RESOLVER, .help = "How the DNS is asked."},
     {"retry", PLACE_TOP, .opens = PLACE_RETRY, .help = "When deferred mail is tried again."},
     {"limits", PLACE_TOP, .opens = PLACE_LIMITS, .help = "How much of everything is accepted."},
     {"processes", PLACE_TOP, .opens = PLACE_PROCESSES,
@@ -64,14 +80,44 @@ const struct schema schema[] = {
 	     "devices that know no better, on a network that no stranger reaches."},
 
     {"deliver", PLACE_DOMAIN, .opens = PLACE_DELIVER, .type = TYPE_DELIVER, .list = true,
-     .choices = "maildir", .most = SPEC_MAX,
-     .help = "Mailboxes of the domain's users; the first deliver that knows the user takes the "
-	     "mail.\nIn the path %d is the domain, %n the local part, %u the address."},
+     .choices = "maildir system", .most = SPEC_MAX,
+     .help =
+	 "Mailboxes of the domain's users; the first deliver or relay that knows the user takes "
+	 "the mail.\nIn the path %d is the domain, %n the local part, %u the address.\n"
+	 "With system they belong to the users of this machine, and ~/ is the user's home; "
+	 "without a path they are ~/Maildir or /var/mail/%n."},
+    {"relay", PLACE_DOMAIN, .opens = PLACE_RELAY, .type = TYPE_NEXT_HOPS, .list = true,
+     .choices = "mx", .most = NEXT_HOP_MAX,
+     .help =
+	 "Servers that take the mail of the domain's users, tried in this order; mx is those of "
+	 "the domain's MX hosts that come before this server."},
+    {"routes", PLACE_DOMAIN, .type = TYPE_TABLES, .list = true, .most = SPEC_MAX,
+     .help = "Tables that send single addresses of the domain elsewhere, asked in the order in "
+	     "which they stand, behind the aliases and before the users."},
 
-    {"users", PLACE_DELIVER, .type = TYPE_USERS, .most = SPEC_MAX,
-     .help = "The table of users; any takes every name."},
+    {"users", PLACE_DOMAIN | PLACE_DELIVER | PLACE_RELAY, .type = TYPE_USERS, .most = SPEC_MAX,
+     .help =
+	 "The table of users; any takes every name, system is the users of this machine (for "
+	 "deliver system alone).\nIn a domain it holds for each deliver and relay that does not "
+	 "say it itself."},
     {"owner", PLACE_DELIVER, .type = TYPE_WORD, .most = KIND_MAX,
-     .help = "The system user that owns the mailboxes; needed when the server is started by root."},
+     .help = "The system user that owns the mailboxes; needed when the server is started by root, "
+	     "but not with system."},
+
+    {"via", PLACE_OUTBOUND, .type = TYPE_NEXT_HOPS, .most = NEXT_HOP_MAX,
+     .help = "Servers that take this mail, tried in this order; without it the MX hosts of the "
+	     "recipient's domain do."},
+
+    {"server", PLACE_RESOLVER, .type = TYPE_SERVERS, .list = true, .most = SERVERS_MAX,
+     .help = "DNS servers to ask, in this order; without it those of /etc/resolv.conf.\n"
+	     "The port is 53 where none is given."},
+    {"anchor", PLACE_RESOLVER, .type = TYPE_PATH, .most = SPEC_MAX,
+     .help = "The file with the DNSSEC trust anchor; without it nothing is validated."},
+    {"insecure", PLACE_RESOLVER, .type = TYPE_DOMAINS, .list = true, .most = HOST_NAME_MAX_OCTETS,
+     .help = "Domains that are not validated, as those that only our own DNS servers know."},
+    {"peer-names", PLACE_RESOLVER, .type = TYPE_CHOICE, .fallback = "no", .choices = "yes no",
+     .record = &settings_resolver_record, .field = "peer_names",
+     .help = "Whether clients are looked up by their address, for the trace fields and the log."},
 
     {"first", RETRY("first"), .fallback = "5m", .least = SECOND,
      .help = "The wait after the first failure; each further wait is longer."},
@@ -79,6 +125,9 @@ const struct schema schema[] = {
      .help = "The longest wait between two attempts."},
     {"give-up", RETRY("give_up"), .fallback = "5d", .least = SECOND,
      .help = "The age at which a failed attempt is the last."},
+    {"give-up-bounces", RETRY("give_up_bounces"), .fallback = "2d", .least = SECOND,
+     .help =
+	 "The same for bounces and other mail with an empty sender; never longer than give-up."},
 
     {"message-size", LIMIT("message_size"), .type = TYPE_SIZE, .fallback = "50M", .least = KIB,
      .most = 4 * GIB, .help = "The largest message."},
@@ -98,6 +147,12 @@ const struct schema schema[] = {
     {"min-rate", LIMIT("min_rate"), .type = TYPE_NUMBER, .fallback = "500", .most = 1000000,
      .help = "Octets a second that a client must send at least while it sends a message; 0 is no "
 	     "such limit."},
+    {"client-connections", MINUTE_RATE("client_connections"),
+     .help = "New connections of one client in a minute; 0 is no such limit."},
+    {"client-messages", MINUTE_RATE("client_messages"),
+     .help = "Messages of one client in a minute; 0 is no such limit."},
+    {"client-recipients", MINUTE_RATE("client_recipients"),
+     .help = "Recipients of one client in a minute; 0 is no such limit."},
     {"queue-messages", LIMIT("queue_messages"), .type = TYPE_NUMBER, .fallback = "1000000",
      .least = 1, .most = 100000000,
      .help = "Messages in the queue, above which new mail is put off."},
@@ -171,7 +226,7 @@ const struct schema *schema_nearest(enum schema_place place, struct slice name,
 	*elsewhere = PLACE_NONE;
 	for (size_t i = 0; i < schema_count; i++) {
 		if (slice_equal_fold(name, slice_str(schema[i].name)) && !(schema[i].in & place)) {
-			*elsewhere = schema[i].in & PLACE_TOP ? PLACE_TOP : schema[i].in;
+			*elsewhere = schema[i].in & -schema[i].in; /* of several, the outermost */
 			return &schema[i];
 		}
 	}

@@ -16,24 +16,31 @@ enum schema_place {
 	PLACE_RETRY = 16,
 	PLACE_LIMITS = 32,
 	PLACE_PROCESSES = 64,
+	PLACE_RELAY = 128,
+	PLACE_OUTBOUND = 256,
+	PLACE_RESOLVER = 512,
 };
 
 /* What its values are; value.c reads each. */
 enum schema_type {
-	TYPE_NOTHING,  /* only a block */
-	TYPE_WORD,     /* one text of at most `most` octets */
-	TYPE_PATH,     /* made absolute */
-	TYPE_NUMBER,   /* least..most */
-	TYPE_SIZE,     /* octets, least..most */
-	TYPE_TIME,     /* microseconds, least..most */
-	TYPE_CHOICE,   /* one of `choices` */
-	TYPE_NETWORKS, /* any number of address[/bits] */
-	TYPE_DOMAINS,  /* domain names, made lower case */
-	TYPE_TABLES,   /* table specs; file paths made absolute */
-	TYPE_USERS,    /* one table spec, or any */
-	TYPE_LISTEN,   /* host:port and one of `choices` */
-	TYPE_LOG,      /* target [path] [format] */
-	TYPE_DELIVER,  /* one of `choices`, and a path with % letters */
+	TYPE_NOTHING,	/* only a block */
+	TYPE_WORD,	/* one text of at most `most` octets */
+	TYPE_PATH,	/* made absolute */
+	TYPE_NUMBER,	/* least..most */
+	TYPE_SIZE,	/* octets, least..most */
+	TYPE_TIME,	/* microseconds, least..most */
+	TYPE_CHOICE,	/* one of `choices` */
+	TYPE_NETWORKS,	/* any number of address[/bits] */
+	TYPE_HOSTS,	/* addresses, as networks of one */
+	TYPE_DOMAINS,	/* domain names, made lower case */
+	TYPE_TABLES,	/* table specs; file paths made absolute */
+	TYPE_USERS,	/* one table spec, system or any */
+	TYPE_LISTEN,	/* host:port and one of `choices` */
+	TYPE_LOG,	/* target [path] [format] */
+	TYPE_DELIVER,	/* maildir, and a path with % letters; or system, maildir or mbox, a path */
+	TYPE_NEXT_HOPS, /* as table/next_hop; or the one word of `choices` */
+	TYPE_OUTBOUND,	/* nothing; or from or to, and patterns */
+	TYPE_SERVERS,	/* addresses with a port, that of the DNS when there is none */
 	TYPE_COUNT
 };
 
@@ -49,13 +56,13 @@ struct schema {
 	const char *fallback; /* as it would be written; NULL: none, or the machine's */
 	enum schema_machine machine;
 	uint64_t least, most;
-	const char *choices;	     /* words separated by blanks */
+	const char *choices;	     /* words separated by blanks; of a bool: yes no */
 	const struct record *record; /* settings record that it fills one field of; may be NULL */
 	const char *field;
 	const char *help; /* one sentence, of the manual too */
 };
 
-enum { SCHEMA_MAX = 64 }; /* more than there are */
+enum { SCHEMA_MAX = 96 }; /* more than there are */
 extern const struct schema schema[];
 extern const size_t schema_count;
 

@@ -12,7 +12,9 @@ enum {
 	ADDRESS_MAX_OCTETS = 320,
 	SPEC_MAX = 4096,
 	KIND_MAX = 32,
-	NEXT_HOP_MAX = 1024
+	NEXT_HOP_MAX = 1024,
+	SERVERS_MAX = 1024,
+	INSECURE_MAX = 4096
 };
 
 #define SETTINGS_SERVER_FIELDS(F, S)                                                           \
@@ -108,10 +110,11 @@ RECORD_DECLARE(settings_routes, SETTINGS_ROUTES_FIELDS)
 RECORD_DECLARE(settings_outbound, SETTINGS_OUTBOUND_FIELDS)
 
 /* Servers as host:port, in order; none: those of /etc/resolv.conf. */
-#define SETTINGS_RESOLVER_FIELDS(F, S)                                                      \
-	F(S, string, servers, 1024, "numeric host:port, separated by blanks; may be empty") \
-	F(S, string, anchor, SPEC_MAX, "file with the DNSSEC trust anchor; empty: none")    \
-	F(S, string, insecure, 4096, "domains that are not validated, separated by blanks") \
+#define SETTINGS_RESOLVER_FIELDS(F, S)                                                             \
+	F(S, string, servers, SERVERS_MAX, "numeric host:port, separated by blanks; may be empty") \
+	F(S, string, anchor, SPEC_MAX, "file with the DNSSEC trust anchor; empty: none")           \
+	F(S, string, insecure, INSECURE_MAX,                                                       \
+	  "domains that are not validated, separated by blanks")                                   \
 	F(S, bool, peer_names, 0, "look for the names of clients")
 RECORD_DECLARE(settings_resolver, SETTINGS_RESOLVER_FIELDS)
 

@@ -44,3 +44,20 @@ const char *template_split(struct slice path, struct slice *base, struct slice *
 	}
 	return user ? NULL : "the path names the same mailbox for every user; it needs %n or %u";
 }
+
+const char *template_system_fault(struct slice path)
+{
+	struct slice base, rest, part;
+	bool user = false, more = true;
+	if (!slice_starts(path, SLICE("~/")))
+		return template_split(path, &base, &rest);
+	if (slice_find(path, '%') < path.len)
+		return "a path in the user's home takes no %";
+	for (rest = slice_from(path, 2); more;) {
+		more = slice_split(rest, '/', &part, &rest);
+		const char *fault = component_fault(part, &user);
+		if (fault)
+			return fault;
+	}
+	return NULL;
+}

@@ -79,13 +79,24 @@ static bool apply(struct config *c, enum schema_place place, const struct text_l
 	return true;
 }
 
+bool node_is(const struct node *n, const char *name)
+{
+	return strcmp(n->schema->name, name) == 0;
+}
+
 const struct node *node_find(const struct node_list *list, const char *name)
 {
 	const struct node *n;
 	TAILQ_FOREACH (n, list, link)
-		if (strcmp(n->schema->name, name) == 0)
+		if (node_is(n, name))
 			return n;
 	return NULL;
+}
+
+const struct node *node_users(const struct node *domain, const struct node *n)
+{
+	const struct node *own = node_find(&n->block, "users");
+	return own ? own : node_find(&domain->block, "users");
 }
 
 /* The default as a node: its words are read as if they stood in the file. */

@@ -47,6 +47,9 @@ struct config {
 bool tree_build(struct config *c, const struct text_list *statements, struct error *e);
 /* The one node of that directive in a block; NULL: not given. */
 const struct node *node_find(const struct node_list *list, const char *name);
+bool node_is(const struct node *n, const char *name);
+/* Who exists for a deliver or relay: what it says itself, else its domain; NULL: nobody says. */
+const struct node *node_users(const struct node *domain, const struct node *n);
 /* Where a node stands; of a default: the file as a whole. */
 void node_place(const struct config *c, const struct node *n, char place[CONFIG_PLACE_SIZE]);
 
@@ -64,12 +67,24 @@ void time_text(uint64_t us, char *text, size_t size);
 /* network.c: "address/bits" in canonical form; NULL, or what is wrong. */
 enum { NETWORK_TEXT_SIZE = 64 };
 const char *network_parse(struct slice text, char canonical[NETWORK_TEXT_SIZE]);
+bool network_is_host(const char *canonical); /* are all its bits given? */
+/* A DNS server's address as address:port; NULL, or what is wrong. */
+const char *server_parse(struct slice text, char canonical[NETWORK_TEXT_SIZE]);
 /* host:port of a listener: *, IPv4 or [IPv6]; NULL, or what is wrong. */
 const char *listen_fault(struct slice text);
+
+/* Does `users` name a table, not any or system? */
+bool users_is_table(struct slice users);
+
+/* pattern.c: of outbound; NULL, or what is wrong. */
+const char *pattern_fault(struct slice text);
+bool pattern_is_table(struct slice text);
 
 /* template.c: the path of a deliver, split at the directory before the first %; NULL, or why mail
  * must not be delivered there. */
 const char *template_split(struct slice path, struct slice *base, struct slice *rest);
+/* The same for the users of this machine: ~/ and a path below, or a path with %n or %u. */
+const char *template_system_fault(struct slice path);
 
 /* records.c */
 bool records_build(struct config *c, struct error *e);

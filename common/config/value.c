@@ -6,6 +6,7 @@
 #include <sysexits.h>
 
 #include "common/config/tree.h"
+#include "common/table/next_hop.h"
 
 /* One statement's values on their way into a node. */
 struct reading {
@@ -62,9 +63,9 @@ static bool is_choice(const char *choices, struct slice word)
 	return false;
 }
 
-static bool put_choice(struct reading *r, size_t at, const char *choices)
+static bool put_choice(struct reading *r, size_t at, size_t from, const char *choices)
 {
-	struct slice word = r->values[at].text, rest = slice_str(choices), choice, near = {0};
+	struct slice word = r->values[from].text, rest = slice_str(choices), choice, near = {0};
 	if (is_choice(choices, word))
 		return put(r, at, word);
 	unsigned limit = edit_tolerance(word.len);
@@ -76,9 +77,9 @@ static bool put_choice(struct reading *r, size_t at, const char *choices)
 		}
 	}
 	if (near.len > 0)
-		return text_error(r->e, r->values[at].place, "`%.*s`; did you mean `%.*s`?",
+		return text_error(r->e, r->values[from].place, "`%.*s`; did you mean `%.*s`?",
 				  SLICE_FMT(slice_sub(word, 0, 80)), SLICE_FMT(near));
-	return text_error(r->e, r->values[at].place, "`%.*s`; it must be one of: %s",
+	return text_error(r->e, r->values[from].place, "`%.*s`; it must be one of: %s",
 			  SLICE_FMT(slice_sub(word, 0, 80)), choices);
 }
 
@@ -99,7 +100,7 @@ static bool read_path(struct reading *r)
 
 static bool read_choice(struct reading *r)
 {
-	return wants(r, 1, 1) && put_choice(r, 0, r->n->schema->choices);
+	return wants(r, 1, 1) && put_choice(r, 0, 0, r->n->schema->choices);
 }
 
 /* The number of a value and its unit; false when text is no number or has another unit. */
@@ -202,6 +203,8 @@ static bool read_networks(struct reading *r)
 	char canonical[NETWORK_TEXT_SIZE];
 	for (size_t i = 0; i < r->count; i++) {
 		const char *fault = network_parse(r->values[i].text, canonical);
+		if (!fault && r->n->schema->type == TYPE_HOSTS && !network_is_host(canonical))
+			fault = "an address without /BITS is wanted";
 		if (fault)
 			return text_error(r->e, r->values[i].place, "`%.*s`: %s",
 					  SLICE_FMT(slice_sub(r->values[i].text, 0, 80)), fault);
@@ -229,21 +232,21 @@ static bool read_domains(struct reading *r)
 
 static bool put_table(struct reading *r, size_t at)
 {
-	static const struct slice FILE_PREFIX = {"file:", 5};
 	struct slice spec = r->values[at].text;
-	if (!slice_starts(spec, FILE_PREFIX) || spec.len == FILE_PREFIX.len)
+	const char *file = table_spec_path(spec.ptr);
+	if (!file || *file == '\0')
 		return put_limited(r, at, spec, at); /* check has table_open judge it */
-	const char *path =
-	    path_absolute(&r->c->arena, r->c->directory, slice_from(spec, FILE_PREFIX.len));
+	size_t prefix = (size_t)(file - spec.ptr);
+	const char *path = path_absolute(&r->c->arena, r->c->directory, slice_from(spec, prefix));
 	if (!path)
 		return too_large(r);
 	size_t len = strlen(path);
-	char *text = arena_get(&r->c->arena, FILE_PREFIX.len + len);
+	char *text = arena_get(&r->c->arena, prefix + len);
 	if (!text)
 		return too_large(r);
-	memcpy(text, FILE_PREFIX.ptr, FILE_PREFIX.len);
-	memcpy(text + FILE_PREFIX.len, path, len);
-	return put_limited(r, at, slice_make(text, FILE_PREFIX.len + len), at);
+	memcpy(text, spec.ptr, prefix);
+	memcpy(text + prefix, path, len);
+	return put_limited(r, at, slice_make(text, prefix + len), at);
 }
 
 static bool read_tables(struct reading *r)
@@ -264,13 +267,13 @@ static bool read_users(struct reading *r)
 static bool read_listen(struct reading *r)
 {
 	return wants(r, 2, 2) && put_limited(r, 0, r->values[0].text, 0) &&
-	       put_choice(r, 1, r->n->schema->choices);
+	       put_choice(r, 1, 1, r->n->schema->choices);
 }
 
 /* texts: target, path (empty but for file), format */
 static bool read_log(struct reading *r)
 {
-	if (!wants(r, 1, 3) || !put_choice(r, 0, "syslog stderr file"))
+	if (!wants(r, 1, 3) || !put_choice(r, 0, 0, "syslog stderr file"))
 		return false;
 	bool file = slice_equal(r->values[0].text, SLICE("file"));
 	size_t before = file ? 2 : 1;
@@ -279,16 +282,33 @@ static bool read_log(struct reading *r)
 	r->n->texts[1] = r->n->texts[2] = SLICE("");
 	if (file && !put_path(r, 1, r->values[1].text, 1))
 		return false;
-	if (r->count > before && !slice_equal(r->values[before].text, SLICE("text")))
-		return text_error(r->e, r->values[before].place, "`%.*s`; the format is: text",
-				  SLICE_FMT(slice_sub(r->values[before].text, 0, 80)));
 	r->n->text_count = 3;
-	return put(r, 2, SLICE("text"));
+	if (r->count == before)
+		return put(r, 2, SLICE("text"));
+	return put_choice(r, 2, before, "text postfix json");
+}
+
+/* The path of mailboxes of this machine's users; check judges the rest of it. */
+static bool put_system_path(struct reading *r)
+{
+	bool mbox = slice_equal(r->n->texts[1], SLICE("mbox"));
+	r->n->text_count = 3;
+	if (r->count == 2)
+		return put(r, 2, mbox ? SLICE("/var/mail/%n") : SLICE("~/Maildir"));
+	struct slice path = r->values[2].text;
+	if (slice_starts(path, SLICE("~/")) || slice_starts(path, SLICE("/")))
+		return put_limited(r, 2, path, 2);
+	return text_error(r->e, r->values[2].place,
+			  "the path of system users' mailboxes begins with ~/ or with /");
 }
 
 static bool read_deliver(struct reading *r)
 {
-	if (!wants(r, 2, 2) || !put_choice(r, 0, r->n->schema->choices))
+	if (!wants(r, 2, 3) || !put_choice(r, 0, 0, r->n->schema->choices))
+		return false;
+	if (slice_equal(r->n->texts[0], SLICE("system")))
+		return put_choice(r, 1, 1, "maildir mbox") && put_system_path(r);
+	if (!wants(r, 2, 2))
 		return false;
 	/* a % of the directory's own name would be taken for one of the template */
 	if (!slice_starts(r->values[1].text, SLICE("/")) && strchr(r->c->directory, '%'))
@@ -296,6 +316,75 @@ static bool read_deliver(struct reading *r)
 				  "the configuration's directory has a %% in its name: write the "
 				  "path from / on");
 	return put_path(r, 1, r->values[1].text, 1);
+}
+
+static bool read_next_hops(struct reading *r)
+{
+	const char *keyword = r->n->schema->choices;
+	char item[NEXT_HOP_ITEM_SIZE];
+	size_t total = 0;
+	if (!wants(r, 1, TEXT_VALUES_MAX))
+		return false;
+	if (keyword && r->count == 1 && slice_equal(r->values[0].text, slice_str(keyword)))
+		return put(r, 0, slice_str(keyword));
+	for (size_t i = 0; i < r->count; i++) {
+		struct slice text = r->values[i].text;
+		const char *fault = next_hop_item(text, item);
+		if (!fault && slice_equal_fold(text, SLICE("mx")))
+			fault = keyword ? "mx stands alone"
+					: "to go by MX, leave `via` out; for a host, write [mx]";
+		if (fault)
+			return text_error(r->e, r->values[i].place, "`%.*s`: %s",
+					  SLICE_FMT(slice_sub(text, 0, 80)), fault);
+		total += strlen(item) + (i > 0);
+		if (total > r->n->schema->most)
+			return text_error(r->e, r->values[i].place, "these are too many hosts");
+		if (!put(r, i, slice_str(item)))
+			return false;
+	}
+	return true;
+}
+
+/* texts: from or to, then the patterns */
+static bool read_outbound(struct reading *r)
+{
+	if (r->count == 0)
+		return true;
+	if (!put_choice(r, 0, 0, "from to") || !wants(r, 2, TEXT_VALUES_MAX))
+		return false;
+	for (size_t i = 1; i < r->count; i++) {
+		struct slice text = r->values[i].text;
+		char lower[HOST_NAME_MAX_OCTETS + ADDRESS_MAX_OCTETS];
+		const char *fault = pattern_fault(text);
+		if (fault)
+			return text_error(r->e, r->values[i].place, "`%.*s`: %s",
+					  SLICE_FMT(slice_sub(text, 0, 80)), fault);
+		if (pattern_is_table(text)) {
+			if (!put_table(r, i))
+				return false;
+			continue;
+		}
+		slice_lower(text, lower);
+		if (!put(r, i, slice_make(lower, text.len)))
+			return false;
+	}
+	return true;
+}
+
+static bool read_servers(struct reading *r)
+{
+	char canonical[NETWORK_TEXT_SIZE];
+	if (!wants(r, 1, TEXT_VALUES_MAX))
+		return false;
+	for (size_t i = 0; i < r->count; i++) {
+		const char *fault = server_parse(r->values[i].text, canonical);
+		if (fault)
+			return text_error(r->e, r->values[i].place, "`%.*s`: %s",
+					  SLICE_FMT(slice_sub(r->values[i].text, 0, 80)), fault);
+		if (!put(r, i, slice_str(canonical)))
+			return false;
+	}
+	return true;
 }
 
 static const struct {
@@ -310,12 +399,16 @@ static const struct {
     [TYPE_TIME] = {read_number, "TIME"},
     [TYPE_CHOICE] = {read_choice, NULL},
     [TYPE_NETWORKS] = {read_networks, "[NETWORK ...]"},
+    [TYPE_HOSTS] = {read_networks, "[ADDRESS ...]"},
     [TYPE_DOMAINS] = {read_domains, "NAME ..."},
     [TYPE_TABLES] = {read_tables, "TABLE ..."},
-    [TYPE_USERS] = {read_users, "TABLE | any"},
+    [TYPE_USERS] = {read_users, "TABLE | system | any"},
     [TYPE_LISTEN] = {read_listen, "HOST:PORT smtp"},
-    [TYPE_LOG] = {read_log, "syslog | stderr | file PATH [text]"},
-    [TYPE_DELIVER] = {read_deliver, "maildir PATH"},
+    [TYPE_LOG] = {read_log, "syslog | stderr | file PATH [text | postfix | json]"},
+    [TYPE_DELIVER] = {read_deliver, "maildir PATH | system maildir | mbox [PATH]"},
+    [TYPE_NEXT_HOPS] = {read_next_hops, "HOST ..."},
+    [TYPE_OUTBOUND] = {read_outbound, "[from | to PATTERN ...]"},
+    [TYPE_SERVERS] = {read_servers, "ADDRESS:PORT ..."},
 };
 
 const char *value_syntax(const struct schema *s)

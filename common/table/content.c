@@ -68,10 +68,10 @@ size_t content_count(const struct content *c)
 	return map_count(c->map);
 }
 
-bool content_find(const struct content *c, struct slice key, struct slice *value)
+bool content_find(const struct content *c, struct slice key, bool domainless, struct slice *value)
 {
 	const struct entry *entry = map_get(c->map, key);
-	if (!entry) {
+	if (!entry && domainless) {
 		size_t at = slice_find_last(key, '@');
 		if (at == key.len || at == 0)
 			return false;

@@ -24,7 +24,7 @@ enum content_added {
 /* Copies both. */
 enum content_added content_add(struct content *c, struct slice key, struct slice value);
 size_t content_count(const struct content *c);
-/* The key itself, else, when it is local@domain, the entry of local. */
-bool content_find(const struct content *c, struct slice key, struct slice *value);
+/* The key itself, else (domainless), when it is local@domain, the entry of local. */
+bool content_find(const struct content *c, struct slice key, bool domainless, struct slice *value);
 
 #endif

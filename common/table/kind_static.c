@@ -8,20 +8,31 @@
 #include "common/table/kind.h"
 #include "common/table/reader.h"
 
-static const char *add_entry(struct table *t, struct slice entry)
+static const char *read_value(enum table_use use, struct slice text, struct buffer *value)
 {
-	struct slice name, text, item, unsupported = SLICE_EMPTY;
-	struct buffer key, value;
-	slice_split(entry, '=', &name, &text);
-	buffer_init(&key, TABLE_SPEC_MAX);
-	buffer_init(&value, TABLE_SPEC_MAX);
-	const char *fault = reader_key(slice_trim(name), t->use == TABLE_ALIASES, &key);
-	if (!fault && t->use == TABLE_ALIASES)
-		fault = alias_items(text, ' ', &value, &item, &unsupported);
-	else if (!fault && !buffer_append(&value, slice_trim(text)))
-		fault = "the value is too long";
+	struct slice item, unsupported = SLICE_EMPTY;
+	if (use == TABLE_ROUTES)
+		return route_value(text, value);
+	if (use != TABLE_ALIASES)
+		return buffer_append(value, slice_trim(text)) ? NULL : "the value is too long";
+	const char *fault = alias_items(text, ' ', value, &item, &unsupported);
 	if (!fault && unsupported.len > 0)
 		fault = "commands, files and :include: are not supported";
+	return fault;
+}
+
+static const char *add_entry(struct table *t, struct slice entry)
+{
+	struct slice name, text;
+	struct buffer key, value;
+	slice_split(entry, '=', &name, &text);
+	name = slice_trim(name);
+	buffer_init(&key, TABLE_SPEC_MAX);
+	buffer_init(&value, TABLE_SPEC_MAX);
+	const char *fault = t->use == TABLE_PLAIN ? plain_key(name, &key)
+						  : reader_key(name, t->use != TABLE_USERS, &key);
+	if (!fault)
+		fault = read_value(t->use, text, &value);
 	if (!fault &&
 	    content_add(t->content, buffer_slice(&key), buffer_slice(&value)) != CONTENT_ADDED)
 		fault = "it is there twice";

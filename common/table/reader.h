@@ -39,6 +39,7 @@ void reader_add(struct reader *r, unsigned line, struct slice key, struct slice 
 void read_aliases(struct reader *r);
 void read_users(struct reader *r);
 void read_plain(struct reader *r);
+void read_routes(struct reader *r);
 
 struct buffer;
 /* The look-up key of an entry's name, appended to key: NAME, ADDRESS or, where catch_all, @DOMAIN.
@@ -49,5 +50,9 @@ const char *reader_key(struct slice name, bool catch_all, struct buffer *key);
  * set to the last item that is no address (else it is left). */
 const char *alias_items(struct slice text, char separator, struct buffer *value, struct slice *item,
 			struct slice *unsupported);
+/* Appends the canonical value of a route. NULL, or what is wrong. */
+const char *route_value(struct slice text, struct buffer *value);
+/* Appends the folded key of a plain entry. NULL, or what is wrong. */
+const char *plain_key(struct slice word, struct buffer *key);
 
 #endif

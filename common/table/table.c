@@ -79,6 +79,7 @@ bool table_load_text(struct table *t, struct slice text, table_report *report, v
 	    [TABLE_ALIASES] = read_aliases,
 	    [TABLE_USERS] = read_users,
 	    [TABLE_PLAIN] = read_plain,
+	    [TABLE_ROUTES] = read_routes,
 	};
 	if (!t->kind->has_file)
 		panic("table %s has no file to load", t->kind->name);
@@ -144,7 +145,7 @@ void table_content_lookup(struct table *t, struct slice key, table_done *done, v
 	}
 	/* done may load new content into this table, or free it */
 	struct content *held = content_hold(t->content);
-	bool found = content_find(held, key, &value);
+	bool found = content_find(held, key, t->use != TABLE_PLAIN, &value);
 	done(arg, found ? TABLE_FOUND : TABLE_MISSING, value);
 	content_release(&held);
 }

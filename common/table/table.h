@@ -8,7 +8,8 @@
  *
  * Keys are canonical addresses (address_key: ASCII lower case), or names without a domain, or
  * "@domain". An entry without a domain answers for every domain: the look-up of local@domain takes
- * local@domain, else local. "@domain" is found only when asked for.
+ * local@domain, else local. "@domain" is found only when asked for. The keys of TABLE_PLAIN are any
+ * words in lower case, and each stands for itself.
  */
 #ifndef COMMON_TABLE_TABLE_H
 #define COMMON_TABLE_TABLE_H
@@ -27,7 +28,9 @@ enum {
 enum table_use {
 	TABLE_ALIASES, /* NAME: a, "|command" ...; lines that begin with a blank go on */
 	TABLE_USERS,   /* ADDRESS:{SCHEME}HASH:UID:GID::HOME::EXTRA, as Dovecot's passwd-file */
-	TABLE_PLAIN,   /* KEY VALUE */
+	TABLE_PLAIN,   /* KEY VALUE, or KEY alone; any words, found exactly as they stand */
+	TABLE_ROUTES,  /* KEY smtp:NEXT-HOP or KEY local; values are canonical (next_hop.h) */
+	TABLE_USE_COUNT
 };
 
 struct table;

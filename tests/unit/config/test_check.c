@@ -38,6 +38,7 @@ static void make_files(void)
 {
 	folder_make();
 	ck_assert_int_eq(mkdir(folder_path("mail"), 0700), 0);
+	ck_assert_int_eq(chmod(folder_path("mail"), 0777), 0);
 	folder_write("users", "alice\nbob:{PLAIN}x:1000:1000\n");
 	folder_write("aliases", "postmaster: alice\n");
 	folder_write("bad", "alice\nno body\n: x\n");
@@ -66,9 +67,9 @@ static const struct {
     {TOP_ALIASES "hostname mx.example.org", EX_CONFIG,
      "stagepost.conf there is no listen: a server that only sends mail is not supported yet"},
     {TOP TOP_ALIASES, EX_CONFIG,
-     "stagepost.conf there is no domain: a server that only sends mail is not supported yet"},
+     "stagepost.conf there is neither a domain nor an outbound: add `domain NAME"},
     {TOP TOP_ALIASES "domain a.example { }", EX_CONFIG,
-     "stagepost.conf:4:1 domain a.example has no deliver"},
+     "stagepost.conf:4:1 domain a.example has neither deliver nor relay"},
     {TOP TOP_ALIASES "domain a.example { deliver maildir mail/%n { owner nobody } }", EX_CONFIG,
      "stagepost.conf:4:20 deliver must say who exists: users TABLE or users any"},
     {TOP TOP_ALIASES "domain a.example A.Example { " MAILBOXES " }", EX_CONFIG,

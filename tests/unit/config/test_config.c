@@ -124,32 +124,32 @@ START_TEST(settings_records_carry_it_all)
 	buffer_init(&out, 100000);
 	config_each(c, NULL, show_record, &out);
 	buffer_byte(&out, '\0');
-	ck_assert_str_eq(
-	    out.data,
-	    folder_text(
-		"server mx.example.org mx.example.org \n"
-		"log file F/log/mail text stagepost\n"
-		"listen *:25 smtp 0\n"
-		"listen [::1]:2525 smtp 1\n"
-		"network trust 127.0.0.0/8\n"
-		"network trust ::1/128\n"
-		"network trust 10.0.0.0/8\n"
-		"limits 10485760 1000 10000 50 20 10 30000000 500 1000000 1073741824 67108864\n"
-		"retry 60000000 3600000000 432000000000\n"
-		"aliases 0 file:F/aliases\n"
-		"aliases 0 static:root=alice\n"
-		"aliases 1 file:F/a2\n"
-		"aliases 1 file:F/aliases\n"
-		"domain 1 example.org\n"
-		"domain 1 example.com\n"
-		"domain 2 third.example\n"
-		"deliver 1 1 maildir F/mail %d/x%n file:F/users vmail\n"
-		"deliver 2 1 maildir /rest %u any \n"
-		"deliver 3 2 maildir /m %u file:F/users \n"));
+	ck_assert_str_eq(out.data,
+			 folder_text("server mx.example.org mx.example.org \n"
+				     "log file F/log/mail text stagepost\n"
+				     "listen *:25 smtp 0\n"
+				     "listen [::1]:2525 smtp 1\n"
+				     "network trust 127.0.0.0/8\n"
+				     "network trust ::1/128\n"
+				     "network trust 10.0.0.0/8\n"
+				     "limits 10485760 1000 10000 50 20 10 30000000 500 0 0 0 "
+				     "1000000 1073741824 67108864\n"
+				     "retry 60000000 3600000000 432000000000 172800000000\n"
+				     "aliases 0 file:F/aliases\n"
+				     "aliases 0 static:root=alice\n"
+				     "aliases 1 file:F/a2\n"
+				     "aliases 1 file:F/aliases\n"
+				     "domain 1 example.org\n"
+				     "domain 1 example.com\n"
+				     "domain 2 third.example\n"
+				     "deliver 1 1 maildir F/mail %d/x%n file:F/users vmail \n"
+				     "deliver 2 1 maildir /rest %u any  \n"
+				     "deliver 3 2 maildir /m %u file:F/users  \n"
+				     "resolver    0\n"));
 	buffer_reset(&out);
 	config_each(c, &settings_retry_record, show_record, &out);
 	buffer_byte(&out, '\0');
-	ck_assert_str_eq(out.data, "retry 60000000 3600000000 432000000000\n");
+	ck_assert_str_eq(out.data, "retry 60000000 3600000000 432000000000 172800000000\n");
 	buffer_free(&out);
 	config_free(&c);
 }
@@ -183,7 +183,7 @@ static const struct {
     {"spol /x", ":1:1: unknown directive `spol`; did you mean `spool`?"},
     {"limts { }", ":1:1: unknown directive `limts`; did you mean `limits`?"},
     {"\n  frobnicate", ":2:3: unknown directive `frobnicate`; see stagepost.conf(5)"},
-    {"users any", ":1:1: `users` stands inside `deliver { }`"},
+    {"users any", ":1:1: `users` stands inside `domain { }`"},
     {"limits { listen *:25 smtp }", ":1:10: `listen` stands outside of all blocks"},
     {"domain a.example { alises file:x }",
      ":1:20: unknown directive `alises`; did you mean `aliases`?"},
@@ -211,9 +211,9 @@ static const struct {
     {"trust 10.0.0.1/8", ":1:7: `10.0.0.1/8`: the address goes on behind"},
     {"trust 10.0.0.0/33", ":1:7: `10.0.0.0/33`: behind the / stands a number from 0 to 32"},
     {"trust ten", ":1:7: `ten`: no network"},
-    {"log", ":1:1: `log` is written: log syslog | stderr | file PATH [text]"},
-    {"log file", ":1:1: `log` is written: log syslog | stderr | file PATH [text]"},
-    {"log stderr json", ":1:12: `json`; the format is: text"},
+    {"log", ":1:1: `log` is written: log syslog | stderr | file PATH [text | postfix | json]"},
+    {"log file", ":1:1: `log` is written: log syslog | stderr | file PATH [text | postfix | json]"},
+    {"log stderr xml", ":1:12: `xml`; it must be one of: text postfix json"},
     {"log-name a123456789012345678901234567890123", ":1:10: at most 32 octets"},
     {"deliver maildir /x", ":1:1: `deliver` stands inside `domain { }`"},
     {"domain", ":1:1: `domain` is written: domain NAME ..."},
