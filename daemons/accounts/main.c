@@ -7,21 +7,38 @@
 #include "common/base/log.h"
 #include "common/config/settings.h"
 #include "daemons/accounts/answer.h"
+#include "daemons/accounts/machine.h"
 #include "daemons/accounts/shelf.h"
 
 static const struct record *const settings[] = {&settings_deliver_record, NULL};
 
 static const struct service_link links[] = {
-    {"router", &accounts_dialogue, answer_routes, answer_up, answer_down},
+    {"router", &accounts_dialogue, answer_routes, answer_router_up, answer_down},
+    {"local-system", &accounts_dialogue, answer_routes, answer_local_system_up, answer_down},
+    {"accounts-system", &accounts_dialogue, machine_routes, machine_up, machine_down},
     {NULL, NULL, NULL, NULL, NULL},
 };
+
+static void settings_begin(void)
+{
+	shelf_begin();
+	machine_begin();
+}
+
+static void settings_end(void)
+{
+	shelf_end();
+	machine_end();
+}
 
 static void setting(const struct record *record, const void *value)
 {
 	const struct settings_deliver *deliver = value;
 
 	(void)record;
-	if (!slice_equal(deliver->users, SLICE("any")))
+	if (slice_equal(deliver->users, MACHINE_USERS))
+		machine_name();
+	else if (deliver->users.len > 0 && !slice_equal(deliver->users, SLICE("any")))
 		shelf_name(deliver->users);
 }
 
@@ -36,9 +53,9 @@ static const struct service accounts = {
     .name = "accounts",
     .links = links,
     .settings = settings,
-    .settings_begin = shelf_begin,
+    .settings_begin = settings_begin,
     .setting = setting,
-    .settings_end = shelf_end,
+    .settings_end = settings_end,
     .descriptor = descriptor, /* a users table's file, new or changed */
 };
 

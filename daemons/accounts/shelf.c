@@ -92,6 +92,13 @@ bool shelf_load(struct slice spec, int fd)
 	return true;
 }
 
+static void give(shelf_done *done, void *arg, enum accounts_result result, const char *text)
+{
+	struct accounts_answer m = {.result = result, .text = slice_str(text)};
+
+	done(arg, &m);
+}
+
 static void found(void *arg, enum table_result result, struct slice value)
 {
 	static const enum accounts_result meaning[] = {
@@ -103,8 +110,8 @@ static void found(void *arg, enum table_result result, struct slice value)
 
 	(void)value;
 	memory_free(arg);
-	a.done(a.arg, meaning[result],
-	       result == TABLE_ERROR ? "the users table could not be read" : "");
+	give(a.done, a.arg, meaning[result],
+	     result == TABLE_ERROR ? "the users table could not be read" : "");
 }
 
 /* The key of the table's look-ups; false: that is no user's address. */
@@ -134,11 +141,11 @@ void shelf_ask(struct slice spec, struct slice user, struct slice domain, shelf_
 	struct asked *a;
 
 	if (t == NULL) {
-		done(arg, ACCOUNTS_TROUBLE, "the configuration names no such users table");
+		give(done, arg, ACCOUNTS_TROUBLE, "the configuration names no such users table");
 		return;
 	}
 	if (!key_of(user, domain, text, &key)) {
-		done(arg, ACCOUNTS_MISSING, "");
+		give(done, arg, ACCOUNTS_MISSING, "");
 		return;
 	}
 	a = memory_get(sizeof(*a));

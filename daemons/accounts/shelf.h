@@ -16,8 +16,8 @@ void shelf_end(void);
  */
 bool shelf_load(struct slice spec, int fd);
 
-/* text: what is the trouble, when it is ACCOUNTS_TROUBLE. */
-typedef void shelf_done(void *arg, enum accounts_result result, const char *text);
+/* The answer lives during the call; its request is not set. */
+typedef void shelf_done(void *arg, const struct accounts_answer *answer);
 /* Is user@domain in the table, or user alone, who counts in every domain that uses it? user is the
  * folded local part, not quoted. Answers once, before it returns or later. */
 void shelf_ask(struct slice spec, struct slice user, struct slice domain, shelf_done *done,

@@ -12,12 +12,12 @@
 static int answers;
 static enum accounts_result last;
 
-static void hear(void *arg, enum accounts_result result, const char *text)
+static void hear(void *arg, const struct accounts_answer *answer)
 {
 	(void)arg;
 	answers++;
-	last = result;
-	ck_assert((result == ACCOUNTS_TROUBLE) == (text[0] != '\0'));
+	last = (enum accounts_result)answer->result;
+	ck_assert((answer->result == ACCOUNTS_TROUBLE) == (answer->text.len > 0));
 }
 
 static enum accounts_result ask(const char *spec, const char *user, const char *domain)

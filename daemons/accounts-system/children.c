@@ -1,0 +1,140 @@
+/*
+ * The daemon's half gives a child a name and believes nothing of what comes back but a record that
+ * decodes. A child's place counts as taken until the child has ended, killed or not.
+ */
+#include "daemons/accounts-system/children.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+#include "common/dialogue/accounts.h"
+#include "common/os/fork_server.h"
+#include "common/os/loop.h"
+#include "common/wire/codec.h"
+#include "daemons/accounts-system/answer.h"
+#include "daemons/accounts-system/lookup.h"
+
+struct child {
+	uint32_t number;     /* 0: free */
+	int fd;		     /* -1: not made yet, or answered */
+	children_done *done; /* NULL: it was called */
+	void *arg;
+	struct loop_watch watch;
+	struct loop_timer timer;
+};
+
+static const struct fork_plan plan = {
+    .title = "accounts-system forks",
+    .role = "accounts-child",
+    .most = CHILDREN_MOST,
+    .child = lookup_child,
+};
+
+static struct fork_server *server;
+static struct child children[CHILDREN_MOST];
+
+void children_warm(void)
+{
+	struct error e = {0};
+	server = fork_server_start(&plan, &e);
+	if (!server)
+		fatal("%s", e.text);
+}
+
+static struct child *find(uint32_t number)
+{
+	for (unsigned i = 0; i < CHILDREN_MOST; i++)
+		if (children[i].number == number)
+			return &children[i];
+	return NULL;
+}
+
+static void finish(struct child *c, struct slice answer, const char *text)
+{
+	children_done *done = c->done;
+	loop_watch_stop(&c->watch);
+	loop_timer_stop(&c->timer);
+	if (c->fd >= 0)
+		close(c->fd);
+	c->fd = -1;
+	c->done = NULL;
+	if (done)
+		done(c->arg, answer, text);
+}
+
+static void hear(void *arg, unsigned what)
+{
+	static char octets[LOOKUP_ANSWER_MAX + 1];
+	struct child *c = arg;
+	struct accounts_answer a;
+	ssize_t n = recv(c->fd, octets, sizeof(octets), MSG_DONTWAIT);
+	struct slice answer = slice_make(octets, n > 0 ? (size_t)n : 0);
+	(void)what;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n > 0 && n <= LOOKUP_ANSWER_MAX && codec_decode(&accounts_answer_record, answer, &a))
+		finish(c, answer, "");
+	else
+		finish(c, SLICE_EMPTY, "the look-up ended without an answer");
+}
+
+static void late(void *arg)
+{
+	struct child *c = arg;
+	log_warning("a user's look-up took more than %d s, and is ended",
+		    CHILDREN_TIME_US / 1000000);
+	fork_server_kill(server, c->number);
+	finish(c, SLICE_EMPTY, "the user database does not answer");
+}
+
+static void made(uint32_t number, int fd, int error)
+{
+	struct child *c = find(number);
+	if (fd < 0) {
+		log_error("no process for a look-up: %s", strerror(error));
+		finish(c, SLICE_EMPTY, "no process for the look-up");
+		c->number = 0;
+		answer_room();
+		return;
+	}
+	if (!c->done) { /* it is late already, and was not there to be killed */
+		fork_server_kill(server, number);
+		close(fd);
+		return;
+	}
+	c->fd = fd;
+	loop_watch_start(&c->watch, fd, LOOP_READ, hear, c);
+}
+
+static void ended(uint32_t number, int status)
+{
+	struct child *c = find(number);
+	if (WIFSIGNALED(status) && c->done)
+		log_error("a user's look-up died of signal %d", WTERMSIG(status));
+	if (c->fd >= 0)
+		hear(c, LOOP_READ); /* what it said before it ended */
+	finish(c, SLICE_EMPTY, "the look-up ended without an answer");
+	c->number = 0;
+	answer_room();
+}
+
+static const struct fork_calls calls = {made, ended};
+
+void children_start(void)
+{
+	fork_server_listen(server, &calls);
+}
+
+bool children_ask(const char *name, children_done *done, void *arg)
+{
+	struct child *c = find(0);
+	uint32_t number = c ? fork_server_make(server, slice_str(name)) : 0;
+	if (!number)
+		return false;
+	*c = (struct child){.number = number, .fd = -1, .done = done, .arg = arg};
+	loop_timer_start(&c->timer, CHILDREN_TIME_US, late, c);
+	return true;
+}
