@@ -40,7 +40,7 @@ MAY_schedule := base
 # what every program may link, in an order that resolves left to right
 LINK_ORDER := service store schedule config table dialogue wire net smtp mail os base
 
-LIBS := -lev -lseccomp -lcrypto -lidn2 -lbsd -lpthread
+LIBS := -lev -lseccomp -lssl -lcrypto -lidn2 -lbsd -lpthread
 # what one program needs beyond that
 LIBS_stagepost := -ljansson
 

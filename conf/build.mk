@@ -11,7 +11,8 @@ OPT := $(if $(SAN),-O1 -fsanitize=address$(comma)undefined -fno-sanitize-recover
 	-fno-omit-frame-pointer,-O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
 CFLAGS ?= -g
 ALL_CFLAGS := -std=c17 -D_GNU_SOURCE -I. $(WARN) $(HARDEN) $(OPT) -MMD -MP $(CFLAGS) $(CPPFLAGS)
-ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now $(if $(SAN),-fsanitize=address$(comma)undefined) $(LDFLAGS)
+# a program needs only the libraries that it calls
+ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(if $(SAN),-fsanitize=address$(comma)undefined) $(LDFLAGS)
 
 # A variant is a file: *_san.c replaces *_plain.c under SAN=1, *_faults.c replaces *_nofaults.c
 # under FAULTS=1.
@@ -51,11 +52,12 @@ $(foreach d,$(COMMAND_DIRS),$(eval $(call program_rule,$(d),bin)))
 all: $(ALL_LIBS) $(PROGRAMS)
 
 # Unit tests: tests/unit/FOLDER/test_X.c is a program of its own; FOLDER is a layer (linked with
-# what that layer may use) or the name of a program (linked with its objects but main.o).
+# what that layer may use) or the name of a program (linked with its objects but main.o). Where a
+# daemon has the name of a layer, its folder is daemon-NAME.
 UNIT_SOURCES := $(sort $(wildcard tests/unit/*/test_*.c))
 unit_folder = $(notdir $(patsubst %/,%,$(dir $(1))))
 unit_libs = $(if $(DIR_$(1)),$(foreach l,$(LINK_ORDER),$(if $(filter $(l),$(1) $(MAY_$(1))),$(if $(filter $(l),$(BUILT_LAYERS)),$B/lib/lib$(l).a))),$(ALL_LIBS))
-unit_objects = $(if $(DIR_$(1)),,$(filter-out %/main.o,$(call objects,$(firstword $(wildcard daemons/$(1) queue/$(1) commands/$(1) $(filter $(1),master))))))
+unit_objects = $(if $(DIR_$(1)),,$(filter-out %/main.o,$(call objects,$(firstword $(wildcard daemons/$(1:daemon-%=%) queue/$(1) commands/$(1) $(filter $(1),master))))))
 define unit_rule
 $B/$(basename $(1)): $B/obj/$(basename $(1)).o $(call unit_objects,$(call unit_folder,$(1))) $(call unit_libs,$(call unit_folder,$(1)))
 	@mkdir -p $$(@D)

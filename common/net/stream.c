@@ -25,7 +25,7 @@ const char *stream_end_name(enum stream_end end)
 {
 	static const char *const names[] = {
 	    [STREAM_CLOSED] = "closed", [STREAM_BROKEN] = "broken", [STREAM_LATE] = "late",
-	    [STREAM_SLOW] = "slow",	[STREAM_FULL] = "full",
+	    [STREAM_SLOW] = "slow",	[STREAM_FULL] = "full",	    [STREAM_UNSAFE] = "unsafe",
 	};
 	return names[end];
 }
@@ -56,6 +56,9 @@ static void stream_close(struct stream *s)
 	s->in_scratch = false;
 	buffer_free(&s->in);
 	buffer_free(&s->out);
+	if (s->transport_state)
+		s->transport->free(s->transport_state);
+	s->transport_state = NULL;
 	close(s->fd);
 	s->gone = true;
 	if (!s->busy)
@@ -96,14 +99,15 @@ void stream_consume(struct stream *s, size_t n)
 
 bool stream_ready(const struct stream *s)
 {
-	return s->state == STATE_OPEN && !s->paused && s->out.len < s->kind->output_limit / 2;
+	return s->state == STATE_OPEN && !s->paused && !s->handshaking &&
+	       s->out.len < s->kind->output_limit / 2;
 }
 
 /* A pause does not stop the watch for octets (two system calls a verdict saved): on_ready() does,
  * when some come in a pause. */
 static void watch_set(struct stream *s)
 {
-	if (s->state == STATE_LINGERING ||
+	if (s->state == STATE_LINGERING || s->handshaking ||
 	    (stream_ready(s) && stream_input(s).len < s->kind->input_limit))
 		s->reads = true;
 	loop_watch_set(&s->watch, (s->waiting ? LOOP_WRITE : 0) | (s->reads ? LOOP_READ : 0));
@@ -134,11 +138,12 @@ static void scratch_keep(struct stream *s)
 static void stream_read(struct stream *s)
 {
 	size_t kept = s->in.len, room = s->kind->input_limit - kept;
-	ssize_t n = s->transport->read(s->fd, scratch + kept, room);
+	ssize_t n = s->transport->read(s->transport_state, s->fd, scratch + kept, room);
 	if (n < 0 && errno == EAGAIN)
 		return;
 	if (n <= 0) {
 		s->peer_done = n == 0;
+		s->error = n < 0 && s->error == 0 ? errno : s->error;
 		stream_die(s, n == 0 ? STREAM_CLOSED : STREAM_BROKEN);
 		return;
 	}
@@ -169,7 +174,7 @@ bool stream_spoke(const struct stream *s)
 
 static void linger_begin(struct stream *s)
 {
-	s->transport->end(s->fd);
+	s->transport->end(s->transport_state, s->fd);
 	if (s->peer_done) {
 		stream_close(s);
 		return;
@@ -185,7 +190,7 @@ static void linger_begin(struct stream *s)
 /* Drops what comes; the peer's end, an error or too much of it is the end. */
 static void linger_read(struct stream *s)
 {
-	ssize_t n = s->transport->read(s->fd, scratch, sizeof(scratch));
+	ssize_t n = s->transport->read(s->transport_state, s->fd, scratch, sizeof(scratch));
 	if (n < 0 && errno == EAGAIN)
 		return;
 	s->received += n > 0 ? (uint64_t)n : 0;
@@ -202,16 +207,30 @@ static void output_gone(struct stream *s)
 		s->drained_due = s->kind->drained != NULL;
 }
 
+/* What the peer said before it stopped to take octets is still there to be read, and is told
+ * before the end (a server's last words); a read then meets the same error. */
+static void write_failed(struct stream *s)
+{
+	s->error = errno;
+	if (s->state == STATE_FINISHING) {
+		stream_close(s);
+	} else if (!stream_ready(s) || s->mute) {
+		stream_die(s, STREAM_BROKEN);
+	} else {
+		s->mute = true;
+		s->waiting = false;
+		buffer_free(&s->out);
+		watch_set(s);
+	}
+}
+
 /* Writes what it can. May close a finishing stream. */
 static void stream_write(struct stream *s)
 {
 	if (s->out.len > 0) {
-		ssize_t n = s->transport->write(s->fd, buffer_slice(&s->out));
+		ssize_t n = s->transport->write(s->transport_state, s->fd, buffer_slice(&s->out));
 		if (n < 0 && errno != EAGAIN) {
-			if (s->state == STATE_FINISHING)
-				stream_close(s);
-			else
-				stream_die(s, STREAM_BROKEN);
+			write_failed(s);
 			return;
 		}
 		buffer_consume(&s->out, n > 0 ? (size_t)n : 0);
@@ -225,12 +244,20 @@ static void stream_write(struct stream *s)
 
 static bool writes(const struct stream *s)
 {
-	return s->state == STATE_OPEN || s->state == STATE_FINISHING;
+	return (s->state == STATE_OPEN || s->state == STATE_FINISHING) && !s->handshaking;
+}
+
+/* Octets that only the transport knows of: the descriptor will not tell. */
+static bool octets_pending(const struct stream *s)
+{
+	return s->transport->pending && stream_ready(s) && s->in.len < s->kind->input_limit &&
+	       s->transport->pending(s->transport_state);
 }
 
 static bool something_due(const struct stream *s)
 {
-	return (s->drained_due && s->state == STATE_OPEN) || (s->input_due && stream_ready(s));
+	return (s->drained_due && s->state == STATE_OPEN) || (s->input_due && stream_ready(s)) ||
+	       octets_pending(s);
 }
 
 static void on_turn_end(void *arg)
@@ -266,6 +293,8 @@ bool stream_send(struct stream *s, struct slice octets)
 {
 	if (s->state != STATE_OPEN && !ended_by_clock(s))
 		return false;
+	if (s->mute)
+		return true;
 	if (!buffer_append(&s->out, octets)) {
 		stream_die(s, STREAM_FULL);
 		return false;
@@ -277,7 +306,7 @@ bool stream_send(struct stream *s, struct slice octets)
 
 void stream_flush(struct stream *s)
 {
-	if (s->state != STATE_OPEN || s->waiting || s->out.len == 0)
+	if (s->state != STATE_OPEN || s->waiting || s->handshaking || s->out.len == 0)
 		return;
 	stream_write(s);
 	if (!s->busy && something_due(s))
@@ -304,6 +333,8 @@ static void stream_settle(struct stream *s)
 		if (stream_input(s).len > 0)
 			input_call(s);
 	}
+	while (octets_pending(s))
+		stream_read(s);
 	if (something_due(s))
 		stream_timer_by(s, loop_now());
 	if (s->state == STATE_DEAD && !s->told) {
@@ -319,10 +350,29 @@ static void stream_settle(struct stream *s)
 		watch_set(s);
 }
 
+static void handshake(struct stream *s)
+{
+	enum transport_step step = s->transport->handshake(s->transport_state, s->fd);
+	s->waiting = step == TRANSPORT_WRITE;
+	if (step == TRANSPORT_FAILED) {
+		stream_die(s, STREAM_UNSAFE);
+	} else if (step == TRANSPORT_DONE) {
+		s->handshaking = false;
+		if (s->out.len > 0)
+			dirty_add(s);
+		s->kind->secured(s);
+	}
+}
+
 static void on_ready(void *arg, unsigned what)
 {
 	struct stream *s = arg;
 	s->busy = true;
+	if (s->handshaking) {
+		handshake(s);
+		stream_settle(s);
+		return;
+	}
 	if ((what & LOOP_WRITE) && s->waiting && writes(s))
 		stream_write(s);
 	if (what & LOOP_READ) {
@@ -348,6 +398,9 @@ void stream_on_timer(void *arg)
 			stream_close(s);
 	} else if (!s->paused && s->window_end != 0 && s->window_end <= now) {
 		stream_window_check(s);
+	} else if (s->handshaking && s->state == STATE_OPEN && s->handshake_due) {
+		s->handshake_due = false;
+		handshake(s);
 	}
 	if (!s->gone)
 		stream_timer_set(s);
@@ -411,13 +464,35 @@ struct stream *stream_open(int fd, const struct stream_kind *kind, void *owner)
 	return s;
 }
 
+int stream_descriptor(const struct stream *s)
+{
+	return s->fd;
+}
+
+void stream_set_transport(struct stream *s, const struct transport *transport, void *state)
+{
+	if (stream_input(s).len > 0 || s->out.len > 0 || s->transport_state)
+		panic("stream: a new transport in the middle of something");
+	s->transport = transport;
+	s->transport_state = state;
+	s->handshaking = s->handshake_due = true;
+	stream_timer_by(s, loop_now());
+}
+
+const char *stream_fault(const struct stream *s)
+{
+	const char *fault = s->transport->fault ? s->transport->fault(s->transport_state) : "";
+	return *fault || s->error == 0 ? fault : strerror(s->error);
+}
+
 void stream_finish(struct stream **stream)
 {
 	struct stream *s = *stream;
 	*stream = NULL;
 	if (!s)
 		return;
-	if (s->state == STATE_DEAD && !s->peer_done && !ended_by_clock(s)) {
+	if (s->handshaking || s->mute ||
+	    (s->state == STATE_DEAD && !s->peer_done && !ended_by_clock(s))) {
 		stream_close(s);
 		return;
 	}

@@ -27,9 +27,10 @@ enum stream_end {
 	STREAM_LATE,   /* the deadline has passed */
 	STREAM_SLOW,   /* less than the minimum rate */
 	STREAM_FULL,   /* more was sent than output_limit: a peer that does not read */
+	STREAM_UNSAFE, /* the handshake of its transport (net/tls) failed: see stream_fault() */
 };
 
-/* "closed", "broken", "late", "slow", "full" for the log. */
+/* "closed", "broken", "late", "slow", "full", "unsafe" for the log. */
 const char *stream_end_name(enum stream_end end);
 
 /* What all streams of one use have in common; static and const. */
@@ -45,6 +46,8 @@ struct stream_kind {
 	void (*end)(struct stream *s, enum stream_end reason);
 	/* All that was sent has left; may be NULL. */
 	void (*drained)(struct stream *s);
+	/* The handshake of a new transport is done; NULL where none is ever set. */
+	void (*secured)(struct stream *s);
 };
 
 /* Takes a connected, non-blocking descriptor and starts to listen. There is no deadline yet. */
@@ -71,8 +74,10 @@ void stream_resume(struct stream *s);
  * greeting. */
 bool stream_spoke(const struct stream *s);
 
-/* Queues octets for the turn's end. False when output_limit would be passed (nothing is queued;
- * end() with STREAM_FULL follows) or the stream is dead. */
+/* Queues octets for the turn's end; they wait for the end of a handshake. Once the peer takes no
+ * more, what is sent is dropped, and what it has said is still shown before end(). False when
+ * output_limit would be passed (nothing is queued; end() with STREAM_FULL follows) or the stream is
+ * dead. */
 bool stream_send(struct stream *s, struct slice octets);
 /* Sends what is queued now. */
 void stream_flush(struct stream *s);
@@ -86,5 +91,7 @@ void stream_deadline(struct stream *s, uint64_t us);
 void stream_rate(struct stream *s, uint32_t octets_per_second, uint64_t window_us);
 /* Octets received so far. */
 uint64_t stream_received(const struct stream *s);
+/* Why it ended, in a few words, where more is known than the reason; for the log, in end(). */
+const char *stream_fault(const struct stream *s);
 
 #endif

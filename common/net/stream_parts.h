@@ -34,8 +34,12 @@ struct stream {
 	bool peer_done; /* the peer has said all */
 	bool busy;	/* on the stack */
 	bool gone;	/* freed while busy */
+	bool handshaking, handshake_due;
+	bool mute; /* the peer takes nothing any more */
 	const struct stream_kind *kind;
 	const struct transport *transport;
+	void *transport_state;
+	int error; /* errno of what broke it; 0: none */
 	void *owner;
 	struct slice unread; /* while in_scratch */
 	struct buffer in, out;

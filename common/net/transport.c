@@ -6,27 +6,31 @@
 
 #include "common/net/transport.h"
 
-static ssize_t plain_read(int fd, void *data, size_t len)
+static ssize_t plain_read(void *state, int fd, void *data, size_t len)
 {
 	ssize_t n;
+	(void)state;
 	do
 		n = recv(fd, data, len, MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
 	return n;
 }
 
-static ssize_t plain_write(int fd, struct slice octets)
+static ssize_t plain_write(void *state, int fd, struct slice octets)
 {
 	ssize_t n;
+	(void)state;
 	do
 		n = send(fd, octets.ptr, octets.len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
 	return n;
 }
 
-static void plain_end(int fd)
+static void plain_end(void *state, int fd)
 {
+	(void)state;
 	(void)shutdown(fd, SHUT_WR); /* fails when the peer is gone: nobody is left to tell */
 }
 
-const struct transport transport_plain = {plain_read, plain_write, plain_end};
+const struct transport transport_plain = {plain_read, plain_write, plain_end, NULL,
+					  NULL,	      NULL,	   NULL};

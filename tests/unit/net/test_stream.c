@@ -101,13 +101,13 @@ static void on_drained(struct stream *s)
 	drained = true;
 }
 
-static const struct stream_kind lines = {1000, 4000, lines_input, on_end, on_drained};
-static const struct stream_kind lazy = {1000, 4000, lazy_input, on_end, NULL};
-static const struct stream_kind verdicts = {1000, 4000, verdict_input, on_end, NULL};
-static const struct stream_kind one_verdict = {1000, 4000, one_verdict_input, on_end, NULL};
-static const struct stream_kind echo = {60000, 8000, echo_input, on_end, NULL};
-static const struct stream_kind farewell = {1000, 4000, farewell_input, on_end, NULL};
-static const struct stream_kind frees = {1000, 4000, free_input, on_end, NULL};
+static const struct stream_kind lines = {1000, 4000, lines_input, on_end, on_drained, NULL};
+static const struct stream_kind lazy = {1000, 4000, lazy_input, on_end, NULL, NULL};
+static const struct stream_kind verdicts = {1000, 4000, verdict_input, on_end, NULL, NULL};
+static const struct stream_kind one_verdict = {1000, 4000, one_verdict_input, on_end, NULL, NULL};
+static const struct stream_kind echo = {60000, 8000, echo_input, on_end, NULL, NULL};
+static const struct stream_kind farewell = {1000, 4000, farewell_input, on_end, NULL, NULL};
+static const struct stream_kind frees = {1000, 4000, free_input, on_end, NULL, NULL};
 
 static void begin(const struct stream_kind *kind)
 {
@@ -227,7 +227,7 @@ static void at_once_input(struct stream *s)
 
 START_TEST(an_answer_inside_input_does_not_nest)
 {
-	static const struct stream_kind at_once = {1000, 4000, at_once_input, on_end, NULL};
+	static const struct stream_kind at_once = {1000, 4000, at_once_input, on_end, NULL, NULL};
 	begin(&at_once);
 	wanted = 9;
 	say("a\nb\nc\nd\nee");
