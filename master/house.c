@@ -82,6 +82,33 @@ static void error_take_all(struct error *e, const struct buffer *remarks)
 		error_set(e, e->code, "%.*s", SLICE_FMT(all));
 }
 
+static void see_system(void *arg, const struct record *record, const void *value)
+{
+	const struct settings_deliver *d = value;
+	bool *seen = arg;
+	(void)record;
+	if (slice_equal(d->users, SLICE("system")) || slice_starts(d->kind, SLICE("system-")))
+		*seen = true;
+}
+
+static bool count_processes(const struct config *config, unsigned counts[ROLES], struct error *e)
+{
+	bool system = false;
+	config_each(config, &settings_deliver_record, see_system, &system);
+	for (unsigned role = 0; role < ROLES; role++) {
+		const struct service_row *row = &services[role];
+		counts[role] = row->for_system && !system ? 0 : row->count;
+		if (!row->count_key)
+			continue;
+		uint64_t count = config_number(config, row->count_key);
+		if (count == 0 || count > PROCESSES_MAX)
+			return error_set(e, EX_CONFIG, "%s: from 1 to %d", row->count_key,
+					 PROCESSES_MAX);
+		counts[role] = (unsigned)count;
+	}
+	return true;
+}
+
 bool house_open(const char *config_path, const struct process_events *events, struct error *e)
 {
 	unsigned counts[ROLES];
@@ -93,18 +120,8 @@ bool house_open(const char *config_path, const struct process_events *events, st
 	if (!good)
 		error_take_all(e, &remarks);
 	stock.settings = fixed;
-	for (unsigned role = 0; good && role < ROLES; role++) {
-		const struct service_row *row = &services[role];
-		counts[role] = row->count;
-		if (!row->count_key)
-			continue;
-		uint64_t count = config_number(settings_config(fixed), row->count_key);
-		if (count == 0 || count > PROCESSES_MAX)
-			good = error_set(e, EX_CONFIG, "%s: from 1 to %d", row->count_key,
-					 PROCESSES_MAX);
-		counts[role] = (unsigned)count;
-	}
-	good = good && processes_make(counts, one_uid, events, e) && open_places(e);
+	good = good && count_processes(settings_config(fixed), counts, e) &&
+	       processes_make(counts, one_uid, events, e) && open_places(e);
 	if (good) {
 		set_owner();
 		settings_log_remarks(&remarks);
@@ -228,6 +245,33 @@ static void tell_new(struct process *p, bool renew)
 	process_go(p, generation);
 }
 
+/* Those for the machine's users, when the configuration names them for the first time. Of roles
+ * whose number the file says there are as many as at the start, and will be. */
+static bool add_processes(const struct config *config, struct error *e)
+{
+	unsigned counts[ROLES];
+	if (!count_processes(config, counts, e))
+		return false;
+	for (unsigned role = 0; role < ROLES; role++)
+		if (services[role].count_key)
+			counts[role] = 0;
+	return processes_add(counts, one_uid, e);
+}
+
+static void start_added(void)
+{
+	struct process *p, *log = process_find(slice_str(services[ROLE_LOG].name), 0);
+	TAILQ_FOREACH (p, processes(), next) {
+		if (p->starts > 0)
+			continue;
+		if (log && log->channel)
+			process_send_fd(log, "log", services[p->role].name, "", p->log_reader);
+		process_start(p);
+		if (p->channel)
+			process_go(p, generation);
+	}
+}
+
 bool house_reload(struct buffer *remarks, struct error *e)
 {
 	struct stock fresh = {.output = -1}, old = stock;
@@ -239,7 +283,7 @@ bool house_reload(struct buffer *remarks, struct error *e)
 		return false;
 	}
 	settings_keep_fixed(fresh.settings, fixed, remarks);
-	if (!stock_open(&fresh, e)) {
+	if (!stock_open(&fresh, e) || !add_processes(settings_config(fresh.settings), e)) {
 		stock_free(&fresh);
 		return false;
 	}
@@ -250,6 +294,7 @@ bool house_reload(struct buffer *remarks, struct error *e)
 	TAILQ_FOREACH (p, processes(), next) {
 		tell_new(p, renew);
 	}
+	start_added();
 	stock_free(&old);
 	return true;
 }

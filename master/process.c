@@ -81,7 +81,8 @@ static bool find_user(enum role_id role, struct identity *as, struct error *e)
 	return true;
 }
 
-static bool make_one(enum role_id role, unsigned instance, bool one_uid, struct error *e)
+static struct process *process_new(enum role_id role, unsigned instance, bool one_uid,
+				   struct error *e)
 {
 	struct process *p = memory_zero(1, sizeof(*p));
 	p->role = role;
@@ -90,11 +91,42 @@ static bool make_one(enum role_id role, unsigned instance, bool one_uid, struct 
 		snprintf(p->name, sizeof(p->name), "%s-%u", services[role].name, instance);
 	else
 		snprintf(p->name, sizeof(p->name), "%s", services[role].name);
-	TAILQ_INSERT_TAIL(&list, p, next);
 	p->as = (struct identity){getuid(), getgid()};
-	if (!one_uid && !services[role].root && !find_user(role, &p->as, e))
-		return false;
-	return log_pair_make(&p->log_end, &p->log_reader, e);
+	if ((one_uid || find_user(role, &p->as, e)) &&
+	    log_pair_make(&p->log_end, &p->log_reader, e))
+		return p;
+	memory_free(p);
+	return NULL;
+}
+
+static void drop(struct process_list *fresh)
+{
+	struct process *p;
+	while ((p = TAILQ_FIRST(fresh))) {
+		TAILQ_REMOVE(fresh, p, next);
+		close(p->log_end);
+		close(p->log_reader);
+		memory_free(p);
+	}
+}
+
+bool processes_add(const unsigned counts[ROLES], bool one_uid, struct error *e)
+{
+	struct process_list fresh = TAILQ_HEAD_INITIALIZER(fresh);
+	for (unsigned role = 0; role < ROLES; role++)
+		for (unsigned i = 0; i < counts[role]; i++) {
+			struct process *p;
+			if (process_find(slice_str(services[role].name), i))
+				continue;
+			p = process_new((enum role_id)role, i, one_uid, e);
+			if (!p) {
+				drop(&fresh);
+				return false;
+			}
+			TAILQ_INSERT_TAIL(&fresh, p, next);
+		}
+	TAILQ_CONCAT(&list, &fresh, next);
+	return true;
 }
 
 bool processes_make(const unsigned counts[ROLES], bool one_uid, const struct process_events *ev,
@@ -102,10 +134,8 @@ bool processes_make(const unsigned counts[ROLES], bool one_uid, const struct pro
 {
 	int own;
 	events = ev;
-	for (unsigned role = 0; role < ROLES; role++)
-		for (unsigned i = 0; i < counts[role]; i++)
-			if (!make_one((enum role_id)role, i, one_uid, e))
-				return false;
+	if (!processes_add(counts, one_uid, e))
+		return false;
 	if (!log_pair_make(&own, &master_log, e))
 		return false;
 	log_output_channel(own, "master", LOG_LEVEL_INFO);

@@ -61,6 +61,8 @@ struct process_events {
  * a user is missing. */
 bool processes_make(const unsigned counts[ROLES], bool one_uid, const struct process_events *events,
 		    struct error *e);
+/* Adds what counts has beyond those that are there, all of it or none; none is started. */
+bool processes_add(const unsigned counts[ROLES], bool one_uid, struct error *e);
 struct process_list *processes(void);
 struct process *process_find(struct slice role, unsigned instance);
 /* The name and the end to read of the master's own log channel. */

@@ -7,12 +7,14 @@
 
 /* clang-format off */
 const struct service_row services[ROLES] = {
-    /*                name     program count  or key        gifts                         stop owner  root */
+    /*                name     program count  or key        gifts                         stop owner  for_system */
     [ROLE_LOG]      = {"log", NULL,      1, NULL,              GIFT_LOG_ENDS,                   3, false, false},
+    [ROLE_ACCOUNTS_SYSTEM] = {"accounts-system", NULL, 1, NULL, 0,                              2, false, true},
     [ROLE_ACCOUNTS] = {"accounts", NULL, 1, NULL,              GIFT_USERS,                      2, false, false},
     [ROLE_ROUTER]   = {"router", NULL,   1, NULL,              GIFT_ALIASES,                    2, false, false},
     [ROLE_QUEUE]    = {"queue", NULL,    1, NULL,              GIFT_SPOOL,                      1, false, false},
     [ROLE_LOCAL]    = {"local", NULL,    2, NULL,              GIFT_MAILBOXES,                  2, true,  false},
+    [ROLE_LOCAL_SYSTEM] = {"local-system", "local", 1, NULL,   0,                               2, false, true},
     [ROLE_CONTROL]  = {"control", NULL,  1, NULL,              GIFT_CONTROL | GIFT_ASK,         2, false, false},
     [ROLE_SMTPD]    = {"smtpd", NULL,    0, "processes.smtpd", GIFT_LISTENERS,                  0, false, false},
 };
@@ -23,6 +25,8 @@ static const struct { enum role_id a, b; } pairs[] = {
     {ROLE_QUEUE,   ROLE_ROUTER},   /* deliveries of each recipient */
     {ROLE_QUEUE,   ROLE_LOCAL},	   /* jobs and their outcomes */
     {ROLE_ROUTER,  ROLE_ACCOUNTS}, /* is this a user, where is the mailbox */
+    {ROLE_ACCOUNTS, ROLE_ACCOUNTS_SYSTEM}, /* is this a user of the machine */
+    {ROLE_LOCAL_SYSTEM, ROLE_ACCOUNTS},	   /* the numbers and the home of one */
     {ROLE_CONTROL, ROLE_QUEUE},	   /* an administrator's verbs */
     {ROLE_CONTROL, ROLE_ROUTER},   /* explain a route */
 };

@@ -9,10 +9,12 @@
 /* In the order in which they are started. */
 enum role_id {
 	ROLE_LOG,
+	ROLE_ACCOUNTS_SYSTEM,
 	ROLE_ACCOUNTS,
 	ROLE_ROUTER,
 	ROLE_QUEUE,
 	ROLE_LOCAL,
+	ROLE_LOCAL_SYSTEM,
 	ROLE_CONTROL,
 	ROLE_SMTPD,
 	ROLES /* how many there are */
@@ -43,7 +45,7 @@ struct service_row {
 	unsigned gifts;	       /* of enum gift */
 	unsigned stop;	       /* stage */
 	bool as_owner;	       /* runs as the owner of the mailboxes */
-	bool root;	       /* stays root, when the master is: acts for the machine's users */
+	bool for_system;       /* only there when the machine's own users may have mail */
 };
 
 extern const struct service_row services[ROLES];

@@ -21,13 +21,26 @@ static const struct {
 	enum role_id a, b;
 	bool linked;
 } links[] = {
-    {ROLE_SMTPD, ROLE_ROUTER, true},	  {ROLE_SMTPD, ROLE_QUEUE, true},
-    {ROLE_QUEUE, ROLE_ROUTER, true},	  {ROLE_QUEUE, ROLE_LOCAL, true},
-    {ROLE_ROUTER, ROLE_ACCOUNTS, true},	  {ROLE_CONTROL, ROLE_QUEUE, true},
-    {ROLE_CONTROL, ROLE_ROUTER, true},	  {ROLE_SMTPD, ROLE_LOCAL, false},
-    {ROLE_SMTPD, ROLE_ACCOUNTS, false},	  {ROLE_SMTPD, ROLE_CONTROL, false},
-    {ROLE_SMTPD, ROLE_SMTPD, false},	  {ROLE_LOG, ROLE_SMTPD, false},
-    {ROLE_CONTROL, ROLE_ACCOUNTS, false}, {ROLE_LOCAL, ROLE_LOCAL, false},
+    {ROLE_SMTPD, ROLE_ROUTER, true},
+    {ROLE_SMTPD, ROLE_QUEUE, true},
+    {ROLE_QUEUE, ROLE_ROUTER, true},
+    {ROLE_QUEUE, ROLE_LOCAL, true},
+    {ROLE_ROUTER, ROLE_ACCOUNTS, true},
+    {ROLE_CONTROL, ROLE_QUEUE, true},
+    {ROLE_CONTROL, ROLE_ROUTER, true},
+    {ROLE_SMTPD, ROLE_LOCAL, false},
+    {ROLE_SMTPD, ROLE_ACCOUNTS, false},
+    {ROLE_SMTPD, ROLE_CONTROL, false},
+    {ROLE_SMTPD, ROLE_SMTPD, false},
+    {ROLE_LOG, ROLE_SMTPD, false},
+    {ROLE_CONTROL, ROLE_ACCOUNTS, false},
+    {ROLE_LOCAL, ROLE_LOCAL, false},
+    {ROLE_ACCOUNTS, ROLE_ACCOUNTS_SYSTEM, true},
+    {ROLE_ACCOUNTS, ROLE_LOCAL_SYSTEM, true},
+    {ROLE_ROUTER, ROLE_ACCOUNTS_SYSTEM, false},
+    {ROLE_SMTPD, ROLE_ACCOUNTS_SYSTEM, false},
+    {ROLE_SMTPD, ROLE_LOCAL_SYSTEM, false},
+    {ROLE_ROUTER, ROLE_LOCAL_SYSTEM, false},
 };
 
 START_TEST(links_are_the_same_seen_from_both_ends)
