@@ -84,9 +84,11 @@ RECORD_DECLARE(router_delivery, ROUTER_DELIVERY_FIELDS)
 RECORD_DECLARE(router_routed, ROUTER_ROUTED_FIELDS)
 
 /* control -> router: explain; answers: a ROUTER_STEP for each step, then ROUTER_ROUTED. */
-#define ROUTER_EXPLAIN_FIELDS(F, S)                      \
-	F(S, u64, request, 0, "repeated in the answers") \
-	F(S, string, recipient, ROUTER_ADDRESS_MAX, "any address")
+#define ROUTER_EXPLAIN_FIELDS(F, S)                                                    \
+	F(S, u64, request, 0, "repeated in the answers")                               \
+	F(S, string, recipient, ROUTER_ADDRESS_MAX, "any address")                     \
+	F(S, bool, trusted, 0, "as for a client in trust, who may send to any domain") \
+	F(S, string, sender, ROUTER_ADDRESS_MAX, "reverse-path, for outbound from; empty: null")
 RECORD_DECLARE(router_explain, ROUTER_EXPLAIN_FIELDS)
 #define ROUTER_STEP_FIELDS(F, S)                                    \
 	F(S, u64, request, 0, "of the question")                    \

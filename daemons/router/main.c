@@ -13,6 +13,8 @@ static const struct record *const settings[] = {
     &settings_domain_record,
     &settings_aliases_record,
     &settings_deliver_record,
+    &settings_routes_record,
+    &settings_outbound_record,
     NULL,
 };
 
@@ -39,7 +41,7 @@ static const struct service router = {
     .settings_begin = rules_begin,
     .setting = rules_setting,
     .settings_end = rules_end,
-    .descriptor = descriptor, /* an alias table's file, new or changed */
+    .descriptor = descriptor, /* a table's file, new or changed */
 };
 
 int main(int argc, char **argv)

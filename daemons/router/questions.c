@@ -15,13 +15,11 @@ struct question {
 	TAILQ_ENTRY(question) link;
 	struct channel *channel;
 	uint64_t request;
-	enum walk_kind kind;
-	bool expanded;
 	bool lost; /* the channel took not all of the answer */
 	size_t steps;
 	struct walk *walk;
-	size_t len;
-	char recipient[];
+	struct walk_question asked; /* its texts are in text */
+	char text[];
 };
 
 TAILQ_HEAD(question_list, question);
@@ -36,7 +34,7 @@ static void begin_waiting(void);
 static void question_end(struct question *q)
 {
 	TAILQ_REMOVE(q->walk ? &walked : &waiting, q, link);
-	if (q->walk && q->kind != WALK_CHECK)
+	if (q->walk && q->asked.kind != WALK_CHECK)
 		routes--;
 	questions--;
 	walk_free(&q->walk);
@@ -72,7 +70,7 @@ static void send_routed(struct channel *c, uint64_t request, const struct walk_r
 
 static void send_result(const struct question *q, const struct walk_result *r)
 {
-	if (q->kind == WALK_CHECK)
+	if (q->asked.kind == WALK_CHECK)
 		send_verdict(q->channel, q->request, r);
 	else
 		send_routed(q->channel, q->request, r);
@@ -99,20 +97,28 @@ static void on_step(void *arg, const struct walk_step *step)
 	channel_send(q->channel, ROUTER_STEP, &m);
 }
 
+static const char *const TRANSPORTS[] = {
+    [WALK_NONE] = "none",
+    [WALK_LOCAL] = "local",
+    [WALK_SYSTEM] = "system",
+    [WALK_SMTP] = "smtp",
+};
+
 static void on_delivery(void *arg, const struct walk_delivery *d)
 {
 	struct question *q = arg;
 	struct router_delivery m = {
 	    .request = q->request,
 	    .address = d->address,
-	    .transport = d->none ? SLICE("none") : SLICE("local"),
+	    .transport = slice_str(TRANSPORTS[d->transport]),
+	    .next_hop = d->next_hop,
 	    .deliver = d->deliver,
 	    .user = d->user,
 	    .domain = d->domain,
 	};
 
 	/* control shows the steps alone */
-	if (q->kind == WALK_ROUTE && !channel_send(q->channel, ROUTER_DELIVERY, &m))
+	if (q->asked.kind == WALK_ROUTE && !channel_send(q->channel, ROUTER_DELIVERY, &m))
 		q->lost = true;
 }
 
@@ -134,10 +140,11 @@ static void question_walk(struct question *q)
 {
 	TAILQ_REMOVE(&waiting, q, link);
 	TAILQ_INSERT_TAIL(&walked, q, link);
-	if (q->kind != WALK_CHECK)
+	if (q->asked.kind != WALK_CHECK)
 		routes++;
-	q->walk = walk_new(rules_book(), q->kind, slice_make(q->recipient, q->len), q->expanded,
-			   q->kind == WALK_EXPLAIN ? &talking_hooks : &plain_hooks, users_ask, q);
+	q->walk =
+	    walk_new(rules_book(), &q->asked,
+		     q->asked.kind == WALK_EXPLAIN ? &talking_hooks : &plain_hooks, users_ask, q);
 	walk_start(q->walk);
 }
 
@@ -152,20 +159,26 @@ static void begin_waiting(void)
 	beginning = false;
 }
 
-static void question_take(struct channel *c, uint64_t request, enum walk_kind kind,
-			  struct slice recipient, bool expanded)
+static struct question *question_new(struct channel *c, uint64_t request,
+				     const struct walk_question *asked)
 {
-	struct question *q = memory_get(sizeof(*q) + recipient.len);
+	struct slice recipient = asked->recipient, sender = asked->sender;
+	struct question *q = memory_get(sizeof(*q) + recipient.len + sender.len);
 
-	*q = (struct question){
-	    .channel = c,
-	    .request = request,
-	    .kind = kind,
-	    .expanded = expanded,
-	    .len = recipient.len,
-	};
+	*q = (struct question){.channel = c, .request = request, .asked = *asked};
 	if (recipient.len > 0)
-		memcpy(q->recipient, recipient.ptr, recipient.len);
+		memcpy(q->text, recipient.ptr, recipient.len);
+	if (sender.len > 0)
+		memcpy(q->text + recipient.len, sender.ptr, sender.len);
+	q->asked.recipient.ptr = q->text;
+	q->asked.sender.ptr = q->text + recipient.len;
+	return q;
+}
+
+static void question_take(struct channel *c, uint64_t request, const struct walk_question *asked)
+{
+	struct question *q = question_new(c, request, asked);
+
 	if (questions >= QUESTIONS_MAX || rules_book() == NULL) {
 		send_result(q, &busy);
 		memory_free(q);
@@ -173,7 +186,7 @@ static void question_take(struct channel *c, uint64_t request, enum walk_kind ki
 	}
 	questions++;
 	TAILQ_INSERT_TAIL(&waiting, q, link);
-	if (kind == WALK_CHECK)
+	if (asked->kind == WALK_CHECK)
 		question_walk(q);
 	else
 		begin_waiting();
@@ -181,11 +194,17 @@ static void question_take(struct channel *c, uint64_t request, enum walk_kind ki
 
 static void on_check(struct channel *c, const void *record)
 {
-	const struct router_check *m = record;
 	static const struct walk_result fine;
+	const struct router_check *m = record;
+	struct walk_question asked = {
+	    .kind = WALK_CHECK,
+	    .recipient = m->recipient,
+	    .sender = m->sender,
+	    .trusted = m->trusted || slice_equal(m->listener, SLICE("local")),
+	};
 
 	if (m->step == STEP_RCPT)
-		question_take(c, m->request, WALK_CHECK, m->recipient, false);
+		question_take(c, m->request, &asked);
 	else
 		send_verdict(c, m->request, &fine);
 }
@@ -193,15 +212,27 @@ static void on_check(struct channel *c, const void *record)
 static void on_ask(struct channel *c, const void *record)
 {
 	const struct router_ask *m = record;
+	struct walk_question asked = {
+	    .kind = WALK_ROUTE,
+	    .recipient = m->recipient,
+	    .sender = m->sender,
+	    .expanded = m->expanded,
+	};
 
-	question_take(c, m->request, WALK_ROUTE, m->recipient, m->expanded);
+	question_take(c, m->request, &asked);
 }
 
 static void on_explain(struct channel *c, const void *record)
 {
 	const struct router_explain *m = record;
+	struct walk_question asked = {
+	    .kind = WALK_EXPLAIN,
+	    .recipient = m->recipient,
+	    .sender = m->sender,
+	    .trusted = m->trusted,
+	};
 
-	question_take(c, m->request, WALK_EXPLAIN, m->recipient, false);
+	question_take(c, m->request, &asked);
 }
 
 const struct route questions_of_smtpd[] = {

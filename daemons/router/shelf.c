@@ -1,5 +1,5 @@
 /*
- * The shelf of alias tables. A table lives while a book names it, so that a reload keeps the
+ * The shelf of tables. A table lives while a book names it, so that a reload keeps the
  * content of every table that the new configuration still names.
  */
 #include "common/base/log.h"
@@ -7,23 +7,27 @@
 #include "common/base/memory.h"
 #include "daemons/router/shelf.h"
 
-static struct map *shelf; /* spec -> struct shelf_table */
+enum { USES = TABLE_PLAIN + 1 };
 
-struct shelf_table *shelf_take(struct slice spec)
+static struct map *shelves[USES]; /* spec -> struct shelf_table */
+static const char *const WORDS[USES] = {"aliases", "users", "table"};
+
+struct shelf_table *shelf_take(struct slice spec, enum table_use use)
 {
 	struct shelf_table *t;
 	struct error e;
 
-	if (shelf == NULL)
-		shelf = map_new();
-	t = map_get(shelf, spec);
+	if (shelves[use] == NULL)
+		shelves[use] = map_new();
+	t = map_get(shelves[use], spec);
 	if (t == NULL) {
 		t = memory_zero(1, sizeof(*t));
+		t->use = use;
 		t->spec = memory_string(spec);
-		if (!table_open(t->spec, TABLE_ALIASES, &t->table, &e))
-			log_error("aliases %s: %s; mail that needs this table waits", t->spec,
-				  e.text);
-		map_put(shelf, slice_str(t->spec), t);
+		if (!table_open(t->spec, use, &t->table, &e))
+			log_error("%s %s: %s; mail that needs this table waits", WORDS[use],
+				  t->spec, e.text);
+		map_put(shelves[use], slice_str(t->spec), t);
 	}
 	t->holders++;
 	return t;
@@ -31,36 +35,47 @@ struct shelf_table *shelf_take(struct slice spec)
 
 void shelf_release(struct shelf_table *t)
 {
+	struct map **shelf = &shelves[t->use];
+
 	if (--t->holders > 0)
 		return;
-	map_remove(shelf, slice_str(t->spec));
+	map_remove(*shelf, slice_str(t->spec));
 	table_free(&t->table);
 	memory_free(t->spec);
 	memory_free(t);
-	if (map_count(shelf) == 0)
-		map_free(&shelf);
+	if (map_count(*shelf) == 0)
+		map_free(shelf);
 }
 
 static void report(void *arg, bool warning, const char *text)
 {
-	(void)arg;
-	log_sentence(warning ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "aliases", text);
+	log_sentence(warning ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, arg, text);
+}
+
+static void load(struct shelf_table *t, const char *word, int fd)
+{
+	struct error e;
+
+	if (t->table == NULL)
+		return;
+	if (table_load_fd(t->table, fd, report, (void *)word, &e))
+		log_info("%s %s: %zu entries", word, t->spec, table_count(t->table));
+	else if (table_loaded(t->table))
+		log_error("%s %s: the file is bad, its former content stays in use", word, t->spec);
+	else
+		log_error("%s %s: the file is bad; mail that needs this table waits", word,
+			  t->spec);
 }
 
 bool shelf_load(struct slice spec, int fd)
 {
-	struct shelf_table *t = shelf ? map_get(shelf, spec) : NULL;
-	struct error e;
+	bool held = false;
 
-	if (t == NULL)
-		return false;
-	if (t->table == NULL)
-		return true;
-	if (table_load_fd(t->table, fd, report, NULL, &e))
-		log_info("aliases %s: %zu entries", t->spec, table_count(t->table));
-	else if (table_loaded(t->table))
-		log_error("aliases %s: the file is bad, its former content stays in use", t->spec);
-	else
-		log_error("aliases %s: the file is bad; mail that needs this table waits", t->spec);
-	return true;
+	for (int use = 0; use < USES; use++) {
+		struct shelf_table *t = shelves[use] ? map_get(shelves[use], spec) : NULL;
+		if (t != NULL)
+			load(t, WORDS[use], fd);
+		held = held || t != NULL;
+	}
+	return held;
 }

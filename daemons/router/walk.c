@@ -12,21 +12,24 @@
 #include "common/base/memory.h"
 #include "daemons/router/walk_parts.h"
 
-struct walk *walk_new(struct book *book, enum walk_kind kind, struct slice recipient, bool expanded,
+struct walk *walk_new(struct book *book, const struct walk_question *question,
 		      const struct walk_hooks *hooks, users_lookup *users, void *arg)
 {
 	struct walk *w = memory_zero(1, sizeof(*w));
+	struct slice recipient = question->recipient;
 	enum address_fault fault;
 
 	w->book = book_hold(book);
-	w->kind = kind;
-	w->expanded = w->alone = expanded && kind != WALK_CHECK;
+	w->kind = question->kind;
+	w->trusted = question->trusted || w->kind == WALK_ROUTE; /* it was accepted */
+	w->expanded = w->alone = question->expanded && w->kind != WALK_CHECK;
 	w->hooks = hooks;
 	w->users = users;
 	w->arg = arg;
 	arena_init(&w->arena, WALK_MEMORY_MAX);
 	TAILQ_INIT(&w->todo);
 	TAILQ_INIT(&w->outcomes);
+	w->sender = arena_copy(&w->arena, question->sender);
 	fault = address_parse(recipient, ADDRESS_UTF8 | ADDRESS_DOMAINLESS, &w->address);
 	if (fault == ADDRESS_FINE)
 		walk_add(w, &w->address, w->address.kind == ADDRESS_NO_DOMAIN, false, NULL);
@@ -174,23 +177,41 @@ static struct outcome *outcome_add(struct walk *w, struct slice address, struct 
 		walk_end(w, 451, "4.6.0", "aliases lead to too many addresses");
 		return NULL;
 	}
-	*o = (struct outcome){.delivery = {.address = address}};
+	*o = (struct outcome){.delivery = {.address = address, .transport = WALK_NONE}};
 	TAILQ_INSERT_TAIL(&w->outcomes, o, link);
 	w->outcome_count++;
 	return o;
 }
 
-void walk_deliver(struct walk *w, uint32_t deliver)
+void walk_deliver(struct walk *w, const struct deliver *d)
 {
 	struct outcome *o = outcome_add(w, w->node->text, w->node->key);
 
 	w->stage = STAGE_NEXT;
 	if (o == NULL)
 		return;
-	o->delivery.deliver = deliver;
+	o->delivery.transport = d->kind == DELIVER_SYSTEM ? WALK_SYSTEM : WALK_LOCAL;
+	o->delivery.deliver = d->number;
 	o->delivery.user = arena_copy(&w->arena, w->user);
 	o->delivery.domain = arena_copy(&w->arena, w->domain_name);
 	if (o->delivery.domain.ptr == NULL)
+		walk_end(w, 451, "4.6.0", "aliases lead to too many addresses");
+}
+
+void walk_send(struct walk *w, struct slice next_hop, uint32_t deliver)
+{
+	struct outcome *o;
+
+	walk_say(w, "smtp", "to %s%.*s", next_hop.ptr[0] == '[' ? "" : "the MX hosts of ",
+		 SLICE_FMT(next_hop));
+	o = outcome_add(w, w->node->text, w->node->key);
+	w->stage = STAGE_NEXT;
+	if (o == NULL)
+		return;
+	o->delivery.transport = WALK_SMTP;
+	o->delivery.deliver = deliver;
+	o->delivery.next_hop = arena_copy(&w->arena, next_hop);
+	if (o->delivery.next_hop.ptr == NULL)
 		walk_end(w, 451, "4.6.0", "aliases lead to too many addresses");
 }
 
@@ -203,7 +224,6 @@ fail_address(struct walk *w, struct slice address, struct slice key, unsigned co
 
 	if (o == NULL)
 		return;
-	o->delivery.none = true;
 	result_set(w, code, enhanced, format, ap);
 	walk_say(w, "refuse", "%u %s %s", code, enhanced, w->result.text);
 	if (w->failed)
@@ -264,6 +284,14 @@ static struct node *node_new(struct walk *w, struct slice text, struct slice key
 	return n;
 }
 
+void walk_domain(struct address *a, struct slice domain)
+{
+	a->kind = ADDRESS_NAME;
+	a->domain_len = (uint8_t)domain.len;
+	memcpy(a->domain, domain.ptr, domain.len);
+	a->domain[domain.len] = '\0';
+}
+
 /* A name without a domain gets origin. False: that makes it too long. */
 static bool complete(const struct walk *w, const struct address *a, char text[ADDRESS_SIZE],
 		     struct slice *completed)
@@ -274,10 +302,7 @@ static bool complete(const struct walk *w, const struct address *a, char text[AD
 	if (a->kind == ADDRESS_NO_DOMAIN && origin.len > 0) {
 		if (a->local_len + 3 + origin.len > ADDRESS_MAX)
 			return false;
-		whole.kind = ADDRESS_NAME;
-		whole.domain_len = (uint8_t)origin.len;
-		memcpy(whole.domain, origin.ptr, origin.len);
-		whole.domain[origin.len] = '\0';
+		walk_domain(&whole, origin);
 	}
 	*completed = address_text(&whole, text);
 	return true;

@@ -2,10 +2,10 @@
  * walk: the way of one recipient through aliases and users to its deliveries. It knows no channel:
  * user look-ups are passed in and may answer later, what it finds goes to the hooks.
  *
- * Order for an address (DESIGN 5; semantics.md S32): exact alias, user; both without `+extension`;
- * for postmaster the configured address; then the catch-all `@domain`. An address that an alias
- * leads to walks the same way, but one that the alias itself names is delivered to the user (S29,
- * S33).
+ * Order for an address of ours (S32): exact alias, route, user; all three without `+extension`; for
+ * postmaster the configured address; then `@domain` of the aliases, then of the routes. Any other
+ * address goes by the outbound statements. An address that an alias leads to walks the same way,
+ * but one that the alias itself names passes the aliases by (S29, S33).
  */
 #ifndef DAEMONS_ROUTER_WALK_H
 #define DAEMONS_ROUTER_WALK_H
@@ -28,12 +28,28 @@ enum walk_kind {
 	WALK_EXPLAIN, /* the same for a human: an address that RCPT refuses is refused */
 };
 
+struct walk_question {
+	enum walk_kind kind;
+	struct slice recipient;
+	struct slice sender; /* reverse-path; empty: null */
+	bool expanded;	     /* the recipient is the result of an alias: that is passed by */
+	bool trusted;	     /* who asks may send to every domain */
+};
+
+enum walk_transport {
+	WALK_NONE,   /* it can't be delivered; asked alone (expanded) it says why */
+	WALK_LOCAL,  /* a mailbox */
+	WALK_SYSTEM, /* a mailbox of the machine's users */
+	WALK_SMTP,   /* another server */
+};
+
 /* An address that the recipient leads to. */
 struct walk_delivery {
-	struct slice address; /* canonical, letters as they were given */
-	bool none;	      /* it can't be delivered; asked alone (expanded) it says why */
-	uint32_t deliver;
-	struct slice user, domain; /* folded, of the mailbox */
+	struct slice address; /* canonical, letters as they were given (S41) */
+	enum walk_transport transport;
+	struct slice next_hop;	   /* WALK_SMTP: as in dialogue/router.h */
+	uint32_t deliver;	   /* of a deliver statement; else 0 */
+	struct slice user, domain; /* folded, of the mailbox; WALK_SMTP: empty */
 };
 
 struct walk_step {
@@ -64,9 +80,8 @@ typedef void users_lookup(struct slice table, struct slice user, struct slice do
 
 struct walk;
 
-/* Holds the book. expanded: the recipient is the result of an alias, so a user of that name goes
- * before an alias. hooks must outlive the walk. */
-struct walk *walk_new(struct book *book, enum walk_kind kind, struct slice recipient, bool expanded,
+/* Holds the book; copies the question's texts. hooks must outlive the walk. */
+struct walk *walk_new(struct book *book, const struct walk_question *question,
 		      const struct walk_hooks *hooks, users_lookup *users, void *arg);
 void walk_start(struct walk *w); /* may be done before this returns */
 /* Ends it without done(); a look-up that is under way is waited for behind the scenes. */

@@ -219,12 +219,12 @@ START_TEST(more_recipients_than_are_followed_at_once_are_all_answered)
 {
 	link_client(questions_of_queue);
 	for (unsigned i = 1; i < 600; i++)
-		ask(i, i % 2 ? "list@example.org" : "x@elsewhere.example");
+		ask(i, i % 2 ? "list@example.org" : "x@");
 	run(599);
 	ck_assert_uint_eq(routed, 599);
 	ck_assert_uint_eq(deliveries, 300 * 3);
 	for (unsigned i = 1; i < 600; i++)
-		ck_assert_uint_eq(codes[i], i % 2 ? 1 : 451);
+		ck_assert_uint_eq(codes[i], i % 2 ? 1 : 553);
 }
 END_TEST
 

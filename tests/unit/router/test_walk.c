@@ -84,11 +84,58 @@ static void add_aliases(uint32_t domain, const char *spec, const char *text)
 	struct error e;
 
 	book_setting(book, &settings_aliases_record, &a);
-	t = shelf_take(slice_str(spec));
+	t = shelf_take(slice_str(spec), TABLE_ALIASES);
 	if (text != NULL)
 		ck_assert_msg(table_load_text(t->table, slice_str(text), NULL, NULL, &e), "%s",
 			      e.text);
 	shelf_release(t);
+}
+
+static void load_plain(const char *spec, const char *text)
+{
+	struct shelf_table *t = shelf_take(slice_str(spec), TABLE_PLAIN);
+	struct error e;
+
+	ck_assert_msg(table_load_text(t->table, slice_str(text), NULL, NULL, &e), "%s", e.text);
+	shelf_release(t);
+}
+
+/* text NULL: the table has no content yet. */
+static void add_routes(uint32_t domain, const char *spec, const char *text)
+{
+	struct settings_routes r = {.domain = domain, .table = slice_str(spec)};
+
+	book_setting(book, &settings_routes_record, &r);
+	if (text != NULL)
+		load_plain(spec, text);
+}
+
+static void add_deliver(uint32_t number, uint32_t domain, const char *kind, const char *users,
+			const char *next_hop)
+{
+	struct settings_deliver v = {
+	    .number = number,
+	    .domain = domain,
+	    .kind = slice_str(kind),
+	    .users = slice_str(users),
+	    .next_hop = slice_str(next_hop),
+	};
+
+	book_setting(book, &settings_deliver_record, &v);
+}
+
+/* patterns: separated by blanks. */
+static void add_outbound(uint32_t number, const char *direction, const char *patterns,
+			 const char *via)
+{
+	struct settings_outbound o = {
+	    .number = number, .direction = slice_str(direction), .via = slice_str(via)};
+	struct slice rest = slice_str(patterns);
+
+	do {
+		o.pattern = slice_word(&rest);
+		book_setting(book, &settings_outbound_record, &o);
+	} while (rest.len > 0);
 }
 
 static void setup(void)
@@ -110,11 +157,15 @@ static void setup(void)
 	add_user("carol@example.com");
 }
 
+static bool trusted;
+static const char *sender = "";
+
 static void teardown(void)
 {
 	book_release(&book);
 	known_count = asked = late_count = 0;
-	slow = false;
+	slow = trusted = false;
+	sender = "";
 	postmaster[0] = '\0';
 }
 
@@ -144,10 +195,13 @@ static void on_step(void *arg, const struct walk_step *s)
 static void on_delivery(void *arg, const struct walk_delivery *d)
 {
 	(void)arg;
-	if (d->none)
+	if (d->transport == WALK_NONE)
 		hear("%.*s>none\n", SLICE_FMT(d->address));
+	else if (d->transport == WALK_SMTP)
+		hear("%.*s>smtp %.*s\n", SLICE_FMT(d->address), SLICE_FMT(d->next_hop));
 	else
-		hear("%.*s>%.*s@%.*s/%u\n", SLICE_FMT(d->address), SLICE_FMT(d->user),
+		hear("%.*s>%s%.*s@%.*s/%u\n", SLICE_FMT(d->address),
+		     d->transport == WALK_SYSTEM ? "system " : "", SLICE_FMT(d->user),
 		     SLICE_FMT(d->domain), d->deliver);
 }
 
@@ -166,10 +220,17 @@ static const struct walk_hooks talking = {on_step, on_delivery, on_done};
 
 static void begin(enum walk_kind kind, const char *recipient, bool expanded)
 {
+	struct walk_question question = {
+	    .kind = kind,
+	    .recipient = slice_str(recipient),
+	    .sender = slice_str(sender),
+	    .expanded = expanded,
+	    .trusted = trusted,
+	};
+
 	heard_len = done_count = 0;
 	heard[0] = '\0';
-	walk = walk_new(book, kind, slice_str(recipient), expanded,
-			kind == WALK_EXPLAIN ? &talking : &plain, lookup, NULL);
+	walk = walk_new(book, &question, kind == WALK_EXPLAIN ? &talking : &plain, lookup, NULL);
 	walk_start(walk);
 }
 
@@ -515,19 +576,342 @@ START_TEST(an_alias_with_a_command_waits_alone)
 }
 END_TEST
 
-START_TEST(a_target_on_another_server_waits_alone)
+START_TEST(an_alias_leads_to_other_servers)
 {
 	add_aliases(1, "file:/away",
-		    "away: x@elsewhere.example\n"
-		    "both: x@elsewhere.example, alice\n");
+		    "away: Jo.Doe@Elsewhere.Example\n"
+		    "both: x@elsewhere.example, alice, y@[192.0.2.1]\n"
+		    "@example.com: all@elsewhere.example\n");
 	expect_check("away@example.org", 0, "");
-	expect_failure("away@example.org", 451, "4.4.0");
-	ck_assert_ptr_nonnull(strstr(text, "no way to other servers yet"));
-	expect_route("both@example.org", "x@elsewhere.example>none\n"
+	expect_route("away@example.org", "Jo.Doe@Elsewhere.Example>smtp elsewhere.example\n");
+	expect_route("both@example.org", "x@elsewhere.example>smtp elsewhere.example\n"
+					 "alice@example.org>alice@example.org/10\n"
+					 "y@[192.0.2.1]>smtp [192.0.2.1]:25\n");
+	expect_route("who@example.com", "all@elsewhere.example>smtp elsewhere.example\n");
+	expect_expanded("x@elsewhere.example", 0, "x@elsewhere.example>smtp elsewhere.example\n");
+	/* a client that may not relay is refused there all the same */
+	expect_check("x@elsewhere.example", 554, "5.7.1");
+}
+END_TEST
+
+START_TEST(an_alias_with_itself_and_another_server_does_both)
+{
+	add_aliases(1, "file:/copy",
+		    "alice: alice, alice@elsewhere.example\n"
+		    "ghost: ghost, bob\n");
+	expect_route("alice@example.org", "alice@example.org>alice@example.org/10\n"
+					  "alice@elsewhere.example>smtp elsewhere.example\n");
+	expect_expanded("alice@example.org", 0, "alice@example.org>alice@example.org/10\n");
+	/* what it names beside itself has its mail already */
+	expect_expanded("ghost@example.org", 550, "");
+}
+END_TEST
+
+START_TEST(a_trusted_client_may_relay_to_any_domain)
+{
+	trusted = true;
+	expect_check("x@elsewhere.example", 0, "");
+	expect_check("x@[192.0.2.1]", 0, "");
+	expect_check("postmaster@elsewhere.example", 0, "");
+	ck_assert_uint_eq(asked, 0);
+	/* who exists in our domains is not a question of trust */
+	expect_check("nobody@example.org", 550, "5.1.1");
+	expect_check("alice@sick.example", 451, "4.3.0");
+	expect_check("x@\xe2\x80\xae.example", 550, "5.1.2");
+}
+END_TEST
+
+START_TEST(relay_domains_check_their_users)
+{
+	add_domain(5, "branch.example", NULL);
+	add_deliver(50, 5, "relay", "file:/users", "[mail.branch.example]:25");
+	add_domain(6, "open.example", NULL);
+	add_deliver(60, 6, "relay", "any", "mx");
+	add_domain(7, "down.example", NULL);
+	add_deliver(70, 7, "relay", "file:/broken", "mx");
+	add_user("dora@branch.example");
+	expect_check("dora@branch.example", 0, "");
+	expect_check("nobody@branch.example", 550, "5.1.1");
+	expect_check("who@open.example", 0, "");
+	expect_check("who@down.example", 451, "4.3.0"); /* S55 */
+	expect_route("Dora@Branch.example", "Dora@Branch.example>smtp [mail.branch.example]:25\n");
+	expect_route("dora+x@branch.example",
+		     "dora+x@branch.example>smtp [mail.branch.example]:25\n");
+	expect_route("Who+x@Open.example", "Who+x@Open.example>smtp open.example\n");
+	expect_failure("who@down.example", 451, "4.3.0");
+}
+END_TEST
+
+START_TEST(what_is_relayed_needs_no_mailbox_name)
+{
+	add_domain(6, "open.example", NULL);
+	add_deliver(60, 6, "relay", "any", "mx");
+	expect_route("a/b@open.example", "a/b@open.example>smtp open.example\n");
+	expect_route(
+	    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa@open.example",
+	    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa@open.example>"
+	    "smtp open.example\n");
+}
+END_TEST
+
+START_TEST(an_alias_leads_to_a_relay_domain_and_from_one)
+{
+	add_domain(5, "branch.example", NULL);
+	add_deliver(50, 5, "relay", "file:/users", "[mail.branch.example]:25");
+	add_user("dora@branch.example");
+	add_aliases(1, "file:/to", "out: dora@branch.example, gone@branch.example\n");
+	add_aliases(5, "file:/from", "boss: alice@example.org, dora\n@branch.example: dora\n");
+	expect_route("out@example.org", "dora@branch.example>smtp [mail.branch.example]:25\n");
+	expect_route("boss@branch.example", "alice@example.org>alice@example.org/10\n"
+					    "dora@branch.example>smtp [mail.branch.example]:25\n");
+	expect_route("zoe@branch.example", "dora@branch.example>smtp [mail.branch.example]:25\n");
+}
+END_TEST
+
+START_TEST(S32_order_is_alias_route_user_then_without_extension_then_the_domain)
+{
+	add_aliases(1, "file:/order", "a: alice\nb+x: alice\n");
+	add_routes(1, "file:/routes",
+		   "# comment\n"
+		   "a@example.org smtp:[a.example]\n"
+		   "b@example.org smtp:[b.example]:2525\n"
+		   "bob@example.org smtp:[bob.example]\n"
+		   "alice+x@example.org smtp:[x.example]\n"
+		   "@example.org smtp:[rest.example]\n");
+	expect_route("a@example.org", "alice@example.org>alice@example.org/10\n");
+	expect_route("b@example.org", "b@example.org>smtp [b.example]:2525\n");
+	expect_route("b+x@example.org", "alice@example.org>alice@example.org/10\n");
+	expect_route("b+y@example.org", "b+y@example.org>smtp [b.example]:2525\n");
+	expect_route("Bob@example.org", "Bob@example.org>smtp [bob.example]:25\n");
+	expect_route("alice+x@example.org", "alice+x@example.org>smtp [x.example]:25\n");
+	expect_route("alice+y@example.org", "alice+y@example.org>alice@example.org/10\n");
+	expect_route("zoe@example.org", "zoe@example.org>smtp [rest.example]:25\n");
+	expect_check("zoe@example.org", 0, "");
+	expect_check("b@example.org", 0, "");
+	/* that @domain is another domain's */
+	expect_failure("zoe@example.com", 550, "5.1.1");
+	/* the aliases' @domain goes before the routes' */
+	add_aliases(1, "file:/all", "@example.org: alice\n");
+	expect_route("zoe@example.org", "alice@example.org>alice@example.org/10\n");
+}
+END_TEST
+
+START_TEST(routes_say_where)
+{
+	static const struct {
+		const char *value, *hop;
+	} cases[] = {
+	    {"smtp:[Mail.Example]:25", "[mail.example]:25"},
+	    {"smtp:[mail.example]", "[mail.example]:25"},
+	    {"smtp:mail.example", "mail.example"},
+	    {"smtp:mail.example:587", "mail.example:587"},
+	    {"smtp:[192.0.2.7]:25", "[192.0.2.7]:25"},
+	    {"smtp:[2001:DB8::7]:26", "[IPv6:2001:db8::7]:26"},
+	    {"smtp:[one.example] [two.example]", "[one.example]:25 [two.example]:25"},
+	    {"smtp:", "example.org"},
+	    {"smtp:m\xc3\xbcller.example", "xn--mller-kva.example"},
+	};
+	char text_of[256], want[256];
+
+	add_routes(1, "file:/say", NULL);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		snprintf(text_of, sizeof(text_of), "list@example.org  %s\n", cases[i].value);
+		load_plain("file:/say", text_of);
+		snprintf(want, sizeof(want), "list@example.org>smtp %s\n", cases[i].hop);
+		expect_route("list@example.org", want);
+	}
+	load_plain("file:/say", "alice@example.org local\nghost@example.org local:\n"
+				"@example.org local\n");
+	expect_route("alice@example.org", "alice@example.org>alice@example.org/10\n");
+	expect_failure("ghost@example.org", 550, "5.1.1");
+	expect_check("ghost@example.org", 550, "5.1.1");
+	expect_check("zoe@example.org", 550, "5.1.1");
+}
+END_TEST
+
+START_TEST(routes_that_are_not_understood_wait)
+{
+	/* as Mailman writes it */
+	add_routes(1, "file:/mailman",
+		   "# AUTOMATICALLY GENERATED BY MAILMAN\n"
+		   "# Aliases which are visible only in the @example.org domain.\n"
+		   "list@example.org               lmtp:[127.0.0.1]:8024\n"
+		   "list-bounces@example.org       lmtp:[127.0.0.1]:8024\n"
+		   "\n"
+		   "odd@example.org error:no\n"
+		   "bad@example.org smtp:[\n");
+	expect_failure("list@example.org", 451, "4.3.5");
+	ck_assert_ptr_nonnull(strstr(text, "routed by LMTP"));
+	expect_check("list@example.org", 451, "4.3.5");
+	expect_failure("list-bounces+1@example.org", 451, "4.3.5");
+	expect_failure("odd@example.org", 451, "4.3.5");
+	expect_failure("bad@example.org", 451, "4.3.5");
+	expect_route("alice@example.org", "alice@example.org>alice@example.org/10\n");
+	add_routes(1, "file:/not-loaded", NULL);
+	expect_failure("alice@example.org", 451, "4.3.0"); /* S55 */
+}
+END_TEST
+
+START_TEST(what_is_expanded_still_has_its_route)
+{
+	add_aliases(1, "file:/team", "team: list, alice\nlist: list, bob\n");
+	add_routes(1, "file:/list", "list@example.org smtp:[lists.example]\n");
+	expect_route("team@example.org", "list@example.org>smtp [lists.example]:25\n"
+					 "bob@example.org>bob@example.org/10\n"
 					 "alice@example.org>alice@example.org/10\n");
-	expect_expanded("x@elsewhere.example", 451, "");
-	/* what was accepted when the domain was still ours is kept */
-	expect_failure("x@elsewhere.example", 451, "4.4.0");
+	expect_expanded("list@example.org", 0, "list@example.org>smtp [lists.example]:25\n");
+	add_routes(2, "file:/all", "@any.example smtp:[x.example]\n");
+	expect_expanded("x@any.example", 0, "x@any.example>x@any.example/20\n");
+}
+END_TEST
+
+START_TEST(outbound_statements_are_tried_in_the_order_of_the_file)
+{
+	static const struct {
+		const char *sender, *recipient, *hop;
+	} cases[] = {
+	    {"a@example.com", "x@elsewhere.example", "[from.example]:587 [other.example]:587"},
+	    {"A@Example.COM", "x@to.example", "[from.example]:587 [other.example]:587"},
+	    {"vip@shop.example", "x@to.example", "[vip.example]:25"},
+	    {"other@shop.example", "x@elsewhere.example", "[rest.example]:25"},
+	    {"", "x@to.example", "[to.example]:25"},
+	    {"b@example.org", "X@TO.example", "[to.example]:25"},
+	    {"b@example.org", "x@sub.to.example", "[rest.example]:25"},
+	    {"b@example.org", "x@below.example", "[rest.example]:25"},
+	    {"b@example.org", "x@a.below.example", "a.below.example"},
+	    {"b@example.org", "x@b.a.below.example", "b.a.below.example"},
+	    {"b@example.org", "x@xbelow.example", "[rest.example]:25"},
+	    {"b@example.org", "one@single.example", "[to.example]:25"},
+	    {"b@example.org", "two@single.example", "[rest.example]:25"},
+	    {"b@example.org", "x@m\xc3\xbcller.example", "[idn.example]:25"},
+	    {"b@example.org", "x@xn--mller-kva.example", "[idn.example]:25"},
+	    {"b@example.org", "x@[192.0.2.1]", "[rest.example]:25"},
+	};
+	char want[256];
+
+	add_outbound(1, "from", "example.com vip@shop.example-no",
+		     "[from.example]:587 [other.example]:587");
+	add_outbound(2, "from", "vip@shop.example", "[vip.example]:25");
+	add_outbound(3, "to", "to.example one@single.example", "[to.example]:25");
+	add_outbound(4, "to", ".below.example", "");
+	add_outbound(5, "to", "M\xc3\x9cLLER.example", "[idn.example]:25");
+	add_outbound(6, "", "", "[rest.example]:25");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		sender = cases[i].sender;
+		snprintf(want, sizeof(want), "%s>smtp %s\n", cases[i].recipient, cases[i].hop);
+		expect_route(cases[i].recipient, want);
+	}
+}
+END_TEST
+
+START_TEST(outbound_patterns_stand_in_tables)
+{
+	add_outbound(1, "to",
+		     "file:/to static:.deep.example=,x@one.example=", "[table.example]:25");
+	add_outbound(2, "from", "file:/from", "[sender.example]:25");
+	load_plain("file:/to", "to.example\n.below.example yes\n");
+	load_plain("file:/from", "alice@example.org\n");
+	expect_route("a@to.example", "a@to.example>smtp [table.example]:25\n");
+	expect_route("a@x.below.example", "a@x.below.example>smtp [table.example]:25\n");
+	expect_route("a@b.c.deep.example", "a@b.c.deep.example>smtp [table.example]:25\n");
+	expect_route("x@one.example", "x@one.example>smtp [table.example]:25\n");
+	expect_route("y@one.example", "y@one.example>smtp one.example\n");
+	sender = "Alice@example.org";
+	expect_route("y@one.example", "y@one.example>smtp [sender.example]:25\n");
+	add_outbound(3, "to", "file:/not-loaded", "");
+	expect_route("y@one.example", "y@one.example>smtp [sender.example]:25\n");
+	sender = "";
+	expect_failure("y@one.example", 451, "4.3.0"); /* S55 */
+}
+END_TEST
+
+START_TEST(S42_literals_have_no_mx)
+{
+	expect_route("a@[192.0.2.1]", "a@[192.0.2.1]>smtp [192.0.2.1]:25\n");
+	expect_route("a@[IPv6:2001:DB8::1]", "a@[IPv6:2001:DB8::1]>smtp [IPv6:2001:db8::1]:25\n");
+}
+END_TEST
+
+START_TEST(S41_the_address_is_not_rewritten)
+{
+	expect_route("J\xc3\xbcrgen@M\xc3\xbcller.Example",
+		     "J\xc3\xbcrgen@M\xc3\xbcller.Example>smtp xn--mller-kva.example\n");
+	expect_route("Bob@Elsewhere.EXAMPLE", "Bob@Elsewhere.EXAMPLE>smtp elsewhere.example\n");
+	expect_failure("a@\xe2\x80\xae.example", 550, "5.1.2");
+}
+END_TEST
+
+START_TEST(a_domain_of_ours_is_found_by_both_spellings)
+{
+	add_domain(8, "m\xc3\xbcller.example", "file:/users");
+	add_user("max@m\xc3\xbcller.example");
+	add_user("own@m\xc3\xbcller.example");
+	add_aliases(8, "file:/both", "sales: max\nown: own\n");
+	expect_check("max@M\xc3\x9cLLER.example", 0, "");
+	expect_route("max@xn--mller-kva.Example",
+		     "max@xn--mller-kva.Example>max@m\xc3\xbcller.example/80\n");
+	expect_route("sales@xn--mller-kva.example",
+		     "max@m\xc3\xbcller.example>max@m\xc3\xbcller.example/80\n");
+	expect_route("own@xn--mller-kva.example",
+		     "own@m\xc3\xbcller.example>own@m\xc3\xbcller.example/80\n");
+	expect_check("zoe@m\xc3\xbcller.example", 550, "5.1.1");
+}
+END_TEST
+
+START_TEST(users_of_the_machine_go_to_their_own_transport)
+{
+	add_domain(9, "host.example", NULL);
+	add_deliver(90, 9, "system-mbox", "system", "");
+	add_user("daemon@host.example");
+	expect_check("Daemon@host.example", 0, "");
+	expect_route("Daemon+x@host.example",
+		     "Daemon+x@host.example>system daemon@host.example/90\n");
+	expect_check("nobody.here@host.example", 550, "5.1.1");
+	expect_check("../x@host.example", 550, "5.1.1");
+}
+END_TEST
+
+START_TEST(roots_mail_goes_by_an_alias_alone)
+{
+	add_domain(9, "host.example", NULL);
+	add_deliver(90, 9, "system-mbox", "system", "");
+	add_user("daemon@host.example");
+	expect_check("root@host.example", 550, "5.1.1");
+	ck_assert_str_eq(text, "<root@host.example>: Recipient address rejected: User unknown");
+	expect_failure("root@host.example", 550, "5.1.1");
+	ck_assert_ptr_nonnull(strstr(text, "set `root: NAME`"));
+	go(WALK_EXPLAIN, "root@host.example", false);
+	ck_assert_ptr_nonnull(strstr(heard, "set `root: NAME`"));
+	expect_failure("zoe@host.example", 550, "5.1.1");
+	ck_assert_ptr_null(strstr(text, "set `root"));
+	add_aliases(9, "file:/root", "root: daemon, x@elsewhere.example\n");
+	expect_route("root@host.example", "daemon@host.example>system daemon@host.example/90\n"
+					  "x@elsewhere.example>smtp elsewhere.example\n");
+}
+END_TEST
+
+static void setup_null_client(void)
+{
+	struct settings_server s = {.hostname = SLICE("web7.example.net"),
+				    .origin = SLICE("example.net")};
+
+	book = book_new();
+	book_setting(book, &settings_server_record, &s);
+	add_outbound(1, "", "", "[hub.example.net]:25");
+	add_aliases(0, "file:/etc", "root: admin@example.net\nlocal: root\n");
+	trusted = true;
+}
+
+START_TEST(a_null_client_sends_all_to_its_relay)
+{
+	expect_check("alice", 0, "");
+	expect_route("alice", "alice@example.net>smtp [hub.example.net]:25\n");
+	expect_route("root", "admin@example.net>smtp [hub.example.net]:25\n");
+	expect_route("local", "admin@example.net>smtp [hub.example.net]:25\n");
+	expect_route("postmaster", "postmaster@example.net>smtp [hub.example.net]:25\n");
+	expect_route("root@web7.example.net", "admin@example.net>smtp [hub.example.net]:25\n");
+	trusted = false;
+	expect_check("x@example.net", 554, "5.7.1");
 }
 END_TEST
 
@@ -672,6 +1056,15 @@ START_TEST(explain_names_every_step)
 	go(WALK_EXPLAIN, "x@elsewhere.example", false);
 	ck_assert_uint_eq(code, 554);
 	ck_assert_ptr_nonnull(strstr(heard, "refuse: 554 5.7.1"));
+	trusted = true;
+	add_outbound(4, "to", "elsewhere.example", "[relay.example]:25");
+	go(WALK_EXPLAIN, "x@elsewhere.example", false);
+	ck_assert_str_eq(heard, "0 x@elsewhere.example outbound: statement 4 takes it\n"
+				"0 x@elsewhere.example smtp: to [relay.example]:25\n"
+				"x@elsewhere.example>smtp [relay.example]:25\n");
+	go(WALK_EXPLAIN, "x@third.example", false);
+	ck_assert_str_eq(heard, "0 x@third.example smtp: to the MX hosts of third.example\n"
+				"x@third.example>smtp third.example\n");
 }
 END_TEST
 
@@ -698,7 +1091,23 @@ int main(void)
 	    an_address_that_is_named_twice_gets_it_once,
 	    aliases_that_branch_into_themselves_end,
 	    an_alias_with_a_command_waits_alone,
-	    a_target_on_another_server_waits_alone,
+	    an_alias_leads_to_other_servers,
+	    an_alias_with_itself_and_another_server_does_both,
+	    a_trusted_client_may_relay_to_any_domain,
+	    relay_domains_check_their_users,
+	    what_is_relayed_needs_no_mailbox_name,
+	    an_alias_leads_to_a_relay_domain_and_from_one,
+	    S32_order_is_alias_route_user_then_without_extension_then_the_domain,
+	    routes_say_where,
+	    routes_that_are_not_understood_wait,
+	    what_is_expanded_still_has_its_route,
+	    outbound_statements_are_tried_in_the_order_of_the_file,
+	    outbound_patterns_stand_in_tables,
+	    S42_literals_have_no_mx,
+	    S41_the_address_is_not_rewritten,
+	    a_domain_of_ours_is_found_by_both_spellings,
+	    users_of_the_machine_go_to_their_own_transport,
+	    roots_mail_goes_by_an_alias_alone,
 	    a_dead_member_of_a_list_fails_alone,
 	    a_look_up_error_in_a_list_settles_nothing,
 	    what_is_expanded_goes_to_the_user,
@@ -713,7 +1122,8 @@ int main(void)
 	    explain_names_every_step,
 	};
 	Suite *s = suite_create("walk");
-	TCase *t = tcase_create("walk"), *p = tcase_create("postmaster");
+	TCase *t = tcase_create("walk"), *p = tcase_create("postmaster"),
+	      *n = tcase_create("null client");
 	SRunner *sr = srunner_create(s);
 	int failed;
 
@@ -723,7 +1133,10 @@ int main(void)
 		tcase_add_test(t, tests[i]);
 	tcase_add_test(p, mail_for_postmaster_goes_to_alias_user_configured_address_in_this_order);
 	suite_add_tcase(s, t);
+	tcase_add_checked_fixture(n, setup_null_client, teardown);
+	tcase_add_test(n, a_null_client_sends_all_to_its_relay);
 	suite_add_tcase(s, p);
+	suite_add_tcase(s, n);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);
 	srunner_free(sr);
