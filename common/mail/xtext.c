@@ -33,3 +33,17 @@ bool xtext_valid(struct slice s)
 	}
 	return true;
 }
+
+bool xtext_encode(struct slice s, struct buffer *out)
+{
+	static const char digits[] = "0123456789ABCDEF";
+
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.ptr[i];
+		char escape[ESCAPE] = {'+', digits[c >> 4], digits[c & 15]};
+		bool plain = c > 32 && c < 127 && c != '+' && c != '=';
+		if (!buffer_append(out, slice_make(plain ? s.ptr + i : escape, plain ? 1 : ESCAPE)))
+			return false;
+	}
+	return true;
+}

@@ -5,10 +5,12 @@
 #ifndef COMMON_MAIL_XTEXT_H
 #define COMMON_MAIL_XTEXT_H
 
-#include "common/base/slice.h"
+#include "common/base/buffer.h"
 
 /* Is it xtext, and what it stands for printable ASCII and blanks (S21)? Digits of hex are upper
  * case, as the grammar has them. Empty is fine. */
 bool xtext_valid(struct slice s);
+/* Appends s as xtext. False when out is full. */
+bool xtext_encode(struct slice s, struct buffer *out);
 
 #endif
