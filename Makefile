@@ -43,5 +43,6 @@ LINK_ORDER := service store schedule config table dialogue wire net smtp mail os
 LIBS := -lev -lseccomp -lssl -lcrypto -lidn2 -lbsd -lpthread
 # what one program needs beyond that
 LIBS_stagepost := -ljansson
+LIBS_resolver := -lunbound
 
 include conf/build.mk

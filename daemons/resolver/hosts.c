@@ -1,0 +1,228 @@
+/*
+ * Which addresses does a next hop have? Its MX records, then A and AAAA of each host, so many at
+ * once; then our own addresses are taken out, and what is left is put in order.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <bsd/stdlib.h>
+
+#include "common/base/memory.h"
+#include "daemons/resolver/kinds.h"
+#include "daemons/resolver/order.h"
+#include "daemons/resolver/own.h"
+
+enum {
+	LIMIT_US = 30 * 1000 * 1000,
+	LOOKUPS_AT_ONCE = 16,	 /* of one question */
+	HOST_ADDRESSES_MAX = 16, /* of one host and family */
+	SMTP_PORT = 25,
+};
+
+struct hosts_question;
+
+struct lookup {
+	struct dns_query query;
+	struct hosts_question *question;
+	size_t host; /* number in the list */
+};
+
+struct hosts_question {
+	struct question base;
+	char name[REPLY_NAME_SIZE];
+	bool by_mx;
+	uint32_t port;
+	struct dns_query mx;
+	bool mx_secure;
+	struct mx_list hosts;
+	struct lookup lookups[LOOKUPS_AT_ONCE];
+	size_t next; /* look-up that is to be begun: two of each host */
+	size_t open; /* that are under way */
+	struct target *targets;
+	size_t count, size;
+	bool trouble;		  /* a look-up failed for now */
+	char text[DNS_TEXT_SIZE]; /* of the first that did, else of the last that found nothing */
+};
+
+static void send_done(struct question *q, struct verdict v, const char *text)
+{
+	struct resolve_done m = {.request = q->request,
+				 .code = v.code,
+				 .enhanced = slice_str(v.enhanced),
+				 .text = slice_sub(slice_str(text), 0, RESOLVER_TEXT_MAX)};
+	questions_send(q, RESOLVE_DONE, &m);
+}
+
+static void refuse(struct hosts_question *q, struct verdict v, const char *text)
+{
+	send_done(&q->base, v, text);
+	questions_end(&q->base);
+}
+
+static void send_targets(struct hosts_question *q)
+{
+	char address[NET_IP_TEXT];
+	for (size_t i = 0; i < q->count; i++) {
+		const struct target *t = &q->targets[i];
+		struct resolve_address m = {.request = q->base.request,
+					    .host = slice_str(q->hosts.list[t->host].host),
+					    .preference = t->preference,
+					    .best = t->preference == q->hosts.list[0].preference,
+					    .secure = t->secure};
+		m.address = slice_make(address, net_ip_format(&t->address, address));
+		questions_send(&q->base, RESOLVE_ADDRESS, &m);
+	}
+	send_done(&q->base, (struct verdict){0}, "");
+	questions_end(&q->base);
+}
+
+/* S39: all hosts behind us are left out; true when it is answered with that. */
+static bool refuse_own(struct hosts_question *q)
+{
+	static const struct verdict loop = {550, "5.4.6"}, unreachable = {451, "4.4.4"};
+	char text[RESOLVER_TEXT_MAX + 1];
+	uint32_t own;
+	for (size_t i = 0; i < q->count; i++)
+		q->targets[i].ours = own_has(&q->targets[i].address);
+	if (!order_drop_own(q->targets, &q->count, &own) || q->count > 0)
+		return false;
+	if (own == q->hosts.list[0].preference) {
+		snprintf(text, sizeof(text), "mail for %s loops back to myself", q->name);
+		refuse(q, loop, text);
+	} else {
+		snprintf(text, sizeof(text), "the better MX hosts of %s have no address: %.100s",
+			 q->name, q->text);
+		refuse(q, unreachable, text);
+	}
+	return true;
+}
+
+/* All look-ups have ended. S37: the domain's own address never stands in for its MX hosts. */
+static void conclude(struct hosts_question *q)
+{
+	if (q->by_mx && q->port == SMTP_PORT && refuse_own(q))
+		return;
+	if (q->count == 0) {
+		refuse(q, q->trouble ? verdict_later : verdict_no_domain, q->text);
+		return;
+	}
+	order_targets(q->targets, &q->count, RESOLVER_ADDRESSES_MAX, arc4random_uniform);
+	send_targets(q);
+}
+
+static void add_target(struct hosts_question *q, size_t host, const struct net_address *a,
+		       bool secure)
+{
+	if (q->count == q->size) {
+		q->size = q->size > 0 ? 2 * q->size : 8;
+		q->targets = memory_resize(q->targets, q->size, sizeof(*q->targets));
+	}
+	q->targets[q->count++] = (struct target){.address = *a,
+						 .preference = q->hosts.list[host].preference,
+						 .host = host,
+						 .secure = secure};
+}
+
+static void take_addresses(struct hosts_question *q, size_t host, const struct dns_answer *a)
+{
+	struct reply p = a->reply;
+	struct reply_record r;
+	for (unsigned n = 0; n < HOST_ADDRESSES_MAX && reply_next(&p, &r); n++)
+		add_target(q, host, &r.address, a->secure && q->mx_secure);
+}
+
+static void begin_lookups(struct hosts_question *q);
+
+static void looked_up(void *arg, const struct dns_answer *a)
+{
+	struct lookup *l = arg;
+	struct hosts_question *q = l->question;
+	l->question = NULL;
+	q->open--;
+	if (a->status == DNS_FOUND)
+		take_addresses(q, l->host, a);
+	else if (!q->trouble)
+		snprintf(q->text, sizeof(q->text), "%s", a->text);
+	if (a->status == DNS_TROUBLE)
+		q->trouble = true;
+	begin_lookups(q);
+}
+
+static struct lookup *free_lookup(struct hosts_question *q)
+{
+	for (size_t i = 0; i < LOOKUPS_AT_ONCE; i++)
+		if (!q->lookups[i].question)
+			return &q->lookups[i];
+	return NULL;
+}
+
+static void begin_lookups(struct hosts_question *q)
+{
+	static const uint16_t types[] = {REPLY_A, REPLY_AAAA};
+	struct lookup *l;
+	while (q->next < 2 * q->hosts.count && (l = free_lookup(q))) {
+		l->question = q;
+		l->host = q->next / 2;
+		q->open++;
+		dns_ask(&l->query, q->hosts.list[l->host].host, types[q->next % 2], looked_up, l);
+		q->next++;
+	}
+	if (q->open == 0)
+		conclude(q);
+}
+
+static void mx_answered(void *arg, const struct dns_answer *a)
+{
+	struct hosts_question *q = arg;
+	struct verdict v = verdict_mx(q->name, a, &q->hosts);
+	if (v.code) {
+		refuse(q, v, a->text);
+		return;
+	}
+	q->mx_secure = a->secure;
+	begin_lookups(q);
+}
+
+static void begin(struct question *base)
+{
+	struct hosts_question *q = (struct hosts_question *)base;
+	if (!reply_name_usable(slice_str(q->name))) {
+		refuse(q, verdict_bad_name, "that is no name of a domain or host");
+	} else if (q->by_mx) {
+		dns_ask(&q->mx, q->name, REPLY_MX, mx_answered, q);
+	} else {
+		mx_implicit(q->name, &q->hosts);
+		q->mx_secure = true;
+		begin_lookups(q);
+	}
+}
+
+static void give_up(struct question *base, const char *why)
+{
+	struct hosts_question *q = (struct hosts_question *)base;
+	char text[RESOLVER_TEXT_MAX + 1];
+	snprintf(text, sizeof(text), "addresses of %s: %s", q->name, why);
+	send_done(base, verdict_later, text);
+}
+
+static void free_question(struct question *base)
+{
+	struct hosts_question *q = (struct hosts_question *)base;
+	dns_cancel(&q->mx);
+	for (size_t i = 0; i < LOOKUPS_AT_ONCE; i++)
+		dns_cancel(&q->lookups[i].query);
+	memory_free(q->targets);
+	memory_free(q);
+}
+
+static const struct question_kind kind = {
+    .limit = LIMIT_US, .begin = begin, .give_up = give_up, .free = free_question};
+
+void hosts_asked(struct channel *c, const void *record)
+{
+	const struct resolve_hosts *m = record;
+	struct hosts_question *q = memory_zero(1, sizeof(*q));
+	slice_copy(m->name, q->name, sizeof(q->name)); /* what does not fit is no name */
+	q->by_mx = m->mx;
+	q->port = m->port;
+	questions_add(&q->base, &kind, c, m->request);
+}
