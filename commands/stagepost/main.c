@@ -15,7 +15,7 @@ static const struct verb verbs[] = {
     {"status", verb_status, "[--json]", "what runs, and how much is in the queue"},
     {"check", verb_check, "", "check the configuration and its tables"},
     {"config", verb_config, "[KEY] [--changed]", "print the configuration, with its defaults"},
-    {"route", verb_route, "[--json] ADDRESS", "every step that mail for an address takes"},
+    {"route", verb_route, "[--json ...] ADDRESS", "every step that mail for an address takes"},
     {"queue", verb_queue, "VERB ...", "look at the queue and change it; `queue help` says how"},
     {0},
 };

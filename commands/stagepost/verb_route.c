@@ -55,10 +55,10 @@ static void end_text(const struct talk_end *end)
 	fputc('\n', stdout);
 }
 
-static void end_json(const char *address, json_t *steps, const struct talk_end *end)
+static void end_json(struct slice address, json_t *steps, const struct talk_end *end)
 {
 	json_t *o = json_object();
-	json_put(o, "address", json_text(slice_str(address)));
+	json_put(o, "address", json_text(address));
 	json_put(o, "steps", steps);
 	json_put(o, "accepted", json_boolean(end->code == EX_OK));
 	json_put(o, "code", json_count(end->reply));
@@ -67,19 +67,46 @@ static void end_json(const char *address, json_t *steps, const struct talk_end *
 	json_line(stdout, o);
 }
 
+/* --json, --trusted, --from SENDER, then the address; false: complained of. */
+static bool read_arguments(int argc, char **argv, struct router_explain *question, bool *json)
+{
+	int i = 1;
+	for (; i < argc && argv[i][0] == '-'; i++) {
+		if (strcmp(argv[i], "--json") == 0) {
+			*json = true;
+		} else if (strcmp(argv[i], "--trusted") == 0) {
+			question->trusted = true;
+		} else if (strcmp(argv[i], "--from") == 0 && i + 1 < argc) {
+			question->sender = slice_str(argv[++i]);
+		} else {
+			complain(EX_USAGE, "route: %s is not known here", argv[i]);
+			return false;
+		}
+	}
+	if (i + 1 != argc) {
+		complain(EX_USAGE, "route [--json] [--trusted] [--from SENDER] ADDRESS: one "
+				   "address is needed");
+		return false;
+	}
+	question->recipient = slice_str(argv[i]);
+	if (question->recipient.len == 0 || question->recipient.len > ROUTER_ADDRESS_MAX ||
+	    question->sender.len > ROUTER_ADDRESS_MAX) {
+		complain(EX_USAGE, "an address has 1 to %d octets", ROUTER_ADDRESS_MAX);
+		return false;
+	}
+	return true;
+}
+
 int verb_route(const char *config_path, int argc, char **argv)
 {
 	struct router_explain question = {0};
 	struct talk_end end;
 	struct talk *t;
 	json_t *steps;
-	bool json = argc > 1 && strcmp(argv[1], "--json") == 0;
+	bool json = false;
 	int code;
-	if (argc != 2 + json || argv[1 + json][0] == '-')
-		return complain(EX_USAGE, "route [--json] ADDRESS: one address is needed");
-	question.recipient = slice_str(argv[1 + json]);
-	if (question.recipient.len == 0 || question.recipient.len > ROUTER_ADDRESS_MAX)
-		return complain(EX_USAGE, "an address has 1 to %d octets", ROUTER_ADDRESS_MAX);
+	if (!read_arguments(argc, argv, &question, &json))
+		return EX_USAGE;
 	t = place_talk(config_path, &code);
 	if (!t)
 		return code;
@@ -87,7 +114,7 @@ int verb_route(const char *config_path, int argc, char **argv)
 	code = talk_ask(t, COMMAND_ROUTER_EXPLAIN, &question, TALK_USUAL_US,
 			json ? &json_calls : &text_calls, steps, &end);
 	if (json && (code == EX_OK || end.reply)) {
-		end_json(argv[2], json_incref(steps), &end);
+		end_json(question.recipient, json_incref(steps), &end);
 	} else {
 		end_text(&end);
 	}
