@@ -29,7 +29,8 @@ enum table_use {
 	TABLE_ALIASES, /* NAME: a, "|command" ...; lines that begin with a blank go on */
 	TABLE_USERS,   /* ADDRESS:{SCHEME}HASH:UID:GID::HOME::EXTRA, as Dovecot's passwd-file */
 	TABLE_PLAIN,   /* KEY VALUE, or KEY alone; any words, found exactly as they stand */
-	TABLE_ROUTES,  /* KEY smtp:NEXT-HOP or KEY local; values are canonical (next_hop.h) */
+	TABLE_ROUTES,  /* KEY smtp:[NEXT-HOP] or KEY local; values are canonical (next_hop.h), but
+			  what is behind lmtp: is as written, and not supported */
 	TABLE_USE_COUNT
 };
 
