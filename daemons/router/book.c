@@ -140,7 +140,7 @@ static void take_aliases(struct book *b, const struct settings_aliases *s)
 static void take_routes(struct book *b, const struct settings_routes *s)
 {
 	if (s->domain != 0)
-		list_add(&domain_of(b, s->domain)->routes, s->table, TABLE_PLAIN);
+		list_add(&domain_of(b, s->domain)->routes, s->table, TABLE_ROUTES);
 }
 
 static void put_name(struct book *b, struct slice key, struct slice name, struct domain *d)

@@ -7,8 +7,6 @@
 #include "common/table/next_hop.h"
 #include "daemons/router/walk_parts.h"
 
-static const struct slice SMTP = {"smtp:", 5}, LMTP = {"lmtp:", 5};
-
 /* Routes */
 
 static void route_bad(struct walk *w, const char *why)
@@ -16,39 +14,33 @@ static void route_bad(struct walk *w, const char *why)
 	walk_fail(w, 451, "4.3.5", "<%.*s>: %s", SLICE_FMT(w->node->text), why);
 }
 
-static void route_local(struct walk *w)
+/* hops is empty: to the MX hosts of the address' own domain. */
+static void route_smtp(struct walk *w, struct slice hops)
 {
-	if (w->stage == STAGE_ROUTE)
-		resolve_enter(w, STAGE_USER);
+	char own[NEXT_HOP_ITEM_SIZE];
+
+	if (w->kind == WALK_CHECK)
+		resolve_accept(w);
+	else if (hops.len > 0)
+		walk_send(w, hops, 0);
+	else if (next_hop_item(w->domain_name, own) == NULL)
+		walk_send(w, slice_str(own), 0);
 	else
-		resolve_no_user(w); /* of @domain: the users were asked before */
+		route_bad(w, "its domain has no MX hosts");
 }
 
 void onward_route(struct walk *w, struct slice value)
 {
-	char hop[NEXT_HOP_TEXT_MAX + 1];
-	const char *fault;
+	static const struct slice SMTP = {"smtp:", 5};
 
-	if (slice_equal(value, SLICE("local")) || slice_equal(value, SLICE("local:"))) {
-		route_local(w);
-		return;
-	}
-	if (slice_starts(value, LMTP)) {
-		route_bad(w, "it is routed by LMTP, which is not supported yet");
-		return;
-	}
-	if (!slice_starts(value, SMTP)) {
-		route_bad(w, "its route is neither smtp:HOST nor local");
-		return;
-	}
-	value = slice_trim(slice_from(value, SMTP.len));
-	fault = next_hop_parse(value.len > 0 ? value : w->domain_name, hop);
-	if (fault != NULL)
-		route_bad(w, "its route names no host that mail can be sent to");
-	else if (w->kind == WALK_CHECK)
-		resolve_accept(w);
+	if (slice_starts(value, SMTP))
+		route_smtp(w, slice_from(value, SMTP.len));
+	else if (!slice_equal(value, SLICE("local")))
+		route_bad(w, "it is routed by LMTP, which is not supported");
+	else if (w->stage == STAGE_ROUTE)
+		resolve_enter(w, STAGE_USER);
 	else
-		walk_send(w, slice_str(hop), 0);
+		resolve_no_user(w); /* of @domain: the users were asked before */
 }
 
 /* Outbound */

@@ -7,10 +7,13 @@
 #include "common/base/memory.h"
 #include "daemons/router/shelf.h"
 
-enum { USES = TABLE_PLAIN + 1 };
-
-static struct map *shelves[USES]; /* spec -> struct shelf_table */
-static const char *const WORDS[USES] = {"aliases", "users", "table"};
+static struct map *shelves[TABLE_USE_COUNT]; /* spec -> struct shelf_table */
+static const char *const WORDS[TABLE_USE_COUNT] = {
+    [TABLE_ALIASES] = "aliases",
+    [TABLE_USERS] = "users",
+    [TABLE_PLAIN] = "table",
+    [TABLE_ROUTES] = "routes",
+};
 
 struct shelf_table *shelf_take(struct slice spec, enum table_use use)
 {
@@ -71,7 +74,7 @@ bool shelf_load(struct slice spec, int fd)
 {
 	bool held = false;
 
-	for (int use = 0; use < USES; use++) {
+	for (int use = 0; use < TABLE_USE_COUNT; use++) {
 		struct shelf_table *t = shelves[use] ? map_get(shelves[use], spec) : NULL;
 		if (t != NULL)
 			load(t, WORDS[use], fd);
