@@ -12,14 +12,37 @@
 #include "queue/store/digest.h"
 #include "queue/store/format.h"
 
-typedef bool content_take(void *arg, struct slice piece);
+enum { PARTS = 4 }; /* trace, header, body, nothing */
 
-static bool give(struct slice s, content_take *take, void *arg)
+struct content_reader {
+	const struct content *content;
+	unsigned part;	   /* that is being given */
+	struct slice rest; /* of it, when it lies in memory */
+	uint64_t at;	   /* of a file's body */
+	char *header;	   /* of a file; NULL: not read yet */
+	char *piece;	   /* CONTENT_CHUNK octets for a file's body */
+	struct digest hash;
+};
+
+struct content_reader *content_reader_new(const struct content *c)
 {
-	for (; s.len > 0; s = slice_from(s, CONTENT_CHUNK))
-		if (!take(arg, slice_sub(s, 0, CONTENT_CHUNK)))
-			return false;
-	return true;
+	struct content_reader *r = memory_zero(1, sizeof(*r));
+	r->content = c;
+	r->rest = c->trace;
+	return r;
+}
+
+void content_reader_free(struct content_reader **reader)
+{
+	struct content_reader *r = *reader;
+	*reader = NULL;
+	if (!r)
+		return;
+	if (r->header)
+		digest_free(&r->hash);
+	memory_free(r->header);
+	memory_free(r->piece);
+	memory_free(r);
 }
 
 /* A file that ends early is not what was committed. */
@@ -53,64 +76,94 @@ static bool file_matches(const struct content *c)
 	return true;
 }
 
-static bool give_body(const struct content *c, struct digest *hash, char *piece, content_take *take,
-		      void *arg)
+static bool file_open(struct content_reader *r)
 {
-	uint64_t at = c->file.body_offset, end = c->file.header_offset;
-	while (at < end) {
-		size_t len = end - at < CONTENT_CHUNK ? (size_t)(end - at) : CONTENT_CHUNK;
-		if (!read_all(c->fd, piece, len, at))
-			return false;
-		struct slice s = slice_make(piece, len);
-		digest_add(hash, s);
-		if (!take(arg, s))
-			return false;
-		at += len;
-	}
-	return true;
+	const struct content *c = r->content;
+	if (!file_matches(c))
+		return false;
+	r->header = memory_get((size_t)c->file.header_length + 1);
+	r->piece = memory_get(CONTENT_CHUNK);
+	r->at = c->file.body_offset;
+	digest_init(&r->hash);
+	return read_all(c->fd, r->header, (size_t)c->file.header_length, c->file.header_offset);
 }
 
-static bool give_file(const struct content *c, char *header, struct digest *hash,
-		      content_take *take, void *arg)
+/* The hash covers the body, then the header. */
+static bool file_close(struct content_reader *r)
 {
-	const struct stored_file *f = &c->file;
-	struct slice block = slice_make(header, (size_t)f->header_length);
-	if (!read_all(c->fd, header, block.len, f->header_offset) || !give(block, take, arg))
-		return false;
-	char *piece = memory_get(CONTENT_CHUNK);
-	bool given = give_body(c, hash, piece, take, arg);
-	int error = errno;
-	memory_free(piece);
-	errno = error;
-	if (!given)
-		return false;
+	const struct stored_file *f = &r->content->file;
 	uint8_t digest[DIGEST_SIZE];
-	digest_add(hash, block);
-	digest_end(hash, digest);
-	if (memcmp(digest, f->digest, DIGEST_SIZE) != 0) {
-		errno = EBADMSG;
-		return false;
-	}
+	digest_add(&r->hash, slice_make(r->header, (size_t)f->header_length));
+	digest_end(&r->hash, digest);
+	if (memcmp(digest, f->digest, DIGEST_SIZE) == 0)
+		return true;
+	errno = EBADMSG;
+	return false;
+}
+
+/* Goes to the next part. */
+static bool part_begin(struct content_reader *r)
+{
+	const struct content *c = r->content;
+	r->part++;
+	if (r->part == 1)
+		r->rest = c->file.number ? slice_make(r->header, (size_t)c->file.header_length)
+					 : c->header;
+	else if (r->part == 2 && !c->file.number)
+		r->rest = c->body;
+	else if (r->part == 3 && c->file.number)
+		return file_close(r);
 	return true;
 }
 
-int content_read(const struct content *c, content_take *take, void *arg)
+/* The next piece of a file's body; false at its end, or with -1 in *result. */
+static bool body_next(struct content_reader *r, struct slice *piece, int *result)
 {
-	if (c->file.number && !file_matches(c))
+	const struct stored_file *f = &r->content->file;
+	uint64_t left = f->header_offset - r->at;
+	size_t len = left < CONTENT_CHUNK ? (size_t)left : CONTENT_CHUNK;
+	if (len == 0)
+		return false;
+	*result = read_all(r->content->fd, r->piece, len, r->at) ? 1 : -1;
+	if (*result < 0)
+		return true;
+	*piece = slice_make(r->piece, len);
+	digest_add(&r->hash, *piece);
+	r->at += len;
+	return true;
+}
+
+int content_reader_next(struct content_reader *r, struct slice *piece)
+{
+	int result;
+	*piece = SLICE_EMPTY;
+	if (r->content->file.number && !r->header && !file_open(r))
 		return -1;
-	if (!give(c->trace, take, arg))
-		return -1;
-	if (!c->file.number)
-		return give(c->header, take, arg) && give(c->body, take, arg) ? 0 : -1;
-	char *header = memory_get((size_t)c->file.header_length + 1);
-	struct digest hash;
-	digest_init(&hash);
-	bool given = give_file(c, header, &hash, take, arg);
+	while (r->part < PARTS - 1) {
+		if (r->rest.len > 0) {
+			*piece = slice_sub(r->rest, 0, CONTENT_CHUNK);
+			r->rest = slice_from(r->rest, CONTENT_CHUNK);
+			return 1;
+		}
+		if (r->part == 2 && r->content->file.number && body_next(r, piece, &result))
+			return result;
+		if (!part_begin(r))
+			return -1;
+	}
+	return 0;
+}
+
+int content_read(const struct content *c, bool (*take)(void *arg, struct slice piece), void *arg)
+{
+	struct content_reader *r = content_reader_new(c);
+	struct slice piece;
+	int result;
+	while ((result = content_reader_next(r, &piece)) > 0 && take(arg, piece))
+		;
 	int error = errno;
-	digest_free(&hash);
-	memory_free(header);
+	content_reader_free(&r);
 	errno = error;
-	return given ? 0 : -1;
+	return result == 0 ? 0 : -1;
 }
 
 uint64_t content_size(const struct content *c)

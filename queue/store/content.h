@@ -1,5 +1,5 @@
 /*
- * content: the face of the store for those who read messages (local, later smtp and bounce): the
+ * content: the face of the store for those who read messages (local, smtp, bounce): the
  * content of one message, from memory or from its large file, in the order in which it is sent:
  * trace, header, body. Reading a file hashes in the same pass.
  */
@@ -23,5 +23,14 @@ struct content {
  */
 int content_read(const struct content *c, bool (*take)(void *arg, struct slice piece), void *arg);
 uint64_t content_size(const struct content *c); /* with trace */
+
+/* The same a piece at a time, for who can't take all of it at once. Each call may wait for the
+ * disk; calls of one reader may come from any thread, one after the other. */
+struct content_reader;
+struct content_reader *content_reader_new(const struct content *c); /* which outlives it */
+/* 1: *piece is the next one, until the next call; 0: that was all, and it is what was committed;
+ * -1 and errno as above. */
+int content_reader_next(struct content_reader *r, struct slice *piece);
+void content_reader_free(struct content_reader **r);
 
 #endif
