@@ -59,6 +59,9 @@ static void entry_put(char *p, const struct writer_entry *e)
 	put_u32(p + 32, e->recipients);
 	put_u32(p + 36, e->origin);
 	memcpy(p + 40, e->digest, DIGEST_SIZE);
+	put_u64(p + 72, e->parent);
+	put_u32(p + 80, e->parent_mark);
+	put_u32(p + 84, 0);
 }
 
 /* What can't be told now is found by the manager's scan of the segment. */

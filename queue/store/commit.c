@@ -96,7 +96,9 @@ static void write_entries(const struct commit_job *job, struct digest *hash)
 					   .ordinal = job->lease->records + (uint32_t)i,
 					   .file = numbers.file,
 					   .recipients = numbers.recipients,
-					   .origin = numbers.origin};
+					   .origin = numbers.origin,
+					   .parent = numbers.parent,
+					   .parent_mark = numbers.parent_mark};
 		record_digest_with(hash, record, e->digest);
 		offset += m->length;
 	}

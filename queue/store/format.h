@@ -37,10 +37,24 @@ enum record_part {
 	PART_HEADER,
 	PART_FILE, /* u64 number, nonce, u64 length, digest, then u64 body offset and length, header
 		    offset and length */
+	/* From here on: only where there is something to say, and none is critical. */
+	PART_FLAGS, /* u32 */
+	PART_ENVID,
+	PART_USER,
+	PART_NOTIFY, /* u32 recipient, u32 flags */
+	PART_ORCPT,  /* u32 recipient, octets */
+	PART_PARENT, /* u64 parent, u32 mark, u32 kind */
 	PART_KNOWN_END
 };
 
-enum { PART_ENVELOPE_SIZE = 24, PART_FILE_SIZE = 96 };
+enum {
+	PART_ENVELOPE_SIZE = 24,
+	PART_FILE_SIZE = 96,
+	PART_FLAGS_SIZE = 4,
+	PART_NOTIFY_SIZE = 8,
+	PART_ORCPT_SIZE = 4, /* before the octets */
+	PART_PARENT_SIZE = 16
+};
 
 static inline size_t record_align(size_t len)
 {
@@ -79,6 +93,8 @@ struct record_numbers {
 	uint64_t file;	     /* its large file, 0 none */
 	uint32_t recipients; /* as the envelope has it */
 	uint32_t origin;     /* CRC-32C of the client */
+	uint64_t parent;     /* of a notification, else 0 */
+	uint32_t parent_mark;
 };
 
 void record_read_numbers(struct slice record, struct record_numbers *n);

@@ -316,30 +316,39 @@ static bool apply_state(struct index *ix, const struct line *l, struct slice raw
 	return true;
 }
 
-/* A line about a message that has ended since is as if it were not there. */
-static bool apply_message(struct index *ix, const struct line *l, struct slice raw,
-			  uint64_t position)
+/* Of which message and recipient a line speaks. False: of a recipient there is none. */
+static bool changes_recipient(const struct line *l, uint64_t *id, uint32_t *recipient)
 {
-	uint64_t id = l->kind == LINE_ATTEMPT  ? l->attempt.id
-		      : l->kind == LINE_RESULT ? l->result.id
-					       : l->message.id;
-	struct entry *e = idmap_get(ix->by_id, id);
-	if (!e)
-		return true;
-	if (l->kind == LINE_ATTEMPT || l->kind == LINE_RESULT) {
-		uint32_t recipient =
-		    l->kind == LINE_ATTEMPT ? l->attempt.recipient : l->result.recipient;
-		if (recipient >= e->count)
-			return false;
-	}
-	account(ix, e, -1);
-	if (l->kind == LINE_ATTEMPT || l->kind == LINE_RESULT)
-		state_want(ix, e);
+	*recipient = 0;
 	if (l->kind == LINE_ATTEMPT) {
+		*id = l->attempt.id;
+		*recipient = l->attempt.recipient;
+		return true;
+	}
+	if (l->kind == LINE_RESULT) {
+		*id = l->result.id;
+		*recipient = l->result.recipient;
+		return true;
+	}
+	*id = l->message.id;
+	return l->kind == LINE_TOLD;
+}
+
+static void change_state(struct entry *e, const struct line *l, struct slice raw)
+{
+	if (l->kind == LINE_ATTEMPT)
 		state_attempt(e, &l->attempt);
-	} else if (l->kind == LINE_RESULT) {
+	else if (l->kind == LINE_RESULT)
 		state_result(e, &l->result);
-	} else if (l->kind == LINE_SUSPECT) {
+	else
+		state_told(e);
+	e->state->changed = true;
+	e->state->chain = crc32c(e->state->chain, raw.ptr, raw.len);
+}
+
+static void change_stub(struct entry *e, const struct line *l)
+{
+	if (l->kind == LINE_SUSPECT) {
 		e->deaths = l->message.deaths;
 	} else if (l->kind == LINE_DISPOSITION) {
 		e->disposition = l->message.disposition;
@@ -347,9 +356,26 @@ static bool apply_message(struct index *ix, const struct line *l, struct slice r
 	} else {
 		e->alive = 0;
 	}
-	if (l->kind == LINE_ATTEMPT || l->kind == LINE_RESULT) {
-		e->state->changed = true;
-		e->state->chain = crc32c(e->state->chain, raw.ptr, raw.len);
+}
+
+/* A line about a message that has ended since is as if it were not there. */
+static bool apply_message(struct index *ix, const struct line *l, struct slice raw,
+			  uint64_t position)
+{
+	uint64_t id;
+	uint32_t recipient;
+	bool state = changes_recipient(l, &id, &recipient);
+	struct entry *e = idmap_get(ix->by_id, id);
+	if (!e)
+		return true;
+	if (recipient >= e->count)
+		return false;
+	account(ix, e, -1);
+	if (state) {
+		state_want(ix, e);
+		change_state(e, l, raw);
+	} else {
+		change_stub(e, l);
 	}
 	if (e->alive == 0)
 		remove_entry(ix, e, position);
@@ -380,6 +406,7 @@ bool index_apply(struct index *ix, const struct line *l, struct slice raw, struc
 	case LINE_SUSPECT:
 	case LINE_DISPOSITION:
 	case LINE_ENDED:
+	case LINE_TOLD:
 		return apply_message(ix, l, raw, position);
 	case LINE_TIME:
 		ix->time = l->time;

@@ -45,5 +45,6 @@ void state_drop(struct index *ix, struct entry *e);
 void state_want(struct index *ix, struct entry *e);
 void state_attempt(struct entry *e, const struct line_attempt *a);
 void state_result(struct entry *e, const struct line_result *r);
+void state_told(struct entry *e);
 
 #endif

@@ -26,6 +26,7 @@ static void drop_texts(struct message_state *st)
 {
 	for (uint32_t i = 0; i < st->count; i++) {
 		drop(&st->recipients[i].reply.text);
+		drop(&st->recipients[i].reply.relay);
 		drop(&st->recipients[i].address);
 		drop(&st->recipients[i].original);
 	}
@@ -74,6 +75,7 @@ void state_fill(struct index *ix, struct entry *e, const struct line_state *s)
 					       .address = copy(r.address),
 					       .original = copy(r.original)};
 		to->reply.text = copy(r.reply.text);
+		to->reply.relay = copy(r.reply.relay);
 	}
 }
 
@@ -137,10 +139,23 @@ void state_result(struct entry *e, const struct line_result *l)
 	if (recipient_ended(r->status) && --e->alive == 0)
 		return; /* nobody reads it any more */
 	/* The new text may be the old one. */
-	struct slice text = copy(l->reply.text);
+	struct slice text = copy(l->reply.text), relay = copy(l->reply.relay);
 	drop(&r->reply.text);
+	drop(&r->reply.relay);
 	r->reply = l->reply;
 	r->reply.text = text;
+	r->reply.relay = relay;
+}
+
+void state_told(struct entry *e)
+{
+	for (uint32_t i = 0; i < e->state->count; i++) {
+		struct recipient_state *r = &e->state->recipients[i];
+		if (r->status != RECIPIENT_FAILED && r->status != RECIPIENT_REACHED)
+			continue;
+		r->status = r->status == RECIPIENT_FAILED ? RECIPIENT_BOUNCED : RECIPIENT_DELIVERED;
+		e->alive--;
+	}
 }
 
 /* Anything but a recipient as it was at the arrival. */
@@ -148,7 +163,8 @@ static bool worth_a_line(const struct message_state *st, uint32_t i)
 {
 	const struct recipient_state *r = &st->recipients[i];
 	return i >= st->received || r->status != RECIPIENT_PENDING || r->attempts > 0 ||
-	       r->next != 0 || r->reply.code != 0 || r->reply.text.len > 0;
+	       r->next != 0 || r->reply.code != 0 || r->reply.text.len > 0 ||
+	       r->reply.relay.len > 0;
 }
 
 /* What is to be written of a state: `expanded` is replaced by those added. */
@@ -174,8 +190,8 @@ static size_t text_budget(const struct description *d)
 	}
 	if (lines == 0 || used >= LEDGER_LINE_MAX)
 		return 0;
-	size_t each = (LEDGER_LINE_MAX - used) / lines;
-	return each < REPLY_TEXT_MAX ? each : REPLY_TEXT_MAX;
+	size_t each = (LEDGER_LINE_MAX - used) / lines, most = REPLY_TEXT_MAX + REPLY_RELAY_MAX;
+	return each < most ? each : most;
 }
 
 static bool describe_recipients(struct index *ix, const struct description *d)

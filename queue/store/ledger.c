@@ -177,12 +177,12 @@ void ledger_fail(struct ledger *l, const char *what, int err)
 		l->setup.changed(l->setup.calls.arg, false);
 }
 
-/* Room for a line of `len` octets in the frame under way, in the next file when this one is full.
- * NULL: the ledger waits. */
-static char *room_for(struct ledger *l, size_t len)
+/* Ends the frame or the file when `len` octets more do not fit; returns where in the frame they
+ * begin. 0: the ledger waits. */
+static size_t frame_with_room(struct ledger *l, size_t len)
 {
 	if (l->mode == LEDGER_WAITING)
-		return NULL;
+		return 0;
 	size_t frame = l->pending_len ? l->pending_len : LEDGER_FRAME_SIZE;
 	if (frame + len > LEDGER_FRAME_MAX) {
 		ledger_flush(l);
@@ -195,10 +195,17 @@ static char *room_for(struct ledger *l, size_t len)
 			ledger_fail(l, "no file is ready", ENOSPC);
 		/* The head of the new file is in the frame already. */
 		frame = l->pending_len ? l->pending_len : LEDGER_FRAME_SIZE;
-		if (l->pending_at + frame + len > l->file_size)
+		if (l->mode != LEDGER_WAITING && l->pending_at + frame + len > l->file_size)
 			panic("ledger: files of %u octets are too small", l->file_size);
 	}
-	if (l->mode == LEDGER_WAITING)
+	return l->mode == LEDGER_WAITING ? 0 : frame;
+}
+
+/* Room for a line of `len` octets in the frame under way. NULL: the ledger waits. */
+static char *room_for(struct ledger *l, size_t len)
+{
+	size_t frame = frame_with_room(l, len);
+	if (frame == 0)
 		return NULL;
 	if (l->pending_size < frame + len) {
 		l->pending_size = (frame + len) * 2 < 65536 ? 65536 : (frame + len) * 2;
@@ -226,6 +233,11 @@ void ledger_write(struct ledger *l, const struct line *line)
 	l->position += len;
 	if (!index_apply(l->ix, line, slice_make(to, len), place, l->position))
 		panic("ledger: a line of kind %u contradicts the index", (unsigned)line->kind);
+}
+
+void ledger_together(struct ledger *l, size_t octets)
+{
+	frame_with_room(l, octets);
 }
 
 static void sync_due(void *arg)

@@ -42,6 +42,9 @@ uint64_t ledger_spool_id(const struct ledger *l);
 
 /* Applies the line and gathers it. Positions count octets since the start of the process. */
 void ledger_write(struct ledger *l, const struct line *line);
+/* The lines written next, up to `octets` of them, lie in one frame: a crash leaves all or none. As
+ * long as nobody calls ledger_flush() between them. */
+void ledger_together(struct ledger *l, size_t octets);
 uint64_t ledger_position(const struct ledger *l); /* after the last line written */
 uint64_t ledger_synced(const struct ledger *l);
 /* Hands what is gathered to the kernel. Call it before an act that lines announce leaves the

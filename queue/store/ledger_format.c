@@ -33,6 +33,32 @@ static size_t text_kept(struct slice text)
 	return text.len < REPLY_TEXT_MAX ? text.len : REPLY_TEXT_MAX;
 }
 
+static size_t relay_kept(struct slice relay)
+{
+	return relay.len < REPLY_RELAY_MAX ? relay.len : REPLY_RELAY_MAX;
+}
+
+/* A status on the disk: the numbers that came later stand at the end there. */
+static const uint8_t status_code[RECIPIENT_STATUSES] = {
+    [RECIPIENT_PENDING] = 0, [RECIPIENT_ATTEMPT] = 1,	[RECIPIENT_DEFERRED] = 2,
+    [RECIPIENT_FAILED] = 3,  [RECIPIENT_DELIVERED] = 4, [RECIPIENT_EXPANDED] = 5,
+    [RECIPIENT_DELETED] = 6, [RECIPIENT_REACHED] = 7,	[RECIPIENT_BOUNCED] = 8,
+};
+
+static char put_status(uint8_t status)
+{
+	return (char)status_code[status < RECIPIENT_STATUSES ? status : RECIPIENT_PENDING];
+}
+
+/* RECIPIENT_STATUSES: there is none such. */
+static uint8_t get_status(char code)
+{
+	uint8_t status = 0;
+	while (status < RECIPIENT_STATUSES && status_code[status] != (uint8_t)code)
+		status++;
+	return status;
+}
+
 static size_t content_size(const struct line *l)
 {
 	switch (l->kind) {
@@ -48,10 +74,12 @@ static size_t content_size(const struct line *l)
 	case LINE_ATTEMPT:
 		return ATTEMPT_SIZE;
 	case LINE_RESULT:
-		return RESULT_SIZE + text_kept(l->result.reply.text);
+		return RESULT_SIZE + text_kept(l->result.reply.text) +
+		       relay_kept(l->result.reply.relay);
 	case LINE_SUSPECT:
 	case LINE_DISPOSITION:
 	case LINE_ENDED:
+	case LINE_TOLD:
 		return MESSAGE_SIZE;
 	case LINE_TIME:
 		return TIME_SIZE;
@@ -176,17 +204,19 @@ static bool get_state(struct slice c, struct line_state *s)
 
 static void put_result(char *p, const struct line_result *r)
 {
-	size_t len = text_kept(r->reply.text);
+	size_t len = text_kept(r->reply.text), relay = relay_kept(r->reply.relay);
 	put_u64(p, r->id);
 	put_u64(p + 8, r->next);
 	put_u32(p + 16, r->recipient);
-	p[20] = (char)r->status;
+	p[20] = put_status(r->status);
 	p[21] = r->ends;
 	put_u16(p + 22, (uint16_t)len);
 	put_reply(p + 24, &r->reply);
-	put_u64(p + 32, 0);
+	put_u64(p + 32, relay);
 	if (len > 0)
 		memcpy(p + RESULT_SIZE, r->reply.text.ptr, len);
+	if (relay > 0)
+		memcpy(p + RESULT_SIZE + len, r->reply.relay.ptr, relay);
 }
 
 static bool get_result(struct slice c, struct line_result *r)
@@ -195,12 +225,17 @@ static bool get_result(struct slice c, struct line_result *r)
 	r->id = get_u64(p);
 	r->next = get_u64(p + 8);
 	r->recipient = get_u32(p + 16);
-	r->status = (uint8_t)p[20];
+	r->status = get_status(p[20]);
 	r->ends = p[21];
 	size_t len = get_u16(p + 22);
+	uint64_t relay = get_u64(p + 32);
 	get_reply(p + 24, &r->reply);
-	r->reply.text = slice_from(c, RESULT_SIZE);
-	return r->status < RECIPIENT_STATUSES && len <= REPLY_TEXT_MAX && r->reply.text.len == len;
+	if (r->status == RECIPIENT_STATUSES || len > REPLY_TEXT_MAX || relay > REPLY_RELAY_MAX ||
+	    c.len != RESULT_SIZE + len + relay)
+		return false;
+	r->reply.text = slice_sub(c, RESULT_SIZE, len);
+	r->reply.relay = slice_from(c, RESULT_SIZE + len);
+	return true;
 }
 
 static void put_small(char *p, const struct line *l)
@@ -227,7 +262,7 @@ static void put_small(char *p, const struct line *l)
 		put_u64(p + 16, l->damage.length);
 		put_u32(p + 24, l->damage.segment);
 		break;
-	default: /* SUSPECT, DISPOSITION, ENDED */
+	default: /* SUSPECT, DISPOSITION, ENDED, TOLD */
 		put_u64(p, l->message.id);
 		put_u64(p + 8, l->message.next);
 		p[16] = (char)l->message.disposition;
@@ -328,10 +363,12 @@ bool line_decode(struct slice *octets, struct line *l)
 
 bool line_recipient_add(struct buffer *out, const struct line_recipient *r, size_t text_max)
 {
-	size_t text = text_kept(r->reply.text);
-	if (text > text_max)
-		text = text_max;
-	size_t len = padded(RECIPIENT_SIZE + text + r->address.len + r->original.len), room;
+	size_t relay = relay_kept(r->reply.relay), text = text_kept(r->reply.text), room;
+	if (relay > text_max / 2) /* half a name says nothing */
+		relay = 0;
+	if (text > text_max - relay)
+		text = text_max - relay;
+	size_t len = padded(RECIPIENT_SIZE + text + r->address.len + r->original.len + relay);
 	char *p = buffer_reserve(out, len, &room);
 	if (!p || room < len || r->address.len > ADDRESS_KEPT_MAX ||
 	    r->original.len > ADDRESS_KEPT_MAX)
@@ -340,13 +377,15 @@ bool line_recipient_add(struct buffer *out, const struct line_recipient *r, size
 	put_u64(p, r->next);
 	put_u32(p + 8, r->number);
 	put_u16(p + 12, r->attempts);
-	p[14] = (char)r->status;
+	p[14] = put_status(r->status);
 	put_reply(p + 16, &r->reply);
 	put_u16(p + 24, (uint16_t)text);
 	put_u16(p + 26, (uint16_t)r->address.len);
 	put_u16(p + 28, (uint16_t)r->original.len);
+	put_u16(p + 30, (uint16_t)relay);
 	char *at = p + RECIPIENT_SIZE;
-	const struct slice parts[] = {{r->reply.text.ptr, text}, r->address, r->original};
+	const struct slice parts[] = {
+	    {r->reply.text.ptr, text}, r->address, r->original, {r->reply.relay.ptr, relay}};
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		if (parts[i].len > 0)
 			memcpy(at, parts[i].ptr, parts[i].len);
@@ -362,19 +401,21 @@ bool line_recipient_next(struct slice *list, struct line_recipient *r)
 		return false;
 	const char *p = list->ptr;
 	size_t text = get_u16(p + 24), address = get_u16(p + 26), original = get_u16(p + 28);
-	size_t len = RECIPIENT_SIZE + text + address + original;
+	size_t relay = get_u16(p + 30), len = RECIPIENT_SIZE + text + address + original + relay;
+	uint8_t status = get_status(p[14]);
 	/* The last one's padding belongs to the line. */
 	if (len > list->len || text > REPLY_TEXT_MAX || address > ADDRESS_KEPT_MAX ||
-	    original > ADDRESS_KEPT_MAX || (uint8_t)p[14] >= RECIPIENT_STATUSES)
+	    original > ADDRESS_KEPT_MAX || relay > REPLY_RELAY_MAX || status == RECIPIENT_STATUSES)
 		return false;
 	*r = (struct line_recipient){.next = get_u64(p),
 				     .number = get_u32(p + 8),
 				     .attempts = get_u16(p + 12),
-				     .status = (uint8_t)p[14]};
+				     .status = status};
 	get_reply(p + 16, &r->reply);
 	r->reply.text = slice_make(p + RECIPIENT_SIZE, text);
 	r->address = slice_make(r->reply.text.ptr + text, address);
 	r->original = slice_make(r->address.ptr + address, original);
+	r->reply.relay = slice_make(r->original.ptr + original, relay);
 	*list = slice_from(*list, padded(len));
 	return true;
 }

@@ -16,6 +16,7 @@ enum {
 	LEDGER_LINE_MAX = 2 * 1024 * 1024,  /* one line, with its head */
 	LEDGER_FRAME_MAX = 4 * 1024 * 1024, /* one frame, with its head */
 	REPLY_TEXT_MAX = 400,		    /* kept of a reply's text */
+	REPLY_RELAY_MAX = 100,		    /* kept of who said it */
 	ADDRESS_KEPT_MAX = 1024,	    /* of an address in a STATE line */
 	RECIPIENTS_RECEIVED_MAX = 10000,    /* of a message as it came */
 	RECIPIENTS_ADDED_MAX = 1000,	    /* by expansion */
@@ -40,6 +41,7 @@ enum line_kind {
 	LINE_DAMAGE,
 	LINE_SNAPSHOT_BEGIN,
 	LINE_SNAPSHOT_END,
+	LINE_TOLD,
 	LINE_KINDS /* one more than the last */
 };
 
@@ -56,9 +58,12 @@ enum recipient_status {
 	RECIPIENT_ATTEMPT,   /* with an agent */
 	RECIPIENT_DEFERRED,  /* to be tried again */
 	RECIPIENT_FAILED,    /* for good, and nobody was told yet: still alive */
+	RECIPIENT_REACHED,   /* delivered, and the sender, who asked to hear of it, was not told yet
+			      */
 	RECIPIENT_DELIVERED, /* from here on: ended */
 	RECIPIENT_EXPANDED,  /* replaced by others */
 	RECIPIENT_DELETED,   /* by an administrator */
+	RECIPIENT_BOUNCED,   /* failed, and told, or not to be told */
 	RECIPIENT_STATUSES
 };
 
@@ -72,6 +77,7 @@ struct reply {
 	uint16_t code;
 	uint16_t enhanced[3]; /* class, subject, detail */
 	struct slice text;    /* at most REPLY_TEXT_MAX are kept */
+	struct slice relay;   /* who said it; empty: we did; at most REPLY_RELAY_MAX are kept */
 };
 
 struct line_reserved {
@@ -131,7 +137,7 @@ struct line_result {
 	struct reply reply;
 };
 
-/* SUSPECT: deaths. DISPOSITION: disposition and next. ENDED: id alone. */
+/* SUSPECT: deaths. DISPOSITION: disposition and next. ENDED, TOLD: id alone. */
 struct line_message {
 	uint64_t id;
 	uint8_t disposition, deaths;
@@ -170,7 +176,7 @@ size_t line_encode(const struct line *l, char *to);
  * is not known gives true and kind 0: to be skipped. */
 bool line_decode(struct slice *octets, struct line *l);
 
-/* Recipients of a STATE line. Encoding: appends; the text is cut to `text_max`. */
+/* Recipients of a STATE line. Encoding: appends; text and relay are cut to `text_max` together. */
 bool line_recipient_add(struct buffer *out, const struct line_recipient *r, size_t text_max);
 /* Takes one off *list; false at the end (*list empty) or when it is malformed (not empty). */
 bool line_recipient_next(struct slice *list, struct line_recipient *r);

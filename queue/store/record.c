@@ -12,9 +12,6 @@
 #include "queue/store/digest.h"
 #include "queue/store/format.h"
 
-/* Envelope, reverse-path, client, trace, and body with header or file. */
-enum { PARTS_BESIDE_RECIPIENTS = 6 };
-
 /* Ids from elsewhere may hold anything; queue_id_text() takes only these. */
 static bool id_possible(uint64_t id)
 {
@@ -27,23 +24,58 @@ static size_t part_size(size_t len)
 	return PART_HEADER_SIZE + record_align(len);
 }
 
-static size_t record_size(const struct stored_message *m)
+/* A record's size, and its number of parts. */
+struct extent {
+	size_t size, parts;
+};
+
+static void extend(struct extent *e, size_t len)
 {
-	size_t size = RECORD_HEADER_SIZE + part_size(PART_ENVELOPE_SIZE) +
-		      part_size(m->reverse_path.len) + part_size(m->client.len) +
-		      part_size(m->trace.len);
-	for (uint32_t i = 0; i < m->recipient_count; i++)
-		size += part_size(m->recipients[i].address.len);
-	if (m->file.number)
-		return size + part_size(PART_FILE_SIZE);
-	return size + part_size(m->body.len) + part_size(m->header.len);
+	e->size += part_size(len);
+	e->parts++;
+}
+
+static void extend_some(struct extent *e, struct slice octets)
+{
+	if (octets.len > 0)
+		extend(e, octets.len);
+}
+
+static struct extent record_extent(const struct stored_message *m)
+{
+	struct extent e = {.size = RECORD_HEADER_SIZE};
+	extend(&e, PART_ENVELOPE_SIZE);
+	extend(&e, m->reverse_path.len);
+	extend(&e, m->client.len);
+	extend(&e, m->trace.len);
+	if (m->file.number) {
+		extend(&e, PART_FILE_SIZE);
+	} else {
+		extend(&e, m->body.len);
+		extend(&e, m->header.len);
+	}
+	if (m->flags)
+		extend(&e, PART_FLAGS_SIZE);
+	extend_some(&e, m->envid);
+	extend_some(&e, m->user);
+	for (uint32_t i = 0; i < m->recipient_count; i++) {
+		const struct stored_recipient *r = &m->recipients[i];
+		extend(&e, r->address.len);
+		if (r->notify)
+			extend(&e, PART_NOTIFY_SIZE);
+		if (r->orcpt.len > 0)
+			extend(&e, PART_ORCPT_SIZE + r->orcpt.len);
+	}
+	if (m->parent)
+		extend(&e, PART_PARENT_SIZE);
+	return e;
 }
 
 /* Both return the place behind the part. put_part_room leaves its octets to the caller. */
 static uint8_t *put_part_room(uint8_t *at, enum record_part type, size_t len)
 {
 	put_u16(at, (uint16_t)type);
-	put_u16(at + 2, type == PART_CLIENT ? 0 : PART_CRITICAL);
+	put_u16(at + 2, type == PART_CLIENT || type > PART_FILE ? 0 : PART_CRITICAL);
 	put_u32(at + 4, (uint32_t)len);
 	memset(at + PART_HEADER_SIZE + len, 0, record_align(len) - len);
 	return at + part_size(len);
@@ -78,25 +110,74 @@ static uint8_t *put_envelope(uint8_t *at, const struct stored_message *m)
 	return put_part_room(at, PART_ENVELOPE, PART_ENVELOPE_SIZE);
 }
 
+static uint8_t *put_some(uint8_t *at, enum record_part type, struct slice octets)
+{
+	return octets.len > 0 ? put_part(at, type, octets) : at;
+}
+
+static uint8_t *put_notify(uint8_t *at, uint32_t recipient, uint32_t notify)
+{
+	put_u32(at + PART_HEADER_SIZE, recipient);
+	put_u32(at + PART_HEADER_SIZE + 4, notify);
+	return put_part_room(at, PART_NOTIFY, PART_NOTIFY_SIZE);
+}
+
+static uint8_t *put_orcpt(uint8_t *at, uint32_t recipient, struct slice orcpt)
+{
+	put_u32(at + PART_HEADER_SIZE, recipient);
+	memcpy(at + PART_HEADER_SIZE + PART_ORCPT_SIZE, orcpt.ptr, orcpt.len);
+	return put_part_room(at, PART_ORCPT, PART_ORCPT_SIZE + orcpt.len);
+}
+
+static uint8_t *put_content(uint8_t *at, const struct stored_message *m)
+{
+	if (m->file.number) {
+		put_file(at + PART_HEADER_SIZE, &m->file);
+		return put_part_room(at, PART_FILE, PART_FILE_SIZE);
+	}
+	at = put_part(at, PART_BODY, m->body);
+	return put_part(at, PART_HEADER, m->header);
+}
+
+/* The parts that most messages do not have. */
+static void put_rare(uint8_t *at, const struct stored_message *m)
+{
+	if (m->flags) {
+		put_u32(at + PART_HEADER_SIZE, m->flags);
+		at = put_part_room(at, PART_FLAGS, PART_FLAGS_SIZE);
+	}
+	at = put_some(at, PART_ENVID, m->envid);
+	at = put_some(at, PART_USER, m->user);
+	for (uint32_t i = 0; i < m->recipient_count; i++)
+		if (m->recipients[i].notify)
+			at = put_notify(at, i, m->recipients[i].notify);
+	for (uint32_t i = 0; i < m->recipient_count; i++)
+		if (m->recipients[i].orcpt.len > 0)
+			at = put_orcpt(at, i, m->recipients[i].orcpt);
+	if (m->parent) {
+		put_u64(at + PART_HEADER_SIZE, m->parent);
+		put_u32(at + PART_HEADER_SIZE + 8, m->parent_mark);
+		put_u32(at + PART_HEADER_SIZE + 12, m->parent_kind);
+		put_part_room(at, PART_PARENT, PART_PARENT_SIZE);
+	}
+}
+
 bool record_encode(const struct stored_message *m, struct buffer *out)
 {
-	if (m->recipient_count > UINT16_MAX - PARTS_BESIDE_RECIPIENTS ||
+	struct extent extent = record_extent(m);
+	size_t size = extent.size, room;
+	if (extent.parts > UINT16_MAX || size > RECORD_LENGTH_MAX ||
 	    (!m->file.number && m->body.len + m->header.len > CONTENT_INLINE_MAX))
-		return false;
-	size_t size = record_size(m), room;
-	if (size > RECORD_LENGTH_MAX)
 		return false;
 	uint8_t *record = (uint8_t *)buffer_reserve(out, size, &room);
 	if (!record || room < size)
 		return false;
-	bool in_file = m->file.number != 0;
 	memset(record, 0, RECORD_HEADER_SIZE);
 	put_u32(record, RECORD_MAGIC);
 	put_u32(record + 4, (uint32_t)size);
 	put_u64(record + 16, m->id);
 	put_u16(record + 24, RECORD_VERSION);
-	put_u16(record + 26,
-		(uint16_t)(m->recipient_count + PARTS_BESIDE_RECIPIENTS - (in_file ? 1 : 0)));
+	put_u16(record + 26, (uint16_t)extent.parts);
 
 	uint8_t *at = put_envelope(record + RECORD_HEADER_SIZE, m);
 	at = put_part(at, PART_REVERSE_PATH, m->reverse_path);
@@ -104,21 +185,9 @@ bool record_encode(const struct stored_message *m, struct buffer *out)
 		at = put_part(at, PART_RECIPIENT, m->recipients[i].address);
 	at = put_part(at, PART_CLIENT, m->client);
 	at = put_part(at, PART_TRACE, m->trace);
-	if (in_file) {
-		put_file(at + PART_HEADER_SIZE, &m->file);
-		put_part_room(at, PART_FILE, PART_FILE_SIZE);
-	} else {
-		at = put_part(at, PART_BODY, m->body);
-		put_part(at, PART_HEADER, m->header);
-	}
+	put_rare(put_content(at, m), m);
 	buffer_grew(out, size);
 	return true;
-}
-
-void record_set_file(void *record, const struct stored_file *file)
-{
-	uint8_t *end = (uint8_t *)record + get_u32((uint8_t *)record + 4);
-	put_file(end - PART_FILE_SIZE, file); /* a multiple of 8: no padding behind it */
 }
 
 uint32_t record_mark(uint64_t lease, const uint8_t nonce[NONCE_SIZE])
@@ -175,6 +244,16 @@ static bool part_next(struct slice *rest, struct part *p)
 	return true;
 }
 
+void record_set_file(void *record, const struct stored_file *file)
+{
+	struct slice rest =
+	    slice_from(slice_make(record, get_u32((uint8_t *)record + 4)), RECORD_HEADER_SIZE);
+	struct part p;
+	while (part_next(&rest, &p))
+		if (p.type == PART_FILE)
+			put_file((uint8_t *)record + (p.octets.ptr - (const char *)record), file);
+}
+
 static bool take_envelope(struct slice s, struct stored_message *m)
 {
 	if (s.len < PART_ENVELOPE_SIZE) /* a later version may add numbers */
@@ -205,15 +284,62 @@ static bool take_file(struct slice s, struct stored_file *f)
 struct decoder {
 	struct stored_message *m;
 	uint32_t recipients;
-	unsigned seen; /* bit n: part type n */
-	uint16_t last; /* known type */
+	uint32_t notify_least, orcpt_least; /* recipient of the next one at least */
+	unsigned seen;			    /* bit n: part type n */
+	uint16_t last;			    /* known type */
 };
+
+static bool take_notify(struct decoder *d, struct slice s)
+{
+	if (s.len < PART_NOTIFY_SIZE)
+		return false;
+	uint32_t recipient = get_u32(s.ptr), notify = get_u32(s.ptr + 4);
+	if (recipient < d->notify_least || recipient >= d->recipients || notify == 0 ||
+	    notify > STORED_NOTIFY_MAX)
+		return false;
+	d->notify_least = recipient + 1;
+	d->m->recipients[recipient].notify = notify;
+	return true;
+}
+
+static bool take_orcpt(struct decoder *d, struct slice s)
+{
+	if (s.len <= PART_ORCPT_SIZE || s.len > PART_ORCPT_SIZE + STORED_ORCPT_MAX)
+		return false;
+	uint32_t recipient = get_u32(s.ptr);
+	if (recipient < d->orcpt_least || recipient >= d->recipients)
+		return false;
+	d->orcpt_least = recipient + 1;
+	d->m->recipients[recipient].orcpt = slice_from(s, PART_ORCPT_SIZE);
+	return true;
+}
+
+static bool take_short(struct slice s, size_t most, struct slice *to)
+{
+	*to = s;
+	return s.len > 0 && s.len <= most;
+}
+
+static bool take_parent(struct slice s, struct stored_message *m)
+{
+	if (s.len < PART_PARENT_SIZE)
+		return false;
+	m->parent = get_u64(s.ptr);
+	m->parent_mark = get_u32(s.ptr + 8);
+	m->parent_kind = get_u32(s.ptr + 12);
+	return m->parent != 0;
+}
+
+static bool part_repeats(uint16_t type)
+{
+	return type == PART_RECIPIENT || type == PART_NOTIFY || type == PART_ORCPT;
+}
 
 /* One known part; false: not as the format says. */
 static bool take_part(struct decoder *d, const struct part *p)
 {
 	struct stored_message *m = d->m;
-	if (p->type < d->last || (p->type == d->last && p->type != PART_RECIPIENT))
+	if (p->type < d->last || (p->type == d->last && !part_repeats(p->type)))
 		return false;
 	d->last = p->type;
 	d->seen |= 1U << p->type;
@@ -242,6 +368,19 @@ static bool take_part(struct decoder *d, const struct part *p)
 		return true;
 	case PART_FILE:
 		return take_file(p->octets, &m->file);
+	case PART_FLAGS:
+		m->flags = p->octets.len >= PART_FLAGS_SIZE ? get_u32(p->octets.ptr) : 0;
+		return p->octets.len >= PART_FLAGS_SIZE;
+	case PART_ENVID:
+		return take_short(p->octets, STORED_ENVID_MAX, &m->envid);
+	case PART_USER:
+		return take_short(p->octets, STORED_USER_MAX, &m->user);
+	case PART_NOTIFY:
+		return take_notify(d, p->octets);
+	case PART_ORCPT:
+		return take_orcpt(d, p->octets);
+	case PART_PARENT:
+		return take_parent(p->octets, m);
 	case PART_KNOWN_END:
 		break;
 	}
@@ -270,6 +409,7 @@ static bool make_recipients(struct decoder *d, size_t parts, struct arena *arena
 	if (!m->recipients)
 		return error_set(error, ENOMEM, "no room for the record's %u recipients",
 				 m->recipient_count);
+	memset(m->recipients, 0, m->recipient_count * sizeof(*m->recipients));
 	return true;
 }
 
@@ -321,6 +461,10 @@ void record_read_numbers(struct slice record, struct record_numbers *n)
 			n->origin = crc32c(0, p.octets.ptr, p.octets.len);
 		if (p.type == PART_FILE && p.octets.len >= PART_FILE_SIZE)
 			n->file = get_u64(p.octets.ptr);
+		if (p.type == PART_PARENT && p.octets.len >= PART_PARENT_SIZE) {
+			n->parent = get_u64(p.octets.ptr);
+			n->parent_mark = get_u32(p.octets.ptr + 8);
+		}
 	}
 }
 

@@ -15,12 +15,17 @@ enum {
 	RECORD_LENGTH_MAX = 4 * 1024 * 1024, /* with all recipients */
 	DIGEST_SIZE = 32,		     /* SHA-256 */
 	NONCE_SIZE = 16,
+	STORED_ENVID_MAX = 100, /* RFC 3461 4.4 */
+	STORED_ORCPT_MAX = 500, /* RFC 3461 4.2 */
+	STORED_USER_MAX = 255,
+	STORED_NOTIFY_MAX = 15, /* all flags */
 };
 
-/* A recipient as received. DSN fields (RFC 3461) come with a later issue; their parts are not
- * critical. */
+/* A recipient as received. What was not said stays unsaid when the message is relayed (S22). */
 struct stored_recipient {
 	struct slice address;
+	uint32_t notify;    /* dialogue/job.h, enum notify_flag; 0: was not said */
+	struct slice orcpt; /* type and address, xtext, as it came; empty: was not said */
 };
 
 /* Where a large message's content lies. */
@@ -42,6 +47,13 @@ struct stored_message {
 	uint64_t content_size;	   /* octets of header and body as received */
 	struct slice reverse_path; /* without < >; empty: null sender */
 	struct slice client;	   /* who sent it, for the log and fairness: "203.0.113.7" */
+	struct slice user;  /* who submitted it: a login, or "uid=1000"; empty: nobody known */
+	uint32_t flags;	    /* dialogue/job.h, enum job_flag */
+	struct slice envid; /* ENVID, xtext, as it came; empty: was not said */
+	/* Of a notification: the message that it reports on, what it tells of it
+	 * (spool_told_mark()), and its kind (dialogue/bounce.h). parent 0: it is none. */
+	uint64_t parent;
+	uint32_t parent_mark, parent_kind;
 	struct slice trace;	   /* Received and what else we add, whole lines with CRLF */
 	struct slice header, body; /* empty when in a file */
 	struct stored_file file;

@@ -162,6 +162,10 @@ static void take(struct recover *r, const struct line_segment *seg, const struct
 	memcpy(line.state.digest, w->digest, DIGEST_SIZE);
 	if (w->file)
 		large_named(r->setup.segments, w->file);
+	if (w->parent) { /* its parent's recipients were not told: it is made again */
+		segments_refuse(r->setup.segments, &line, w->parent);
+		return;
+	}
 	ledger_write(r->setup.ledger, &line);
 	log_start(&log, LOG_LEVEL_INFO, w->id, "recovered");
 	log_number(&log, "segment", seg->segment);

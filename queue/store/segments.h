@@ -46,12 +46,24 @@ void segments_lease(struct segments *s, uint32_t writer, bool own, uint32_t *inc
 /* Forgets the request; a segment that was already under way to it is sealed empty. */
 void segments_lease_cancel(struct segments *s, void *arg);
 
+struct segments_arrival {
+	void (*arrived)(void *arg, struct entry *e);
+	/* Is a notification about that parent awaited, which tells just this of it? */
+	bool (*welcome)(void *arg, uint64_t parent, uint32_t mark);
+	void *arg;
+};
+
 /* What a writer says of its lease. False: it lies or is broken: close its channel, then call
  * recover_writer(). Entries become messages, with their state loaded, and arrived() is called for
- * each. */
+ * each; but a notification that is not welcome is refused. What is written in welcome() and
+ * arrived() lies in one ledger frame with the notification's STATE line. */
 bool segments_notice(struct segments *s, uint32_t writer, uint64_t lease,
 		     const struct writer_entry *entries, size_t count, uint64_t now,
-		     void (*arrived)(void *arg, struct entry *e), void *arg);
+		     const struct segments_arrival *calls);
+/* A record that is known from now on, but no message: its STATE line, and its end. */
+void segments_refuse(struct segments *s, const struct line *state, uint64_t parent);
+/* Is an end that the index tells just now that of a refused one? It was never there for others. */
+bool segments_refusing(const struct segments *s);
 /* retire: its disk has failed; the file is not lent again. */
 bool segments_sealed(struct segments *s, uint32_t writer, uint64_t lease, uint32_t records,
 		     uint64_t end, bool retire);

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "common/base/log.h"
 #include "queue/store/segments_parts.h"
 
 static bool id_is_writers(const struct segments *s, uint32_t writer, uint64_t id)
@@ -30,9 +31,71 @@ static bool entry_right(const struct segments *s, uint32_t writer, const struct 
 	       (!w->file || (file && file->writer == writer));
 }
 
+static struct line arrival_line(const struct line_segment *seg, const struct writer_entry *w,
+				uint64_t now)
+{
+	struct line line = {.kind = LINE_STATE};
+	line.state = (struct line_state){.id = w->id,
+					 .lease = seg->lease,
+					 .file = w->file,
+					 .segment = seg->segment,
+					 .offset = (uint32_t)w->offset,
+					 .length = w->length,
+					 .ordinal = w->ordinal,
+					 .arrived = now,
+					 .next = now,
+					 .received = w->recipients,
+					 .count = w->recipients};
+	memcpy(line.state.digest, w->digest, DIGEST_SIZE);
+	return line;
+}
+
+void segments_refuse(struct segments *s, const struct line *state, uint64_t parent)
+{
+	struct line end = {.kind = LINE_ENDED, .message = {.id = state->state.id}};
+	struct log_line log;
+	char id[QUEUE_ID_LEN + 1];
+	queue_id_text(parent, id);
+	log_start(&log, LOG_LEVEL_INFO, state->state.id, "refused");
+	log_pair(&log, "parent", slice_str(id));
+	log_pair(&log, "reason", SLICE("a notification that is not awaited, or not any more"));
+	log_end(&log);
+	ledger_together(s->setup.ledger, TOGETHER_OCTETS);
+	ledger_write(s->setup.ledger, state);
+	s->refusing = true;
+	ledger_write(s->setup.ledger, &end);
+	s->refusing = false;
+	segments_consider(s, state->state.segment);
+}
+
+bool segments_refusing(const struct segments *s)
+{
+	return s->refusing;
+}
+
+static void take_entry(struct segments *s, const struct segment_entry *seg,
+		       const struct writer_entry *w, uint64_t now,
+		       const struct segments_arrival *calls)
+{
+	struct line line = arrival_line(&seg->line, w, now);
+	if (w->file)
+		large_named(s, w->file);
+	if (w->parent) {
+		ledger_together(s->setup.ledger, TOGETHER_OCTETS);
+		if (!calls->welcome || !calls->welcome(calls->arg, w->parent, w->parent_mark)) {
+			segments_refuse(s, &line, w->parent);
+			return;
+		}
+	}
+	ledger_write(s->setup.ledger, &line);
+	struct entry *e = index_get(s->ix, w->id);
+	index_load_fresh(s->ix, e, w->digest);
+	calls->arrived(calls->arg, e);
+}
+
 bool segments_notice(struct segments *s, uint32_t writer, uint64_t lease,
 		     const struct writer_entry *entries, size_t count, uint64_t now,
-		     void (*arrived)(void *arg, struct entry *e), void *arg)
+		     const struct segments_arrival *calls)
 {
 	struct pool_file *f = idmap_get(s->leases, lease);
 	struct segment_entry *seg = f ? index_segment(s->ix, f->number) : NULL;
@@ -42,25 +105,7 @@ bool segments_notice(struct segments *s, uint32_t writer, uint64_t lease,
 		if (!entry_right(s, writer, &entries[i], seg->line.known, f->seen_end))
 			return false;
 		f->seen_end = entries[i].offset + entries[i].length;
-		struct line line = {.kind = LINE_STATE};
-		line.state = (struct line_state){.id = entries[i].id,
-						 .lease = lease,
-						 .file = entries[i].file,
-						 .segment = f->number,
-						 .offset = (uint32_t)entries[i].offset,
-						 .length = entries[i].length,
-						 .ordinal = entries[i].ordinal,
-						 .arrived = now,
-						 .next = now,
-						 .received = entries[i].recipients,
-						 .count = entries[i].recipients};
-		memcpy(line.state.digest, entries[i].digest, DIGEST_SIZE);
-		if (entries[i].file)
-			large_named(s, entries[i].file);
-		ledger_write(s->setup.ledger, &line);
-		struct entry *e = index_get(s->ix, entries[i].id);
-		index_load_fresh(s->ix, e, entries[i].digest);
-		arrived(arg, e);
+		take_entry(s, seg, &entries[i], now, calls);
 	}
 	return true;
 }

@@ -18,6 +18,7 @@ enum {
 	LARGE_LOOK = 10,       /* every so many looks at the space, large files are summed up ... */
 	LARGE_LOOK_FEW = 2000, /* ... and at each one while they are so few */
 	LARGE_LOOK_MAX = 20000,
+	TOGETHER_OCTETS = 1024, /* of a notification's lines and its parent's: three short ones */
 };
 
 enum pool_state {
@@ -152,6 +153,7 @@ struct segments {
 	size_t large_count; /* when they were summed up last */
 	unsigned looks;
 	uint64_t failed_until; /* no new file is made before (clock of the loop) */
+	bool refusing;	       /* within segments_refuse() */
 	bool closing;
 };
 

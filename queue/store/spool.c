@@ -97,7 +97,7 @@ static void ended(void *arg, struct entry *e)
 	struct spool *sp = arg;
 	if (e->file)
 		large_unlink(sp->segments, e->file, ledger_position(sp->ledger));
-	if (sp->setup.ended)
+	if (sp->setup.ended && !(sp->segments && segments_refusing(sp->segments)))
 		sp->setup.ended(sp->setup.arg, e);
 }
 
@@ -318,8 +318,9 @@ void spool_file(struct spool *sp, uint32_t writer,
 bool spool_notice(struct spool *sp, uint32_t writer, uint64_t lease,
 		  const struct writer_entry *entries, size_t count)
 {
-	return segments_notice(sp->segments, writer, lease, entries, count, spool_now(sp),
-			       recovered, sp);
+	struct segments_arrival calls = {
+	    .arrived = sp->setup.arrived, .welcome = sp->setup.welcome, .arg = sp->setup.arg};
+	return segments_notice(sp->segments, writer, lease, entries, count, spool_now(sp), &calls);
 }
 
 bool spool_sealed(struct spool *sp, uint32_t writer, uint64_t lease, uint32_t records, uint64_t end,

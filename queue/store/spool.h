@@ -32,6 +32,13 @@ struct spool_setup {
 
 	/* A message that a scan found in an old segment: as after spool_notice(). */
 	void (*arrived)(void *arg, struct entry *e);
+	/* A notification has come by spool_notice(): is it the answer to a question that is under
+	 * way, and does it tell just what spool_told_mark() says of its parent? False, or NULL: it
+	 * is refused: its record counts as ended, nobody hears of it. True: arrived() follows; the
+	 * manager calls spool_told(parent) here or there, before anything else and without a flush
+	 * between, so that both survive a crash or neither. What a scan finds is always refused:
+	 * its parent was not told, so it is made again. */
+	bool (*welcome)(void *arg, uint64_t parent, uint32_t mark);
 	/* Called before a message leaves the index (its last recipient ended, or it was deleted).
 	 */
 	void (*ended)(void *arg, struct entry *e);
@@ -90,10 +97,17 @@ void spool_writer_lost(struct spool *sp, uint32_t writer);
 
 /* Deliveries. The message's state is loaded. Lines leave with spool_flush(). */
 void spool_attempt(struct spool *sp, struct entry *e, uint32_t recipient);
-/* True: that ended the message, e is gone. status: DEFERRED (with next), FAILED, DELIVERED,
- * DELETED, or PENDING: the attempt did not take place. */
+/* True: that ended the message, e is gone. status: DEFERRED (with next), FAILED, REACHED,
+ * DELIVERED, DELETED, BOUNCED (failed, and nobody is to be told), or PENDING: the attempt did not
+ * take place. */
 bool spool_result(struct spool *sp, struct entry *e, uint32_t recipient,
 		  enum recipient_status status, uint64_t next, const struct reply *reply);
+/* What a notification tells of the parent: CRC-32C over number and status of all recipients that
+ * are FAILED or REACHED; 0: there are none. The state is loaded. */
+uint32_t spool_told_mark(const struct entry *parent);
+/* They are told, or are not to be: FAILED become BOUNCED, REACHED become DELIVERED, by one line.
+ * True: that ended the message, parent is gone. */
+bool spool_told(struct spool *sp, struct entry *parent);
 /* The agent died while it held this message alone. */
 void spool_suspect(struct spool *sp, struct entry *e);
 /* Replaces a recipient by others. False: there would be over RECIPIENTS_ADDED_MAX added ones, or

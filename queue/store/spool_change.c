@@ -2,6 +2,7 @@
  * spool_change: turns what the manager decides about a message into lines. The index follows them
  * at once; they leave with spool_flush().
  */
+#include "common/base/bytes.h"
 #include "common/base/memory.h"
 #include "queue/store/segments_parts.h"
 #include "queue/store/spool_parts.h"
@@ -31,6 +32,41 @@ bool spool_result(struct spool *sp, struct entry *e, uint32_t recipient,
 				       .ends = ends}};
 	if (reply)
 		line.result.reply = *reply;
+	ledger_write(spool_ledger(sp), &line);
+	if (ends)
+		segments_consider(spool_segments(sp), segment);
+	return ends;
+}
+
+static bool to_be_told(uint8_t status)
+{
+	return status == RECIPIENT_FAILED || status == RECIPIENT_REACHED;
+}
+
+uint32_t spool_told_mark(const struct entry *parent)
+{
+	uint32_t crc = 0, count = 0;
+	for (uint32_t i = 0; i < parent->state->count; i++) {
+		uint8_t status = parent->state->recipients[i].status, octets[5];
+		if (!to_be_told(status))
+			continue;
+		put_u32(octets, i);
+		octets[4] = status;
+		crc = crc32c(crc, octets, sizeof(octets));
+		count++;
+	}
+	return count > 0 && crc == 0 ? 1 : crc;
+}
+
+bool spool_told(struct spool *sp, struct entry *parent)
+{
+	struct line line = {.kind = LINE_TOLD, .message = {.id = parent->id}};
+	uint32_t told = 0, segment = parent->segment;
+	for (uint32_t i = 0; i < parent->state->count; i++)
+		told += to_be_told(parent->state->recipients[i].status);
+	if (told == 0)
+		return false;
+	bool ends = told == parent->alive;
 	ledger_write(spool_ledger(sp), &line);
 	if (ends)
 		segments_consider(spool_segments(sp), segment);

@@ -22,8 +22,14 @@ static void again(const struct stored_message *m, struct arena *arena)
 			abort();
 		if (back.id != m->id || back.recipient_count != m->recipient_count ||
 		    !slice_equal(back.trace, m->trace) || !slice_equal(back.body, m->body) ||
-		    back.file.number != m->file.number)
+		    back.file.number != m->file.number || back.flags != m->flags ||
+		    back.parent != m->parent || !slice_equal(back.envid, m->envid) ||
+		    !slice_equal(back.user, m->user))
 			abort();
+		for (uint32_t i = 0; i < m->recipient_count; i++)
+			if (back.recipients[i].notify != m->recipients[i].notify ||
+			    !slice_equal(back.recipients[i].orcpt, m->recipients[i].orcpt))
+				abort();
 	}
 	buffer_free(&b);
 }

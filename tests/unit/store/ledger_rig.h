@@ -191,14 +191,18 @@ static inline void rig_delta(struct rig *r, struct entry *e)
 		l.attempt = (struct line_attempt){e->id, recipient, (uint16_t)(e->attempts + 1)};
 	} else {
 		static char text[200];
+		static const uint8_t statuses[] = {RECIPIENT_DEFERRED,	RECIPIENT_DEFERRED,
+						   RECIPIENT_FAILED,	RECIPIENT_REACHED,
+						   RECIPIENT_DELIVERED, RECIPIENT_BOUNCED};
 		memset(text, 'x', sizeof(text));
 		l.kind = LINE_RESULT;
-		l.result = (struct line_result){
-		    .id = e->id,
-		    .recipient = recipient,
-		    .status = rig_random(r, 2) ? RECIPIENT_DELIVERED : RECIPIENT_DEFERRED,
-		    .next = 5,
-		    .reply = {.code = 450, .text = {text, rig_random(r, 200)}}};
+		l.result = (struct line_result){.id = e->id,
+						.recipient = recipient,
+						.status = statuses[rig_random(r, sizeof(statuses))],
+						.next = 5,
+						.reply = {.code = 450,
+							  .text = {text, rig_random(r, 200)},
+							  .relay = {text, rig_random(r, 120)}}};
 	}
 	rig_line(r, l);
 }
@@ -217,7 +221,7 @@ static inline void rig_step(struct rig *r)
 			 .message = {.id = e->id,
 				     .disposition = (uint8_t)rig_random(r, DISPOSITIONS),
 				     .next = rig_random(r, 100)}};
-	switch (rig_random(r, 8)) {
+	switch (rig_random(r, 9)) {
 	case 0:
 		rig_line(r, l);
 		return;
@@ -243,6 +247,12 @@ static inline void rig_step(struct rig *r)
 							      .end = 8192}});
 		return;
 	}
+	case 4: /* its sender is told */
+		if (e->state) {
+			l.kind = LINE_TOLD;
+			rig_line(r, l);
+		}
+		return;
 	default:
 		if (!e->state && ledger_load(r->ledger, e, rig_loaded, NULL) == 0)
 			helper_drain(r->helper);

@@ -31,6 +31,10 @@ struct spool_world {
 	bool deaf;		 /* notices are lost on the way */
 	uint64_t ids[WORLD_IDS]; /* that arrived */
 	size_t arrived, ended, committed, failed;
+	/* Notifications: what the next ones that are sent report on, and what is welcome. */
+	uint64_t parent, welcome_parent;
+	uint32_t parent_mark, welcome_mark;
+	size_t refused;
 	bool (*until)(struct spool_world *w);
 	struct loop_timer look;
 	bool timed_out;
@@ -50,6 +54,20 @@ static inline void world_ended(void *arg, struct entry *e)
 	((struct spool_world *)arg)->ended++;
 }
 
+/* As the manager does: the parent is told with it. */
+static inline bool world_welcome(void *arg, uint64_t parent, uint32_t mark)
+{
+	struct spool_world *w = arg;
+	struct entry *e = spool_get(w->spool, parent);
+	if (!e || parent != w->welcome_parent || mark != w->welcome_mark ||
+	    spool_told_mark(e) != mark) {
+		w->refused++;
+		return false;
+	}
+	spool_told(w->spool, e);
+	return true;
+}
+
 static inline void world_open(struct spool_world *w)
 {
 	struct error e = {0};
@@ -60,6 +78,7 @@ static inline void world_open(struct spool_world *w)
 				    .segment_size = WORLD_SEGMENT,
 				    .ledger_size = WORLD_LEDGER,
 				    .arrived = world_arrived,
+				    .welcome = world_welcome,
 				    .ended = world_ended,
 				    .arg = w};
 	w->spool = spool_open(&setup, &e);
@@ -228,7 +247,7 @@ static inline void world_committed(void *arg, int err)
 static inline bool world_send(struct spool_world *w, size_t size, uint32_t recipients)
 {
 	static char body[1024 * 1024];
-	struct stored_recipient to[8] = {{SLICE("bob@trial.example")}};
+	struct stored_recipient to[8] = {{.address = SLICE("bob@trial.example")}};
 	for (uint32_t i = 1; i < recipients; i++)
 		to[i].address = SLICE("alice@trial.example");
 	memset(body, 'b', sizeof(body));
@@ -250,7 +269,10 @@ static inline bool world_send(struct spool_world *w, size_t size, uint32_t recip
 				   .trace = SLICE("Received: x\r\n"),
 				   .header = SLICE("Subject: y\r\n"),
 				   .recipients = to,
-				   .recipient_count = recipients};
+				   .recipient_count = recipients,
+				   .parent = w->parent,
+				   .parent_mark = w->parent_mark,
+				   .parent_kind = w->parent ? 1 : 0};
 	draft_commit(&d, &m, world_committed, w);
 	return true;
 }

@@ -189,7 +189,8 @@ END_TEST
 /* Calls for each file of the directory that is part of a ledger. */
 static void damage(struct rig *r, uint32_t sequence, off_t at, size_t len)
 {
-	char head[LEDGER_HEADER_SIZE], zeros[4096] = {0}, name[16];
+	char head[LEDGER_HEADER_SIZE], junk[4096], name[16];
+	memset(junk, 0xa5, sizeof(junk)); /* a line may end with zeros */
 	for (unsigned slot = 1; slot < 64; slot++) {
 		snprintf(name, sizeof(name), "%08u", slot);
 		int fd = openat(r->dirfd, name, O_RDWR);
@@ -198,7 +199,7 @@ static void damage(struct rig *r, uint32_t sequence, off_t at, size_t len)
 			continue;
 		if (pread(fd, head, sizeof(head), 0) == sizeof(head) &&
 		    ledger_header_decode(head, &h) && h.sequence == sequence)
-			ck_assert_int_eq(pwrite(fd, zeros, len, at), (ssize_t)len);
+			ck_assert_int_eq(pwrite(fd, junk, len, at), (ssize_t)len);
 		close(fd);
 	}
 }
@@ -360,9 +361,9 @@ START_TEST(a_failed_write_is_followed_by_a_whole_statement)
 			if (i % 10 == 0)
 				settle(&r);
 		}
-		settle(&r);
 		struct moment before;
 		do { /* the first may go to a new file */
+			settle(&r);
 			before = now_of(&r);
 			break_last_file(&r);
 			rig_step(&r);
@@ -426,6 +427,162 @@ START_TEST(a_snapshot_without_its_end_is_ignored)
 	ck_assert_uint_eq(now_of(&copy).counts.messages, before.counts.messages);
 	rig_drop_copy(&copy);
 	rig_stop(&r);
+}
+END_TEST
+
+/* A message whose only recipient failed, and the notification about it: their lines are written
+ * together, where the file has `left` octets left. */
+static void tell_where_the_file_ends(struct rig *r, uint32_t left)
+{
+	struct line_result failed = {.id = 1, .status = RECIPIENT_FAILED};
+	struct line filler = {.kind = LINE_SUSPECT, .message = {.id = 99}};
+	struct line told = {.kind = LINE_TOLD, .message = {.id = 1}};
+	struct line l = {.kind = LINE_STATE};
+	rig_start(r, RIG_FILE, 1);
+	rig_line(r, (struct line){.kind = LINE_LEASED, .segment = {.segment = 1, .lease = 1}});
+	for (uint32_t i = 0; i < 2; i++) {
+		l.state = (struct line_state){.id = 1 + i,
+					      .lease = 1,
+					      .segment = 1,
+					      .offset = 64,
+					      .length = 512,
+					      .ordinal = i,
+					      .received = 1,
+					      .count = 1};
+		if (i == 0) {
+			rig_line(r, l);
+			index_load_fresh(ledger_index(r->ledger),
+					 index_get(ledger_index(r->ledger), 1), NULL);
+			rig_line(r, (struct line){.kind = LINE_RESULT, .result = failed});
+		}
+	}
+	ledger_flush(r->ledger);
+	settle(r);
+	while (now_of(r).end + LEDGER_FRAME_SIZE + left + 2048 < RIG_FILE) {
+		for (int i = 0; i < 10; i++)
+			rig_line(r, filler);
+		ledger_flush(r->ledger);
+	}
+	/* The rest is in the frame that is under way. */
+	for (uint32_t at = now_of(r).end + LEDGER_FRAME_SIZE; at + left + 32 <= RIG_FILE; at += 32)
+		rig_line(r, filler);
+	ledger_together(r->ledger, 512);
+	rig_line(r, told);
+	rig_line(r, l);
+}
+
+/* Both or none: one of the two is alive, whatever the crash leaves. */
+static void one_of_both(struct rig *r, const char *where, uint32_t left, uint32_t at)
+{
+	struct error e = {0};
+	ck_assert_msg(rig_open(r, false, &e), "%s", e.text);
+	bool parent = index_get(ledger_index(r->ledger), 1);
+	bool notification = index_get(ledger_index(r->ledger), 2);
+	ck_assert_msg(parent != notification, "%s, %u left, cut at %u: parent %d, notification %d",
+		      where, left, at, parent, notification);
+	rig_drop_copy(r);
+}
+
+/* A copy whose file of that sequence is torn from `at` on. */
+static void torn_copy(struct rig *r, uint32_t sequence, uint32_t at, uint32_t end, struct rig *copy)
+{
+	char head[LEDGER_HEADER_SIZE], name[16];
+	rig_copy(r, copy);
+	for (unsigned slot = 1; slot < 8; slot++) {
+		struct ledger_header h;
+		snprintf(name, sizeof(name), "%08u", slot);
+		int fd = openat(copy->dirfd, name, O_RDWR);
+		if (fd >= 0 && pread(fd, head, sizeof(head), 0) == sizeof(head) &&
+		    ledger_header_decode(head, &h) && h.sequence == sequence)
+			tear(fd, at, end - at);
+		if (fd >= 0)
+			close(fd);
+	}
+}
+
+START_TEST(lines_that_belong_together_survive_together)
+{
+	static const uint32_t lefts[] = {1024, 600, 512, 448, 256, 160, 128, 96, 64, 32, 0};
+	for (size_t i = 0; i < sizeof(lefts) / sizeof(lefts[0]); i++) {
+		struct rig r, copy;
+		tell_where_the_file_ends(&r, lefts[i]);
+		struct moment before = now_of(&r);
+		rig_copy(&r, &copy); /* not written yet */
+		one_of_both(&copy, "before", lefts[i], 0);
+		ck_assert(ledger_flush(r.ledger));
+		struct moment after = now_of(&r);
+		ck_assert_uint_le(after.sequence, before.sequence + 1);
+		/* In the last file the two lines are the last. */
+		uint32_t from = after.end - 256 > LEDGER_HEADER_SIZE ? after.end - 256 : 0;
+		for (uint32_t at = from; at <= after.end; at += at + 40 < after.end ? 24 : 1) {
+			torn_copy(&r, after.sequence, at, after.end, &copy);
+			one_of_both(&copy, "torn", lefts[i], at);
+		}
+		rig_stop(&r);
+	}
+}
+END_TEST
+
+/* Lines as they were before there were relays, REACHED and BOUNCED. */
+START_TEST(old_lines_are_read_as_they_were_meant)
+{
+	static const uint8_t statuses[] = {
+	    RECIPIENT_PENDING,	 RECIPIENT_ATTEMPT,  RECIPIENT_DEFERRED, RECIPIENT_FAILED,
+	    RECIPIENT_DELIVERED, RECIPIENT_EXPANDED, RECIPIENT_DELETED};
+	for (uint8_t i = 0; i < sizeof(statuses); i++) {
+		char octets[8 + 40 + 8] = {LINE_RESULT, 0, 0, 0, 40 + 3};
+		struct line l;
+		octets[8] = 9;		  /* id */
+		octets[8 + 20] = (char)i; /* status */
+		octets[8 + 22] = 3;	  /* length of the text */
+		memcpy(octets + 8 + 40, "why", 3);
+		struct slice raw = slice_make(octets, sizeof(octets));
+		ck_assert(line_decode(&raw, &l));
+		ck_assert_uint_eq(l.result.status, statuses[i]);
+		ck_assert(slice_equal(l.result.reply.text, SLICE("why")));
+		ck_assert_uint_eq(l.result.reply.relay.len, 0);
+		struct line_recipient r;
+		char old[32 + 3] = {[14] = (char)i, [24] = 3, [32] = 'w', [33] = 'h', [34] = 'y'};
+		struct slice list = slice_make(old, sizeof(old));
+		ck_assert(line_recipient_next(&list, &r));
+		ck_assert_uint_eq(r.status, statuses[i]);
+		ck_assert(slice_equal(r.reply.text, SLICE("why")));
+		ck_assert_uint_eq(r.reply.relay.len, 0);
+	}
+}
+END_TEST
+
+START_TEST(who_said_it_is_kept_with_what_was_said)
+{
+	char text[REPLY_TEXT_MAX + 9], relay[REPLY_RELAY_MAX + 9], octets[1024];
+	memset(text, 't', sizeof(text));
+	memset(relay, 'r', sizeof(relay));
+	struct line l = {.kind = LINE_RESULT, .result = {.id = 1, .status = RECIPIENT_REACHED}}, m;
+	l.result.reply = (struct reply){
+	    .code = 250, .text = {text, sizeof(text)}, .relay = {relay, sizeof(relay)}};
+	ck_assert_uint_le(line_bound(&l), sizeof(octets));
+	struct slice raw = slice_make(octets, line_encode(&l, octets));
+	ck_assert(line_decode(&raw, &m));
+	ck_assert_uint_eq(m.result.status, RECIPIENT_REACHED);
+	ck_assert_uint_eq(m.result.reply.text.len, REPLY_TEXT_MAX);
+	ck_assert_uint_eq(m.result.reply.relay.len, REPLY_RELAY_MAX);
+	ck_assert_mem_eq(m.result.reply.relay.ptr, relay, REPLY_RELAY_MAX);
+	struct line_recipient r = {.status = RECIPIENT_BOUNCED, .reply = l.result.reply}, s;
+	struct buffer out;
+	buffer_init(&out, 4096);
+	static const struct {
+		size_t most, text, relay;
+	} cases[] = {{500, 400, 100}, {300, 200, 100}, {200, 100, 100}, {199, 199, 0}, {0, 0, 0}};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		buffer_reset(&out);
+		ck_assert(line_recipient_add(&out, &r, cases[i].most));
+		struct slice list = buffer_slice(&out);
+		ck_assert(line_recipient_next(&list, &s));
+		ck_assert_uint_eq(s.status, RECIPIENT_BOUNCED);
+		ck_assert_uint_eq(s.reply.text.len, cases[i].text);
+		ck_assert_uint_eq(s.reply.relay.len, cases[i].relay);
+	}
+	buffer_free(&out);
 }
 END_TEST
 
@@ -527,6 +684,9 @@ int main(void)
 	tcase_add_test(t, a_waiter_is_called_when_its_lines_are_durable);
 	tcase_add_test(t, a_failed_write_is_followed_by_a_whole_statement);
 	tcase_add_test(t, a_snapshot_without_its_end_is_ignored);
+	tcase_add_test(t, lines_that_belong_together_survive_together);
+	tcase_add_test(t, old_lines_are_read_as_they_were_meant);
+	tcase_add_test(t, who_said_it_is_kept_with_what_was_said);
 	tcase_add_test(t, a_message_that_is_delivered_at_once_costs_little);
 	tcase_add_test(t, a_million_messages_wait_in_little_memory);
 	suite_add_tcase(s, t);

@@ -46,8 +46,24 @@ static struct stored_message random_message(bool in_file)
 				   .trace = random_octets(2000),
 				   .recipient_count = (uint32_t)random() % RECIPIENTS + 1};
 	m.recipients = arena_get(&arena, m.recipient_count * sizeof(*m.recipients));
-	for (uint32_t i = 0; i < m.recipient_count; i++)
+	memset(m.recipients, 0, m.recipient_count * sizeof(*m.recipients));
+	for (uint32_t i = 0; i < m.recipient_count; i++) {
 		m.recipients[i].address = random_octets(300);
+		if (random() % 2)
+			m.recipients[i].notify = (uint32_t)random() % (STORED_NOTIFY_MAX + 1);
+		if (random() % 2)
+			m.recipients[i].orcpt = random_octets(STORED_ORCPT_MAX);
+	}
+	if (random() % 2) {
+		m.flags = (uint32_t)random() % 16;
+		m.envid = random_octets(STORED_ENVID_MAX);
+		m.user = random_octets(STORED_USER_MAX);
+	}
+	if (random() % 2) {
+		m.parent = (uint64_t)random() + 1;
+		m.parent_mark = (uint32_t)random();
+		m.parent_kind = 1 + (uint32_t)random() % 2;
+	}
 	if (in_file) {
 		m.file = (struct stored_file){.number = (uint64_t)random() + 1,
 					      .length = (uint64_t)random(),
@@ -77,8 +93,17 @@ static void assert_same(const struct stored_message *a, const struct stored_mess
 	ck_assert(slice_equal(a->body, b->body));
 	ck_assert_mem_eq(&a->file, &b->file, sizeof(a->file));
 	ck_assert_uint_eq(a->recipient_count, b->recipient_count);
-	for (uint32_t i = 0; i < a->recipient_count; i++)
+	ck_assert_uint_eq(a->flags, b->flags);
+	ck_assert(slice_equal(a->envid, b->envid));
+	ck_assert(slice_equal(a->user, b->user));
+	ck_assert_uint_eq(a->parent, b->parent);
+	ck_assert_uint_eq(a->parent_mark, b->parent_mark);
+	ck_assert_uint_eq(a->parent_kind, b->parent_kind);
+	for (uint32_t i = 0; i < a->recipient_count; i++) {
 		ck_assert(slice_equal(a->recipients[i].address, b->recipients[i].address));
+		ck_assert_uint_eq(a->recipients[i].notify, b->recipients[i].notify);
+		ck_assert(slice_equal(a->recipients[i].orcpt, b->recipients[i].orcpt));
+	}
 }
 
 START_TEST(every_message_comes_back_as_it_was)
@@ -102,6 +127,8 @@ START_TEST(every_message_comes_back_as_it_was)
 		ck_assert_uint_eq(numbers.recipients, m.recipient_count);
 		ck_assert_uint_eq(numbers.file, m.file.number);
 		ck_assert_uint_eq(numbers.origin, crc32c(0, m.client.ptr, m.client.len));
+		ck_assert_uint_eq(numbers.parent, m.parent);
+		ck_assert_uint_eq(numbers.parent_mark, m.parent_mark);
 		ck_assert_msg(record_decode(record, &arena, &back, &error), "%s", error.text);
 		ck_assert_uint_eq(back.ordinal, i);
 		assert_same(&m, &back);
@@ -160,7 +187,7 @@ END_TEST
 START_TEST(what_is_too_large_is_not_encoded)
 {
 	char *octets = memory_zero(1, RECORD_LENGTH_MAX);
-	struct stored_recipient to = {SLICE("bob@trial.example")};
+	struct stored_recipient to = {.address = SLICE("bob@trial.example")};
 	struct stored_message m = {.id = 1, .recipients = &to, .recipient_count = 1};
 	m.body = slice_make(octets, CONTENT_INLINE_MAX);
 	ck_assert(record_encode(&m, &out));
@@ -228,6 +255,19 @@ static struct slice by_hand(const struct hand_part *parts, unsigned version)
 		PART_HEADER, 1, SLICE("header") \
 	}
 
+#define FLAGS                                    \
+	{                                        \
+		PART_FLAGS, 0, SLICE("\3\0\0\0") \
+	}
+#define NOTIFY(n)                                         \
+	{                                                 \
+		PART_NOTIFY, 0, SLICE(n "\0\0\0\2\0\0\0") \
+	}
+#define ORCPT(n)                                           \
+	{                                                  \
+		PART_ORCPT, 0, SLICE(n "\0\0\0rfc822;c@d") \
+	}
+
 START_TEST(parts_are_as_the_format_says_or_refused)
 {
 	static const struct {
@@ -254,6 +294,15 @@ START_TEST(parts_are_as_the_format_says_or_refused)
 	    {"an order changed", EBADMSG, 1, {PATHS, ENVELOPE, CONTENT}},
 	    {"an envelope twice", EBADMSG, 1, {ENVELOPE, ENVELOPE, PATHS, CONTENT}},
 	    {"a short envelope", EBADMSG, 1, {{PART_ENVELOPE, 1, SLICE("short")}, PATHS, CONTENT}},
+	    {"what came later", 0, 1, {ENVELOPE, PATHS, CONTENT, FLAGS, NOTIFY("\0"), ORCPT("\0")}},
+	    {"an empty ENVID", EBADMSG, 1, {ENVELOPE, PATHS, CONTENT, {PART_ENVID, 0, SLICE("")}}},
+	    {"short flags", EBADMSG, 1, {ENVELOPE, PATHS, CONTENT, {PART_FLAGS, 0, SLICE("f")}}},
+	    {"a NOTIFY of nobody", EBADMSG, 1, {ENVELOPE, PATHS, CONTENT, NOTIFY("\1")}},
+	    {"a NOTIFY twice", EBADMSG, 1, {ENVELOPE, PATHS, CONTENT, NOTIFY("\0"), NOTIFY("\0")}},
+	    {"an ORCPT of nobody", EBADMSG, 1, {ENVELOPE, PATHS, CONTENT, ORCPT("\1")}},
+	    {"an ORCPT twice", EBADMSG, 1, {ENVELOPE, PATHS, CONTENT, ORCPT("\0"), ORCPT("\0")}},
+	    {"no parent", EBADMSG, 1, {ENVELOPE, PATHS, CONTENT, {PART_PARENT, 0, SLICE("0")}}},
+	    {"a later part before", EBADMSG, 1, {ENVELOPE, PATHS, FLAGS, CONTENT}},
 	    {"a short file", EBADMSG, 1, {ENVELOPE, PATHS, {PART_FILE, 1, SLICE("short")}}},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

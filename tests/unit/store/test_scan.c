@@ -45,7 +45,7 @@ static void add_batch(struct image *i, const struct slice *bodies, uint32_t coun
 	buffer_init(&b, SIZE);
 	i->batch_at[i->batches] = i->end;
 	for (uint32_t n = 0; n < count; n++) {
-		struct stored_recipient to = {SLICE("bob@trial.example")};
+		struct stored_recipient to = {.address = SLICE("bob@trial.example")};
 		struct stored_message m = {.id = i->lease * 1000 + i->records + 1,
 					   .recipients = &to,
 					   .recipient_count = 1,
@@ -409,7 +409,7 @@ END_TEST
 /* A record with a right CRC and the right ordinal, as content, behind a broken record. */
 START_TEST(content_that_holds_records_is_not_found_when_its_record_is_broken)
 {
-	struct stored_recipient to = {SLICE("victim@trial.example")};
+	struct stored_recipient to = {.address = SLICE("victim@trial.example")};
 	struct stored_message m = {.id = 9, .recipients = &to, .recipient_count = 1};
 	struct buffer b;
 	buffer_init(&b, SIZE);

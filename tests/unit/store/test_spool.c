@@ -482,6 +482,112 @@ START_TEST(held_released_and_deleted_without_being_read)
 }
 END_TEST
 
+/* A message with `recipients`, of which those that `failed` says are failed, the others reached. */
+static struct entry *told_parent(struct spool_world *w, uint32_t recipients, uint32_t failed)
+{
+	size_t at = w->arrived;
+	send(w, 1, 500, recipients);
+	struct entry *e = spool_get(w->spool, w->ids[at]);
+	for (uint32_t i = 0; i < recipients; i++) {
+		spool_attempt(w->spool, e, i);
+		ck_assert(!spool_result(
+		    w->spool, e, i, i < failed ? RECIPIENT_FAILED : RECIPIENT_REACHED, 0, NULL));
+	}
+	return e;
+}
+
+static void report_on(struct spool_world *w, const struct entry *e)
+{
+	w->parent = w->welcome_parent = e->id;
+	w->parent_mark = w->welcome_mark = spool_told_mark(e);
+}
+
+START_TEST(a_notification_ends_what_it_tells)
+{
+	struct spool_world w;
+	world_make(&w);
+	world_writer(&w);
+	send(&w, 1, 500, 1);
+	ck_assert_uint_eq(spool_told_mark(spool_get(w.spool, w.ids[0])), 0);
+	ck_assert(!spool_told(w.spool, spool_get(w.spool, w.ids[0])));
+	struct entry *e = told_parent(&w, 3, 2);
+	report_on(&w, e);
+	ck_assert_uint_ne(w.parent_mark, 0);
+	send(&w, 1, 500, 1);
+	ck_assert_uint_eq(w.refused, 0);
+	ck_assert_uint_eq(w.arrived, 3);
+	ck_assert_uint_eq(w.ended, 1);
+	ck_assert_ptr_null(spool_get(w.spool, w.parent));
+	/* The same once more is refused: it is not seen, and keeps no segment. */
+	send(&w, 1, 500, 1);
+	ck_assert_uint_eq(w.refused, 1);
+	ck_assert_uint_eq(w.arrived, 3);
+	ck_assert_uint_eq(w.ended, 1);
+	ck_assert_uint_eq(spool_counts(w.spool)->messages, 2);
+	verify(&w, 0);
+	/* Others of its recipients are alive: it goes on. */
+	w.parent = 0;
+	e = told_parent(&w, 2, 1);
+	ck_assert(!spool_result(w.spool, e, 1, RECIPIENT_DEFERRED, 5, NULL));
+	uint32_t mark = spool_told_mark(e);
+	report_on(&w, e);
+	send(&w, 1, 500, 1);
+	ck_assert_ptr_eq(spool_get(w.spool, w.parent), e);
+	ck_assert_uint_eq(e->state->recipients[0].status, RECIPIENT_BOUNCED);
+	ck_assert_uint_eq(e->alive, 1);
+	ck_assert_uint_eq(spool_told_mark(e), 0);
+	ck_assert(!spool_result(w.spool, e, 1, RECIPIENT_FAILED, 0, NULL));
+	ck_assert_uint_ne(spool_told_mark(e), mark); /* another recipient, another mark */
+	verify(&w, 0);
+	world_stop(&w);
+}
+END_TEST
+
+START_TEST(a_large_notification_that_is_refused_leaves_nothing)
+{
+	struct spool_world w;
+	world_make(&w);
+	world_writer(&w);
+	struct entry *e = told_parent(&w, 1, 1);
+	report_on(&w, e);
+	w.welcome_mark++;
+	send(&w, 1, 200000, 1);
+	ck_assert_uint_eq(w.refused, 1);
+	ck_assert_ptr_eq(spool_get(w.spool, w.parent), e);
+	ck_assert_uint_eq(e->state->recipients[0].status, RECIPIENT_FAILED);
+	ck_assert_uint_eq(spool_counts(w.spool)->messages, 1);
+	verify(&w, 0);
+	world_stop(&w);
+}
+END_TEST
+
+START_TEST(a_crash_makes_no_second_notification)
+{
+	for (int known = 0; known < 2; known++) {
+		struct spool_world w, after;
+		world_make(&w);
+		world_writer(&w);
+		uint64_t parent = told_parent(&w, 2, 2)->id;
+		report_on(&w, spool_get(w.spool, parent));
+		w.deaf = known == 0;
+		send(&w, 1, 500, 1);
+		world_crash_copy(&w, &after);
+		world_run(&after, world_synced);
+		while (status_of(&after).unscanned > 0)
+			world_run(&after, world_synced);
+		/* Noticed: it is there, and the parent has ended. Not noticed: the scan finds and
+		 * refuses it, and the parent is still to be told. */
+		ck_assert_uint_eq(after.arrived, 0);
+		ck_assert_uint_eq(spool_counts(after.spool)->messages, 1);
+		ck_assert_int_eq(spool_get(after.spool, parent) != NULL, known == 0);
+		ck_assert_uint_eq(after.ended, 0);
+		verify(&after, 0);
+		world_stop(&after);
+		world_stop(&w);
+	}
+}
+END_TEST
+
 START_TEST(a_second_manager_does_not_get_the_spool)
 {
 	struct spool_world w;
@@ -541,6 +647,9 @@ int main(void)
 	tcase_add_test(t, large_files_live_as_long_as_their_message);
 	tcase_add_test(t, an_expansion_replaces_a_recipient);
 	tcase_add_test(t, held_released_and_deleted_without_being_read);
+	tcase_add_test(t, a_notification_ends_what_it_tells);
+	tcase_add_test(t, a_large_notification_that_is_refused_leaves_nothing);
+	tcase_add_test(t, a_crash_makes_no_second_notification);
 	tcase_add_test(t, a_second_manager_does_not_get_the_spool);
 	tcase_add_test(t, queue_time_goes_on_and_does_not_jump);
 	tcase_add_test(t, a_spool_is_sparse_above_a_size);

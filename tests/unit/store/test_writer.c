@@ -387,7 +387,7 @@ END_TEST
 START_TEST(a_record_that_is_too_large_fails_alone)
 {
 	static char trace[RECORD_LENGTH_MAX];
-	struct stored_recipient to = {SLICE("bob@trial.example")};
+	struct stored_recipient to = {.address = SLICE("bob@trial.example")};
 	struct stored_message m = {
 	    .recipients = &to, .recipient_count = 1, .trace = slice_make(trace, sizeof(trace))};
 	writer_found(world.w);

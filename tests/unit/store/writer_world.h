@@ -203,7 +203,7 @@ static void lose_manager(void)
 
 static void hand_in(struct draft **d, uint64_t number, struct slice header)
 {
-	struct stored_recipient to = {SLICE("bob@trial.example")};
+	struct stored_recipient to = {.address = SLICE("bob@trial.example")};
 	struct stored_message m = {.recipients = &to,
 				   .recipient_count = 1,
 				   .reverse_path = SLICE("alice@trial.example"),
