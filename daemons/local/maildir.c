@@ -123,20 +123,9 @@ static bool put(void *arg, struct slice octets)
 static void explain(struct file *f, enum letter_fault fault)
 {
 	struct maildir_job *j = f->job;
-	switch (fault) {
-	case LETTER_LOOP:
-		outcome_set(&j->outcome, 554, "5.4.6", false, "mail forwarding loop for %.*s",
-			    SLICE_FMT(j->letter.address));
-		break;
-	case LETTER_HOPS:
-		outcome_set(&j->outcome, 554, "5.4.6", false, "more than %d hops", LETTER_HOPS_MAX);
-		break;
-	case LETTER_SPOILED:
-		outcome_spoiled(&j->outcome, "the message is not what was committed");
-		break;
-	default:
-		outcome_error(&j->outcome, errno, "mailbox %s %s", j->path, f->doing);
-	}
+	int error = errno;
+	if (!outcome_letter(&j->outcome, fault, &j->letter))
+		outcome_error(&j->outcome, error, "mailbox %s %s", j->path, f->doing);
 }
 
 static void remove_file(struct maildir_job *j, int dir, const char *name)
@@ -236,7 +225,7 @@ static void commit_batch(struct maildir *m, struct mailbox *box, struct maildir_
 		mailboxes_forget(m->boxes, box);
 	while ((j = STAILQ_FIRST(batch))) {
 		STAILQ_REMOVE_HEAD(batch, next);
-		outcome_delivered(&j->outcome);
+		outcome_delivered(&j->outcome, "maildir");
 		if (error) {
 			outcome_error(&j->outcome, error, "mailbox %s can't be synced", j->path);
 			remove_file(j, box->new, j->name);

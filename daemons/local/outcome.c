@@ -18,18 +18,22 @@ static const struct trouble {
 } troubles[] = {
     {EDQUOT, 552, "5.2.2", false}, /* over quota */
     {EFBIG, 552, "5.2.2", false},  /* over the largest file that is allowed */
-    {ENOSPC, 452, "4.3.1", true},  {ENOMEM, 452, "4.3.0", true},
-    {EMFILE, 452, "4.3.0", true},  {ENFILE, 452, "4.3.0", true},
-    {EIO, 451, "4.3.0", true},	   {EROFS, 451, "4.3.0", true},
+    {ENOSPC, 452, "4.3.1", true},  {ENOMEM, 452, "4.3.0", true}, {EMFILE, 452, "4.3.0", true},
+    {ENFILE, 452, "4.3.0", true},  {EIO, 451, "4.3.0", true},	 {EROFS, 451, "4.3.0", true},
     {EAGAIN, 451, "4.2.0", true},  {ESTALE, 451, "4.2.0", true}, /* NFS: the server has changed */
-    {EACCES, 451, "4.2.0", true},  {EPERM, 451, "4.2.0", true},
-    {ENOTDIR, 451, "4.2.0", true}, {ELOOP, 451, "4.2.0", true},
-    {EXDEV, 451, "4.2.0", true},   {0, 451, "4.3.0", true}, /* any other */
+    {EACCES, 451, "4.2.0", true},  {EPERM, 451, "4.2.0", true},	 {ENOTDIR, 451, "4.2.0", true},
+    {EISDIR, 451, "4.2.0", true},  {ELOOP, 451, "4.2.0", true},	 {EXDEV, 451, "4.2.0", true},
+    {0, 451, "4.3.0", true}, /* any other */
 };
 
-void outcome_delivered(struct outcome *o)
+void outcome_delivered(struct outcome *o, const char *where)
 {
-	outcome_set(o, CODE_DELIVERED, "2.0.0", false, "delivered to maildir");
+	outcome_set(o, CODE_DELIVERED, "2.0.0", false, "delivered to %s", where);
+}
+
+static void set_enhanced(struct outcome *o, const char *enhanced)
+{
+	snprintf(o->enhanced, sizeof(o->enhanced), "%s", enhanced);
 }
 
 static void set_text(struct outcome *o, const char *format, va_list ap)
@@ -51,7 +55,7 @@ void outcome_set(struct outcome *o, uint32_t code, const char *enhanced, bool si
 	va_list ap;
 	o->status = status_of(code);
 	o->code = code;
-	o->enhanced = enhanced;
+	set_enhanced(o, enhanced);
 	o->site = site;
 	va_start(ap, format);
 	set_text(o, format, ap);
@@ -64,6 +68,24 @@ void outcome_spoiled(struct outcome *o, const char *text)
 	o->status = JOB_SPOILED;
 }
 
+bool outcome_letter(struct outcome *o, enum letter_fault fault, const struct letter *l)
+{
+	switch (fault) {
+	case LETTER_LOOP:
+		outcome_set(o, 554, "5.4.6", false, "mail forwarding loop for %.*s",
+			    SLICE_FMT(l->address));
+		return true;
+	case LETTER_HOPS:
+		outcome_set(o, 554, "5.4.6", false, "more than %d hops", LETTER_HOPS_MAX);
+		return true;
+	case LETTER_SPOILED:
+		outcome_spoiled(o, "the message is not what was committed");
+		return true;
+	default:
+		return false;
+	}
+}
+
 void outcome_error(struct outcome *o, int error, const char *format, ...)
 {
 	const struct trouble *t = troubles;
@@ -73,7 +95,7 @@ void outcome_error(struct outcome *o, int error, const char *format, ...)
 		t++;
 	o->status = status_of(t->code);
 	o->code = t->code;
-	o->enhanced = t->enhanced;
+	set_enhanced(o, t->enhanced);
 	o->site = t->site;
 	va_start(ap, format);
 	set_text(o, format, ap);

@@ -49,16 +49,31 @@ void statements_settings_begin(void)
 	fresh = memory_zero(1, sizeof(*fresh));
 }
 
+/* False: it is none of ours. */
+static bool kind_of(struct slice name, enum statement_kind *kind)
+{
+	if (slice_equal(name, SLICE("maildir")))
+		*kind = STATEMENT_MAILDIR;
+	else if (slice_equal(name, SLICE("system-maildir")))
+		*kind = STATEMENT_SYSTEM_MAILDIR;
+	else if (slice_equal(name, SLICE("system-mbox")))
+		*kind = STATEMENT_SYSTEM_MBOX;
+	else
+		return false;
+	return true;
+}
+
 static void add_deliver(const struct settings_deliver *d)
 {
 	struct kept *k = &fresh->list[fresh->count];
-	if (!slice_equal(d->kind, SLICE("maildir")))
+	enum statement_kind kind;
+	if (!kind_of(d->kind, &kind))
 		return;
 	if (fresh->count == STATEMENTS_MAX)
 		fatal("more than %d deliver statements", STATEMENTS_MAX);
 	k->base = memory_string(d->base);
 	k->path = memory_string(d->path);
-	k->public = (struct statement){d->number, -1, slice_str(k->path)};
+	k->public = (struct statement){d->number, kind, -1, slice_str(k->path)};
 	fresh->count++;
 }
 

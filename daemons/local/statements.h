@@ -7,10 +7,17 @@
 
 #include "common/service/service.h"
 
+enum statement_kind {
+	STATEMENT_MAILDIR,
+	STATEMENT_SYSTEM_MAILDIR,
+	STATEMENT_SYSTEM_MBOX,
+};
+
 struct statement {
 	uint32_t number;
-	int base;	   /* -1: not there */
-	struct slice path; /* template, below base */
+	enum statement_kind kind;
+	int base;	   /* of a Maildir: -1 when it is not there */
+	struct slice path; /* template: below base, or of a system user: ~/... or absolute */
 };
 
 /* As struct service calls them. */

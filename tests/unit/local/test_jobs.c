@@ -12,6 +12,7 @@
 #include "common/wire/codec.h"
 #include "daemons/local/jobs.h"
 #include "daemons/local/statements.h"
+#include "daemons/local/virtual.h"
 #include "tests/unit/local/tree.h"
 
 enum { SEEN_MAX = 2048, WAIT_SECONDS = 20 };
@@ -30,8 +31,8 @@ static const struct service local = {
     .setting = statements_setting,
     .settings_end = statements_settings_end,
     .descriptor = statements_descriptor,
-    .warm = jobs_warm,
-    .start = jobs_start,
+    .warm = virtual_warm,
+    .start = virtual_start,
     .drain = jobs_drain,
 };
 

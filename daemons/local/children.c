@@ -1,0 +1,214 @@
+/*
+ * A child that has ended while it had an errand has died, whatever its exit code. Its place counts
+ * as taken until the fork server says that it is gone, but for one that not even SIGKILL ends soon
+ * (its file server is away): that is left to itself.
+ */
+#include "daemons/local/children.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+#include "common/os/fork_server.h"
+#include "common/os/loop.h"
+#include "common/wire/codec.h"
+#include "daemons/local/person.h"
+
+struct child {
+	uint32_t number; /* 0: free */
+	int fd;		 /* -1: not there yet, or not any more */
+	void *arg;	 /* NULL: nobody hears of it any more */
+	bool busy;	 /* has an errand */
+	struct loop_watch watch;
+	struct loop_timer timer;
+};
+
+static const struct fork_plan plan = {
+    .title = "local-system forks",
+    .role = "local-child",
+    .capabilities = (1U << CAP_SETUID) | (1U << CAP_SETGID) | (1U << CAP_KILL),
+    .most = 2 * CHILDREN_MOST, /* with those that don't end */
+    .begin = person_begin,
+    .child = person_child,
+};
+
+static struct fork_server *server;
+static const struct children_calls *calls;
+static uint64_t time_limit;
+static struct child children[CHILDREN_MOST];
+
+void children_warm(void)
+{
+	struct error e = {0};
+	server = fork_server_start(&plan, &e);
+	if (!server)
+		fatal("%s", e.text);
+}
+
+static struct child *find(uint32_t number)
+{
+	for (unsigned i = 0; i < CHILDREN_MOST; i++)
+		if (children[i].number == number)
+			return &children[i];
+	return NULL;
+}
+
+static void stop_hearing(struct child *c)
+{
+	loop_watch_stop(&c->watch);
+	loop_timer_stop(&c->timer);
+	if (c->fd >= 0)
+		close(c->fd);
+	c->fd = -1;
+	c->arg = NULL;
+}
+
+static void place_free(struct child *c)
+{
+	loop_timer_stop(&c->timer);
+	c->number = 0;
+	calls->room();
+}
+
+static void given_up(void *arg)
+{
+	log_error("a delivery does not end even when it is killed: is a file server away?");
+	place_free(arg);
+}
+
+enum { DEATH_US = 10 * 1000 * 1000 }; /* that a killed child may take to be gone */
+
+static void late(void *arg)
+{
+	struct child *c = arg;
+	void *owner = c->arg;
+	fork_server_kill(server, c->number);
+	stop_hearing(c);
+	loop_timer_start(&c->timer, DEATH_US, given_up, c);
+	calls->gone(owner, CHILD_LATE);
+}
+
+static void hear(void *arg, unsigned what)
+{
+	static char octets[ERRAND_OUTCOME_MAX];
+	struct child *c = arg;
+	struct job_outcome m;
+	(void)what;
+	ssize_t n = recv(c->fd, octets, sizeof(octets), MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n > 0 && c->busy &&
+	    codec_decode(&job_outcome_record, slice_make(octets, (size_t)n), &m)) {
+		c->busy = m.message == 0; /* then it says why it can do nothing, and ends */
+		loop_timer_stop(&c->timer);
+		calls->outcome(c->arg, &m);
+		return;
+	}
+	if (n > 0) {
+		log_error("a child of local-system says what it was not asked, and is killed");
+		fork_server_kill(server, c->number);
+	}
+	loop_watch_stop(&c->watch); /* ended() follows */
+}
+
+static void made(uint32_t number, int fd, int error)
+{
+	struct child *c = find(number);
+	if (!c) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	if (fd < 0) {
+		void *owner = c->arg;
+		log_error("no process for a delivery: %s", strerror(error));
+		stop_hearing(c);
+		calls->gone(owner, CHILD_NONE);
+		place_free(c);
+		return;
+	}
+	c->fd = fd;
+	loop_watch_start(&c->watch, fd, LOOP_READ, hear, c);
+	calls->ready(c->arg);
+}
+
+static void ended(uint32_t number, int status)
+{
+	struct child *c = find(number);
+	if (!c)
+		return;
+	if (c->fd >= 0)
+		hear(c, LOOP_READ); /* what it said before it ended */
+	void *owner = c->arg;
+	if (owner && WIFSIGNALED(status))
+		log_error("a child of local-system died of signal %d", WTERMSIG(status));
+	else if (owner && c->busy)
+		log_error("a child of local-system ended with code %d", WEXITSTATUS(status));
+	stop_hearing(c);
+	if (owner)
+		calls->gone(owner, CHILD_DIED);
+	place_free(c);
+}
+
+static const struct fork_calls fork_calls = {made, ended};
+
+void children_start(const struct children_calls *who, uint64_t time_us)
+{
+	calls = who;
+	time_limit = time_us;
+	fork_server_listen(server, &fork_calls);
+}
+
+struct child *children_new(const struct person *person, void *arg)
+{
+	struct child *c = find(0);
+	struct buffer b;
+	uint32_t number;
+	if (!c)
+		return NULL;
+	buffer_init(&b, FORK_REQUEST_MAX);
+	if (!codec_encode(&person_record, person, &b))
+		panic("a user that can't be encoded");
+	number = fork_server_make(server, buffer_slice(&b));
+	buffer_free(&b);
+	if (!number)
+		return NULL;
+	*c = (struct child){.number = number, .fd = -1, .arg = arg};
+	return c;
+}
+
+/* What the socket does not take, a child that has died did not get. */
+void children_give(struct child *c, struct slice errand, int fd)
+{
+	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(sizeof(size_t)))) = {0};
+	struct iovec iov = {(void *)(uintptr_t)errand.ptr, errand.len};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+	if (fd >= 0) {
+		m.msg_control = control;
+		m.msg_controllen = sizeof(control);
+		struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+		h->cmsg_level = SOL_SOCKET;
+		h->cmsg_type = SCM_RIGHTS;
+		h->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(h), &fd, sizeof(fd));
+	}
+	c->busy = true;
+	loop_timer_start(&c->timer, time_limit, late, c);
+	if (TEMP_FAILURE_RETRY(sendmsg(c->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL)) < 0 &&
+	    errno != EPIPE && errno != ECONNRESET) {
+		log_error("a child of local-system can't be given a message: %s", strerror(errno));
+		fork_server_kill(server, c->number);
+	}
+}
+
+void children_end(struct child **c)
+{
+	struct child *ending = *c;
+	*c = NULL;
+	stop_hearing(ending);
+	ending->busy = false;
+	loop_timer_start(&ending->timer, DEATH_US, given_up, ending);
+}

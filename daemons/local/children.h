@@ -1,0 +1,40 @@
+/*
+ * children: the processes that deliver as users, seen from the daemon, which believes nothing of
+ * what a child says but which job has which outcome.
+ */
+#ifndef DAEMONS_LOCAL_CHILDREN_H
+#define DAEMONS_LOCAL_CHILDREN_H
+
+#include "daemons/local/errand.h"
+
+enum { CHILDREN_MOST = 50 }; /* at once */
+
+#define CHILDREN_TIME_US UINT64_C(300000000) /* that one errand may take */
+
+enum child_end {
+	CHILD_DIED,
+	CHILD_LATE, /* one errand took too long; it was killed */
+	CHILD_NONE, /* no process could be made */
+};
+
+/* What children tell, from the loop; arg is of children_new(). */
+struct children_calls {
+	void (*ready)(void *arg);				 /* may be given an errand */
+	void (*outcome)(void *arg, const struct job_outcome *m); /* and the next */
+	void (*gone)(void *arg, enum child_end end);		 /* do not use it after this */
+	void (*room)(void);					 /* for another child */
+};
+
+struct child;
+
+/* Before the sandbox. */
+void children_warm(void);
+void children_start(const struct children_calls *calls, uint64_t time_us);
+/* NULL: CHILDREN_MOST are there. */
+struct child *children_new(const struct person *person, void *arg);
+/* One encoded errand, after ready() or outcome(); fd stays the caller's, -1: none. */
+void children_give(struct child *c, struct slice errand, int fd);
+/* It ends by itself; nothing more is heard of it. Only between two errands. */
+void children_end(struct child **c);
+
+#endif

@@ -1,0 +1,37 @@
+/*
+ * errand: what local-system gives to a user's child: a job, and where it goes. One packet of the
+ * child's socket is one encoded errand, with the descriptor of a large file; the answer is an
+ * encoded struct job_outcome. Both are the same program, so there is no hello.
+ */
+#ifndef DAEMONS_LOCAL_ERRAND_H
+#define DAEMONS_LOCAL_ERRAND_H
+
+#include "common/dialogue/accounts.h"
+#include "common/dialogue/job.h"
+#include "daemons/local/maildir.h"
+#include "daemons/local/path.h"
+
+enum {
+	ERRAND_BASE_MAX = 4095,
+	ERRAND_MAX = 192 * 1024,       /* octets of one, encoded */
+	ERRAND_OUTCOME_MAX = 2 * 1024, /* octets of an encoded outcome */
+};
+
+#define ERRAND_FIELDS(F, S)                                                        \
+	F(S, bool, mbox, 0, "a file in mbox format; else a Maildir")               \
+	F(S, string, base, ERRAND_BASE_MAX, "absolute directory; empty: the home") \
+	F(S, string, path, MAILBOX_PATH_SIZE - 1, "of the mailbox, below it")      \
+	F(S, string, host, MAILDIR_HOST_MAX, "our name in names of files")         \
+	JOB_START_FIELDS(F, S)
+RECORD_DECLARE(errand, ERRAND_FIELDS)
+
+/* Who the child is: the request to the fork server. */
+#define PERSON_FIELDS(F, S)                                                     \
+	F(S, u32, uid, 0, "never 0")                                            \
+	F(S, u32, gid, 0, "never 0")                                            \
+	F(S, string, home, 4096, "absolute")                                    \
+	F(S, bytes, groups, ACCOUNTS_GROUPS_MAX * 4, "u32 each, little-endian") \
+	F(S, bool, spool, 0, "may take the group of mail spools, for a lock file")
+RECORD_DECLARE(person, PERSON_FIELDS)
+
+#endif
