@@ -12,7 +12,7 @@ PYTHON ?= /usr/bin/python3
 B := build$(if $(SAN),/san)$(if $(FAULTS),/faults)$(if $(filter clang%,$(CC)),/clang)
 
 # layer: the layers it may use, in link order (transitive use is named too).
-LAYERS := base os mail smtp net wire dialogue table config service store schedule
+LAYERS := base os mail smtp net wire dialogue table config service store writing schedule
 DIR_base := common/base
 DIR_os := common/os
 DIR_mail := common/mail
@@ -24,6 +24,7 @@ DIR_table := common/table
 DIR_config := common/config
 DIR_service := common/service
 DIR_store := queue/store
+DIR_writing := queue/writing
 DIR_schedule := queue/schedule
 MAY_base :=
 MAY_os := base
@@ -36,9 +37,10 @@ MAY_table := base os mail net
 MAY_config := base os mail net table
 MAY_service := base os mail smtp net wire dialogue table config
 MAY_store := base os mail
+MAY_writing := base os mail wire dialogue store
 MAY_schedule := base
 # what every program may link, in an order that resolves left to right
-LINK_ORDER := service store schedule config table dialogue wire net smtp mail os base
+LINK_ORDER := service writing store schedule config table dialogue wire net smtp mail os base
 
 LIBS := -lev -lseccomp -lssl -lcrypto -lidn2 -lbsd -lpthread
 # what one program needs beyond that

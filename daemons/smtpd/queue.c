@@ -1,203 +1,38 @@
 /*
- * The queue's writer, and the talk with the queue manager: leases and files come in, notices of
- * what is durable go out.
+ * The queue as this room sees it: whether a message may begin, and what to do
+ * when the queue manager has lent a segment or heard of a commit.
  */
-#include <unistd.h>
-
-#include "common/base/bytes.h"
-#include "common/dialogue/writer.h"
 #include "daemons/smtpd/smtpd.h"
+#include "queue/writing/writing.h"
 
-static struct writer *writer;
-static struct channel *manager;
-static bool full;
-
-struct writer *queue_writer(void)
-{
-	return writer;
+struct writer *queue_writer(void) {
+  return writing_writer();
 }
 
-bool queue_ready(struct refusal *why)
-{
-	if (full)
-		return refuse(why, 452, "4.3.1", "The queue is full, try later");
-	switch (writer_state(writer)) {
-	case WRITER_READY:
-		return true;
-	case WRITER_FULL:
-		return refuse(why, 452, "4.3.1", "Too much mail at once, try later");
-	default:
-		return refuse(why, 451, "4.3.0", "The queue is not there now, try later");
-	}
+bool queue_ready(struct refusal *why) {
+  if (writing_full())
+    return refuse(why, 452, "4.3.1", "The queue is full, try later");
+  switch (writer_state(writing_writer())) {
+  case WRITER_READY:
+    return true;
+  case WRITER_FULL:
+    return refuse(why, 452, "4.3.1", "Too much mail at once, try later");
+  default:
+    return refuse(why, 451, "4.3.0", "The queue is not there now, try later");
+  }
 }
 
-static void want_lease(void *arg, bool fresh)
-{
-	struct writer_want_lease m = {.fresh = fresh};
+const struct route queue_routes[] = {WRITING_ROUTES, {0, 0, NULL}};
 
-	(void)arg;
-	if (manager != NULL)
-		channel_send(manager, WRITER_WANT_LEASE, &m);
-}
+void queue_up(struct channel *c, unsigned instance) { writing_up(c, instance); }
 
-static void want_file(void *arg)
-{
-	struct writer_want_file m = {.count = 1};
+void queue_down(struct channel *c) { writing_down(c); }
 
-	(void)arg;
-	if (manager != NULL)
-		channel_send(manager, WRITER_WANT_FILE, &m);
-}
+void queue_start(void) {
+  static const struct writing_calls calls = {
+      .lent = server_queue_ready,
+      .noticed = server_check_drained,
+  };
 
-static void entry_put(char *p, const struct writer_entry *e)
-{
-	put_u64(p, e->id);
-	put_u64(p + 8, e->offset);
-	put_u32(p + 16, e->length);
-	put_u32(p + 20, e->ordinal);
-	put_u64(p + 24, e->file);
-	put_u32(p + 32, e->recipients);
-	put_u32(p + 36, e->origin);
-	memcpy(p + 40, e->digest, DIGEST_SIZE);
-	put_u64(p + 72, e->parent);
-	put_u32(p + 80, e->parent_mark);
-	put_u32(p + 84, 0);
-}
-
-/* What can't be told now is found by the manager's scan of the segment. */
-static void notice(void *arg, uint64_t lease, const struct writer_entry *entries, size_t count)
-{
-	static char octets[WRITER_NOTICE_ENTRIES * WRITER_ENTRY_SIZE];
-
-	(void)arg;
-	while (manager != NULL && count > 0) {
-		size_t n = count < WRITER_NOTICE_ENTRIES ? count : WRITER_NOTICE_ENTRIES;
-		struct writer_notice m = {
-		    .lease = lease,
-		    .entries = slice_make(octets, n * WRITER_ENTRY_SIZE),
-		};
-
-		for (size_t i = 0; i < n; i++)
-			entry_put(octets + i * WRITER_ENTRY_SIZE, &entries[i]);
-		channel_send(manager, WRITER_NOTICE, &m);
-		entries += n;
-		count -= n;
-	}
-	server_check_drained();
-}
-
-static void sealed(void *arg, uint64_t lease, uint32_t records, uint64_t end)
-{
-	struct writer_sealed m = {.lease = lease, .records = records, .end = end};
-
-	(void)arg;
-	if (manager != NULL)
-		channel_send(manager, WRITER_SEALED, &m);
-}
-
-static void failed(void *arg, uint64_t lease, uint32_t records, uint64_t end, int err)
-{
-	struct writer_failed m = {
-	    .lease = lease, .records = records, .end = end, .error = (uint32_t)err};
-
-	(void)arg;
-	log_error("a commit to the queue failed: %s; its senders are told to try later, and that "
-		  "segment is closed: look at the disk of the spool",
-		  strerror(err));
-	if (manager != NULL)
-		channel_send(manager, WRITER_FAILED, &m);
-}
-
-static void abandoned(void *arg, uint64_t file)
-{
-	struct writer_abandoned m = {.file = file};
-
-	(void)arg;
-	if (manager != NULL)
-		channel_send(manager, WRITER_ABANDONED, &m);
-}
-
-static void on_leased(struct channel *c, const void *record)
-{
-	const struct writer_leased *m = record;
-	struct writer_lease lease = {
-	    .number = m->number,
-	    .segment = m->segment,
-	    .size = m->size,
-	    .spool = m->spool,
-	    .incarnation = m->incarnation,
-	};
-
-	(void)c;
-	if (m->nonce.len != NONCE_SIZE || m->fd < 0) {
-		log_error("the queue manager sent a lease without nonce or descriptor");
-		if (m->fd >= 0)
-			close(m->fd);
-		return;
-	}
-	memcpy(lease.nonce, m->nonce.ptr, NONCE_SIZE);
-	writer_take_lease(writer, &lease, m->fd);
-	server_queue_ready();
-}
-
-static void on_filed(struct channel *c, const void *record)
-{
-	const struct writer_filed *m = record;
-
-	(void)c;
-	if (m->nonce.len != NONCE_SIZE || m->fd < 0) {
-		log_error("the queue manager sent a file without nonce or descriptor");
-		if (m->fd >= 0)
-			close(m->fd);
-		return;
-	}
-	writer_take_file(writer, m->number, (const uint8_t *)m->nonce.ptr, m->fd);
-}
-
-static void on_pressure(struct channel *c, const void *record)
-{
-	const struct writer_pressure *m = record;
-
-	(void)c;
-	if (m->full != full)
-		log_warning(m->full ? "new mail gets 452: %.*s" : "new mail is welcome again%.*s",
-			    SLICE_FMT(m->reason));
-	full = m->full;
-	if (writer != NULL)
-		writer_pressure(writer, full);
-}
-
-const struct route queue_routes[] = {
-    {WRITER_LEASED, ROUTE_ALWAYS, on_leased},
-    {WRITER_FILED, ROUTE_ALWAYS, on_filed},
-    {WRITER_PRESSURE, ROUTE_ALWAYS, on_pressure},
-    {0, 0, NULL},
-};
-
-void queue_up(struct channel *c, unsigned instance)
-{
-	(void)instance;
-	manager = c;
-	if (writer != NULL)
-		writer_found(writer);
-}
-
-void queue_down(struct channel *c)
-{
-	(void)c;
-	manager = NULL;
-	full = false;
-	if (writer != NULL)
-		writer_lost(writer);
-}
-
-void queue_start(void)
-{
-	static const struct writer_hooks hooks = {
-	    want_lease, want_file, notice, sealed, failed, abandoned, NULL,
-	};
-
-	writer = writer_new(&hooks);
-	if (manager != NULL)
-		writer_found(writer);
+  writing_start(&calls);
 }
