@@ -1,18 +1,19 @@
 /*
- * Two forms of a line. A control character in a text shows as "?": a line must not become two, nor
+ * The forms of a line. A control character in a text shows as "?": a line must not become two, nor
  * a terminal do what a stranger says.
  */
 #include "daemons/log/format.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/os/clock.h"
 
-enum { FACILITY_MAIL = 2 };
+enum { FACILITY_MAIL = 2, OLD_TIME_SIZE = 64 };
 
-static void clean(const struct log_entry *entry, char text[LOG_LINE_MAX], size_t *len)
+static void clean(const struct log_entry *entry, char text[FORMAT_LINE_MAX], size_t *len)
 {
-	struct slice from = slice_sub(entry->text, 0, LOG_LINE_MAX);
+	struct slice from = slice_sub(entry->text, 0, FORMAT_LINE_MAX);
 	for (size_t i = 0; i < from.len; i++) {
 		unsigned char c = (unsigned char)from.ptr[i];
 		text[i] = c < 0x20 || c == 0x7f ? '?' : (char)c;
@@ -23,7 +24,7 @@ static void clean(const struct log_entry *entry, char text[LOG_LINE_MAX], size_t
 bool format_text(struct buffer *b, const char *name, struct slice role, pid_t pid,
 		 const struct log_entry *entry)
 {
-	char when[CLOCK_TEXT_SIZE], text[LOG_LINE_MAX];
+	char when[CLOCK_TEXT_SIZE], text[FORMAT_LINE_MAX];
 	size_t len;
 	clock_format_local(entry->wall_us, when);
 	clean(entry, text, &len);
@@ -46,19 +47,47 @@ static unsigned severity(enum log_level level)
 	return 3;
 }
 
-bool format_syslog(struct buffer *b, const char *name, struct slice role, pid_t pid,
-		   const struct log_entry *entry)
+/* "Nov  4 06:02:03", local time. */
+static void old_time(uint64_t wall_us, char text[OLD_TIME_SIZE])
 {
 	static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
 					 "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-	char when[CLOCK_TEXT_SIZE], text[LOG_LINE_MAX];
-	size_t len;
+	char when[CLOCK_TEXT_SIZE];
 	long month;
-	clock_format_local(entry->wall_us, when); /* yyyy-mm-ddThh:mm:ss... */
+	clock_format_local(wall_us, when); /* yyyy-mm-ddThh:mm:ss... */
 	month = strtol(when + 5, NULL, 10);
+	snprintf(text, OLD_TIME_SIZE, "%s %c%c %.8s",
+		 months[month >= 1 && month <= 12 ? month - 1 : 0], when[8] == '0' ? ' ' : when[8],
+		 when[9], when + 11);
+}
+
+bool format_host(struct buffer *b, const char *host, const char *name, struct slice role, pid_t pid,
+		 const struct log_entry *entry)
+{
+	char when[OLD_TIME_SIZE], text[FORMAT_LINE_MAX];
+	size_t len;
+	old_time(entry->wall_us, when);
 	clean(entry, text, &len);
-	return buffer_printf(
-	    b, "<%u>%s %c%c %.8s %s/%.*s[%d]: %.*s\n", FACILITY_MAIL * 8 + severity(entry->level),
-	    months[month >= 1 && month <= 12 ? month - 1 : 0], when[8] == '0' ? ' ' : when[8],
-	    when[9], when + 11, name, SLICE_FMT(role), (int)pid, (int)len, text);
+	return buffer_printf(b, "%s %s %s/%.*s[%d]: %.*s\n", when, host, name, SLICE_FMT(role),
+			     (int)pid, (int)len, text);
+}
+
+bool format_bare(struct buffer *b, const struct log_entry *entry)
+{
+	char text[FORMAT_LINE_MAX];
+	size_t len;
+	clean(entry, text, &len);
+	return buffer_printf(b, "%.*s\n", (int)len, text);
+}
+
+bool format_syslog(struct buffer *b, const char *name, struct slice role, pid_t pid,
+		   const struct log_entry *entry)
+{
+	char when[OLD_TIME_SIZE], text[FORMAT_LINE_MAX];
+	size_t len;
+	old_time(entry->wall_us, when);
+	clean(entry, text, &len);
+	return buffer_printf(b, "<%u>%s %s/%.*s[%d]: %.*s\n",
+			     FACILITY_MAIL * 8 + severity(entry->level), when, name,
+			     SLICE_FMT(role), (int)pid, (int)len, text);
 }

@@ -29,7 +29,8 @@ enum {
 
 enum target { TARGET_STDERR, TARGET_FILE, TARGET_SYSLOG };
 
-static char tag[OUTPUT_NAME_MAX + 1] = "stagepost";
+static char tag[OUTPUT_NAME_MAX + 1] = "stagepost", our_host[OUTPUT_HOST_MAX + 1] = "localhost";
+static enum style style;
 static enum target target;
 static int fd = -1;
 static struct buffer waiting = {.limit = OUTPUT_MEMORY};
@@ -38,10 +39,12 @@ static struct loop_turn turn;
 static struct loop_watch room; /* only while the other end is full */
 static struct loop_timer retry;
 
-void output_name(struct slice name)
+void output_name(struct slice name, enum style new_style, const char *host)
 {
 	if (name.len > 0)
 		slice_copy(name, tag, sizeof(tag));
+	style = new_style;
+	slice_copy(slice_sub(slice_str(host), 0, OUTPUT_HOST_MAX), our_host, sizeof(our_host));
 }
 
 void output_use(struct slice name, int new_fd)
@@ -58,11 +61,33 @@ void output_use(struct slice name, int new_fd)
 		target = TARGET_SYSLOG;
 }
 
+struct writing {
+	const struct log_entry *entry;
+	pid_t pid;
+};
+
+static bool add_line(void *arg, struct slice role, struct slice text)
+{
+	const struct writing *w = arg;
+	struct log_entry said = *w->entry;
+	said.text = text;
+	if (target == TARGET_SYSLOG)
+		return format_syslog(&waiting, tag, role, w->pid, &said);
+	switch (style) {
+	case STYLE_POSTFIX:
+		return format_host(&waiting, our_host, tag, role, w->pid, &said);
+	case STYLE_JSON:
+		return format_bare(&waiting, &said);
+	case STYLE_TEXT:
+		break;
+	}
+	return format_text(&waiting, tag, role, w->pid, &said);
+}
+
 static bool add(const struct log_entry *entry, struct slice role, pid_t pid)
 {
-	if (target == TARGET_SYSLOG)
-		return format_syslog(&waiting, tag, role, pid, entry);
-	return format_text(&waiting, tag, role, pid, entry);
+	struct writing w = {entry, pid};
+	return style_write(style, entry, role, pid, add_line, &w);
 }
 
 /* The count of dropped lines takes the place that comes first. */

@@ -7,10 +7,12 @@
 
 #include "common/base/slice.h"
 #include "common/os/log_output.h"
+#include "daemons/log/style.h"
 
-enum { OUTPUT_MEMORY = 1024 * 1024, OUTPUT_NAME_MAX = 32 };
+enum { OUTPUT_MEMORY = 1024 * 1024, OUTPUT_NAME_MAX = 32, OUTPUT_HOST_MAX = 64 };
 
-void output_name(struct slice name);	      /* first word of each line's tag */
+/* First word of each line's tag, and the style of the lines; host: ours, for Postfix's form. */
+void output_name(struct slice name, enum style style, const char *host);
 void output_use(struct slice target, int fd); /* stderr, file or syslog; owns fd */
 void output_start(void);		      /* from now on it writes at the end of each turn */
 void output_line(const struct log_entry *entry, struct slice role, pid_t pid);

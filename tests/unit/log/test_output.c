@@ -38,7 +38,7 @@ START_TEST(writes_lines_in_their_order)
 	int fds[2];
 	ck_assert_int_eq(pipe(fds), 0);
 	non_blocking(fds[0]);
-	output_name(SLICE("mx"));
+	output_name(SLICE("mx"), STYLE_TEXT, "host");
 	output_use(SLICE("stderr"), fds[1]);
 	add_line("one");
 	add_line("two");
