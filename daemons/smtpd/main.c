@@ -2,20 +2,19 @@
  * smtpd: receives mail by SMTP (RFC 5321) and puts it into the queue. A stranger talks with this
  * process alone, and it can do nothing but talk, append to a segment that it was lent, and ask.
  */
+#include "common/dialogue/resolver.h"
 #include "common/dialogue/writer.h"
 #include "daemons/smtpd/smtpd.h"
 
 static const struct record *const settings[] = {
-    &settings_server_record,
-    &settings_listen_record,
-    &settings_network_record,
-    &settings_limits_record,
-    NULL,
+    &settings_server_record, &settings_listen_record,	&settings_network_record,
+    &settings_limits_record, &settings_resolver_record, NULL,
 };
 
 static const struct service_link links[] = {
     {"router", &router_dialogue, verdict_routes, verdict_up, verdict_down},
     {"queue", &writer_dialogue, queue_routes, queue_up, queue_down},
+    {"resolver", &resolver_dialogue, names_routes, names_up, names_down},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -23,9 +22,9 @@ static const struct service smtpd = {
     .name = "smtpd",
     .links = links,
     .settings = settings,
-    .settings_begin = server_settings_begin,
-    .setting = server_setting,
-    .settings_end = server_settings_end,
+    .settings_begin = smtpd_settings_begin,
+    .setting = smtpd_setting,
+    .settings_end = smtpd_settings_end,
     .descriptor = server_descriptor,
     .warm = server_warm,
     .start = server_start,

@@ -1,8 +1,8 @@
 /*
- * The server: listeners and settings come from the master; connections are counted in all and for
- * each client network (an IPv4 address, an IPv6 /64); a drain lets sessions finish. After the start
- * connections wait in the kernel until the queue has lent a segment, so that the first client need
- * not come again; only when that takes long do they hear 451.
+ * The server: listeners come from the master; connections are accepted and counted; a drain lets
+ * sessions finish. After the start connections wait in the kernel until the queue has lent a
+ * segment, so that the first client need not come again; only when that takes long do they hear
+ * 451. On the local socket, where `sendmail` submits, the client is the user whom the kernel names.
  */
 #include <errno.h>
 #include <limits.h>
@@ -11,151 +11,43 @@
 #include <unistd.h>
 
 #include "common/base/memory.h"
-#include "common/net/cidr.h"
 #include "common/net/listen.h"
 #include "common/os/loop.h"
 #include "daemons/smtpd/smtpd.h"
 
 enum {
-	CLIENT_KEY_SIZE = 9,
 	QUEUE_PATIENCE_US = 5000000,
 	DESCRIPTORS_KEPT = WRITER_FILES_MAX + 64, /* from connections, for what the queue lends */
 };
 
+/* What a large file may hold at most: the largest `message-size`, and what we put around it. The
+ * kernel ends a process that would write more, so that one that was taken over can't make a file
+ * grow without end. */
+static const rlim_t file_octets_max = (UINT64_C(4) << 30) + (UINT64_C(16) << 20);
+
 struct listener {
 	TAILQ_ENTRY(listener) link;
 	struct slice name; /* its address as configured; memory of ours */
-	bool normalizes;
+	bool local;	   /* the socket for sendmail */
 	struct acceptor *acceptor;
-};
-
-struct client {
-	char key[CLIENT_KEY_SIZE]; /* family, first 4 or 8 octets of the address */
-	uint32_t connections;
-};
-
-/* Addresses of listeners that have `bare-newline normalize`. */
-struct normalizing {
-	struct slice *addresses;
-	size_t count;
 };
 
 static TAILQ_HEAD(, listener) listeners = TAILQ_HEAD_INITIALIZER(listeners);
 static TAILQ_HEAD(session_list, session) sessions = TAILQ_HEAD_INITIALIZER(sessions);
-static struct smtpd_settings current, coming;
-static struct cidr_set trust, trust_coming;
-static struct normalizing normalizing;
-static struct map *clients;
 static uint32_t connections;
 static struct loop_timer opener;
 static bool opened, draining;
 static int descriptors_end; /* a connection gets no descriptor from here on */
 static bool short_of_descriptors;
 
-const struct smtpd_settings *smtpd_settings(void)
-{
-	return &current;
-}
-
 bool listener_normalizes(const struct listener *l)
 {
-	return l->normalizes;
+	return smtpd_normalizes(l->name);
 }
 
 bool server_draining(void)
 {
 	return draining;
-}
-
-static void normalizing_clear(void)
-{
-	for (size_t i = 0; i < normalizing.count; i++)
-		memory_free((void *)normalizing.addresses[i].ptr);
-	memory_free(normalizing.addresses);
-	normalizing = (struct normalizing){NULL, 0};
-}
-
-static void listener_judge(struct listener *l)
-{
-	l->normalizes = false;
-	for (size_t i = 0; i < normalizing.count; i++)
-		if (slice_equal(normalizing.addresses[i], l->name))
-			l->normalizes = true;
-}
-
-void server_settings_begin(void)
-{
-	memset(&coming, 0, sizeof(coming));
-	trust_coming = (struct cidr_set){NULL, 0, 0};
-	normalizing_clear();
-}
-
-void server_setting(const struct record *record, const void *value)
-{
-	if (record == &settings_server_record) {
-		const struct settings_server *v = value;
-
-		slice_copy(v->hostname, coming.hostname, sizeof(coming.hostname));
-	} else if (record == &settings_limits_record) {
-		coming.limits = *(const struct settings_limits *)value;
-	} else if (record == &settings_network_record) {
-		const struct settings_network *v = value;
-		struct cidr network;
-
-		if (slice_equal(v->role, SLICE("trust")) && cidr_parse(v->network, &network))
-			cidr_set_add(&trust_coming, &network);
-	} else if (record == &settings_listen_record) {
-		const struct settings_listen *v = value;
-
-		if (!v->normalize)
-			return;
-		normalizing.addresses = memory_resize(normalizing.addresses, normalizing.count + 1,
-						      sizeof(*normalizing.addresses));
-		normalizing.addresses[normalizing.count++] =
-		    slice_make(memory_string(v->address), v->address.len);
-	}
-}
-
-void server_settings_end(void)
-{
-	struct listener *l;
-
-	current = coming;
-	cidr_set_free(&trust);
-	trust = trust_coming;
-	TAILQ_FOREACH (l, &listeners, link)
-		listener_judge(l);
-}
-
-static void client_key(const struct net_address *a, char key[CLIENT_KEY_SIZE])
-{
-	memset(key, 0, CLIENT_KEY_SIZE);
-	key[0] = (char)a->family;
-	memcpy(key + 1, a->bytes, a->family == NET_IPV4 ? 4 : 8);
-}
-
-static struct client *client_enter(const struct net_address *peer)
-{
-	char key[CLIENT_KEY_SIZE];
-	struct client *c;
-
-	client_key(peer, key);
-	c = map_get(clients, slice_make(key, sizeof(key)));
-	if (c == NULL) {
-		c = memory_zero(1, sizeof(*c));
-		memcpy(c->key, key, sizeof(key));
-		map_put(clients, slice_make(c->key, sizeof(c->key)), c);
-	}
-	c->connections++;
-	return c;
-}
-
-static void client_leave(struct client *c)
-{
-	if (--c->connections > 0)
-		return;
-	map_remove(clients, slice_make(c->key, sizeof(c->key)));
-	memory_free(c);
 }
 
 /* Says so and closes, without a session, which would live on while the client reads. */
@@ -170,7 +62,8 @@ static void turn_away(int fd, const char *address)
 			  address, descriptors_end);
 	short_of_descriptors = true;
 	buffer_init(&reply, REPLY_LINE_MAX);
-	reply_write(&reply, 421, "4.7.0", "%s too many connections, try later", current.hostname);
+	reply_write(&reply, 421, "4.7.0", "%s too many connections, try later",
+		    smtpd_settings()->hostname);
 	(void)send(fd, reply.data, reply.len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	buffer_free(&reply);
 	close(fd);
@@ -179,31 +72,61 @@ static void turn_away(int fd, const char *address)
 static void refuse_connection(struct session *s, const char *why)
 {
 	session_log_refusal(s, "connect", 421, "4.7.0", slice_str(why), SLICE_EMPTY);
-	session_reply(s, 421, "4.7.0", "%s %s", current.hostname, why);
+	session_reply(s, 421, "4.7.0", "%s %s", smtpd_settings()->hostname, why);
+}
+
+/* A session is there: may it stay? Neither our own clients nor root are held to a client's share:
+ * they are the ones who would have to look after the server. */
+static void judge(struct session *s)
+{
+	const struct settings_limits *limits = &smtpd_settings()->limits;
+	bool free = s->local ? s->uid == 0 : s->trusted;
+
+	if (connections > limits->connections)
+		refuse_connection(s, "too many connections, try later");
+	else if (client_connections(s->client) > limits->per_client && !free)
+		refuse_connection(s, "too many connections from your address");
+	else if (!s->trusted && !client_count(s->client, CLIENT_CONNECTION))
+		refuse_connection(s, "too many connections from your address in a minute");
+	else {
+		names_ask(s);
+		session_greet(s);
+	}
+}
+
+static void session_begin(struct listener *l, int fd, const struct net_address *peer, uint32_t uid)
+{
+	char address[NET_IP_TEXT] = "local";
+	struct session *s;
+
+	if (!l->local)
+		net_ip_format(peer, address);
+	if (fd >= descriptors_end) {
+		turn_away(fd, address);
+		return;
+	}
+	connections++;
+	s = session_open(fd, l, client_enter(peer, uid), address);
+	TAILQ_INSERT_TAIL(&sessions, s, link);
+	if (l->local)
+		session_set_user(s, uid);
+	(void)session_trusted(s);
+	session_log_begin(s);
+	judge(s);
 }
 
 static void accepted(void *arg, int fd, const struct net_address *peer)
 {
 	struct listener *l = arg;
-	char address[NET_IP_TEXT];
-	struct session *s;
-	struct client *c;
+	struct ucred user = {.uid = 0};
+	socklen_t len = sizeof(user);
 
-	net_ip_format(peer, address);
-	if (fd >= descriptors_end) {
-		turn_away(fd, address);
+	if (l->local && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &user, &len) < 0) {
+		log_error("a local client's user is not known: %s", strerror(errno));
+		close(fd);
 		return;
 	}
-	c = client_enter(peer);
-	connections++;
-	s = session_open(fd, l, c, address, cidr_set_match(&trust, peer));
-	TAILQ_INSERT_TAIL(&sessions, s, link);
-	if (connections > current.limits.connections)
-		refuse_connection(s, "too many connections, try later");
-	else if (c->connections > current.limits.per_client && !s->trusted)
-		refuse_connection(s, "too many connections from your address");
-	else
-		session_greet(s);
+	session_begin(l, fd, peer, user.uid);
 }
 
 void server_forget(struct session *s)
@@ -227,7 +150,7 @@ void server_descriptor(const struct service_descriptor *d)
 	}
 	l = memory_zero(1, sizeof(*l));
 	l->name = slice_make(memory_string(d->name), d->name.len);
-	listener_judge(l);
+	l->local = slice_equal(d->detail, SLICE("local"));
 	l->acceptor = acceptor_open(d->fd, accepted, l);
 	if (!opened)
 		acceptor_pause(l->acceptor);
@@ -260,13 +183,16 @@ void server_warm(void)
 		fatal("getrlimit: %s", strerror(errno));
 	if (kept > files.rlim_max / 2)
 		kept = files.rlim_max / 2;
+	if (setrlimit(RLIMIT_FSIZE, &(struct rlimit){file_octets_max, file_octets_max}) < 0)
+		fatal("setrlimit: %s", strerror(errno));
 	descriptors_end = files.rlim_max - kept < INT_MAX ? (int)(files.rlim_max - kept) : INT_MAX;
 	verdict_warm();
+	names_warm();
 }
 
 void server_start(void)
 {
-	clients = map_new();
+	clients_start();
 	loop_timer_start(&opener, QUEUE_PATIENCE_US, open_up, NULL);
 	queue_start();
 }
@@ -288,7 +214,8 @@ void server_drain(void)
 		acceptor_free(&l->acceptor);
 	TAILQ_FOREACH_SAFE (s, &sessions, link, next) {
 		if (s->phase == PHASE_COMMAND && s->transaction == NULL && s->verdict == 0)
-			session_reply(s, 421, "4.3.2", "%s is shutting down", current.hostname);
+			session_reply(s, 421, "4.3.2", "%s is shutting down",
+				      smtpd_settings()->hostname);
 	}
 	server_check_drained();
 }

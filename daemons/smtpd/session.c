@@ -31,9 +31,10 @@ static void verb_ehlo(struct session *s, struct slice argument)
 static const struct verb_row verbs[VERB_COUNT] = {
     [VERB_HELO] = {verb_helo, true, true},   [VERB_EHLO] = {verb_ehlo, true, true},
     [VERB_MAIL] = {verb_mail, false, false}, [VERB_RCPT] = {verb_rcpt, false, false},
-    [VERB_DATA] = {verb_data, false, true},  [VERB_RSET] = {verb_rset, true, false},
-    [VERB_NOOP] = {verb_noop, true, true},   [VERB_VRFY] = {verb_vrfy, true, true},
-    [VERB_HELP] = {verb_help, true, false},  [VERB_QUIT] = {verb_quit, false, false},
+    [VERB_DATA] = {verb_data, false, true},  [VERB_BDAT] = {verb_bdat, false, false},
+    [VERB_RSET] = {verb_rset, true, false},  [VERB_NOOP] = {verb_noop, true, true},
+    [VERB_VRFY] = {verb_vrfy, true, true},   [VERB_HELP] = {verb_help, true, false},
+    [VERB_QUIT] = {verb_quit, false, false},
 };
 
 static TAILQ_HEAD(, session) closing = TAILQ_HEAD_INITIALIZER(closing);
@@ -49,36 +50,51 @@ static const struct stream_kind session_kind = {
     .end = session_ended,
 };
 
-struct session *session_open(int fd, struct listener *l, struct client *c, const char *address,
-			     bool trusted)
+struct session *session_open(int fd, struct listener *l, struct client *c, const char *address)
 {
 	struct session *s = memory_zero(1, sizeof(*s));
-	struct log_line line;
 
 	s->listener = l;
 	s->client = c;
-	s->trusted = trusted;
+	s->refused = true;
+	s->after = "CONNECT";
 	slice_copy(slice_str(address), s->address, sizeof(s->address));
 	line_reader_init(&s->lines, LINE_COMMAND_MAX);
 	s->stream = stream_open(fd, &session_kind, s);
 	stream_deadline(s->stream, smtpd_settings()->limits.idle);
-	log_start(&line, LOG_LEVEL_DEBUG, 0, "connected");
-	log_pair(&line, "client", slice_str(s->address));
-	log_end(&line);
 	return s;
 }
 
-static void session_free(struct session *s, const char *how)
+void session_set_user(struct session *s, uint32_t uid)
 {
-	struct log_line line;
+	s->local = true;
+	s->uid = uid;
+	snprintf(s->user, sizeof(s->user), "uid=%u", uid);
+}
 
-	log_start(&line, LOG_LEVEL_INFO, 0, "disconnected");
-	log_pair(&line, "client", slice_str(s->address));
-	log_pair(&line, "how", slice_str(how));
-	log_number(&line, "commands", s->commands);
-	log_number(&line, "messages", s->messages);
-	log_end(&line);
+bool session_trusted(struct session *s)
+{
+	struct net_address a;
+
+	if (s->judged_by != smtpd_settings()->number) {
+		s->judged_by = smtpd_settings()->number;
+		s->trusted =
+		    s->local || (net_ip_parse(slice_str(s->address), &a) && smtpd_trusts(&a));
+	}
+	return s->trusted;
+}
+
+void session_reset(struct session *s)
+{
+	transaction_free(&s->transaction);
+	s->chunks = CHUNKS_NONE;
+}
+
+static void session_free(struct session *s)
+{
+	session_log_end(s, s->how);
 	verdict_cancel(s);
+	names_cancel(s);
 	if (s->closing)
 		TAILQ_REMOVE(&closing, s, closing_link);
 	/* A commit under way goes on without us; its done() frees the transaction. */
@@ -88,6 +104,7 @@ static void session_free(struct session *s, const char *how)
 		transaction_free(&s->transaction);
 	server_forget(s);
 	memory_free(s->helo);
+	memory_free(s->name);
 	memory_free(s);
 }
 
@@ -99,14 +116,16 @@ static void close_them(void *arg)
 	while ((s = TAILQ_FIRST(&closing)) != NULL) {
 		struct stream *stream = s->stream;
 
-		session_free(s, "closed");
+		session_free(s);
 		stream_finish(&stream);
 	}
 	server_check_drained();
 }
 
-void session_close(struct session *s)
+void session_close(struct session *s, const char *how)
 {
+	if (s->how == NULL)
+		s->how = how;
 	if (s->closing)
 		return;
 	s->closing = true;
@@ -119,12 +138,15 @@ static void session_ended(struct stream *stream, enum stream_end reason)
 {
 	struct session *s = stream_owner(stream);
 
+	if (s->how == NULL)
+		s->how = stream_end_name(reason);
 	if (reason == STREAM_LATE || reason == STREAM_SLOW) {
+		s->refused = true; /* no verb of the client's is to blame */
 		session_reply(s, 421, "4.4.2", "%s timeout, closing the connection",
 			      smtpd_settings()->hostname);
 		return;
 	}
-	session_free(s, stream_end_name(reason));
+	session_free(s);
 	stream_free(&stream);
 	server_check_drained();
 }
@@ -146,16 +168,20 @@ void session_reply(struct session *s, unsigned code, const char *enhanced, const
 	va_end(ap);
 	buffer_init(&reply, 4 * REPLY_LINE_MAX);
 	reply_write(&reply, code, enhanced, "%s", text);
+	if (code >= 400 && !s->refused) {
+		s->refused = true;
+		s->counts[s->verb].refused++;
+	}
 	if (code >= 500 && ++s->errors > smtpd_settings()->limits.errors) {
 		session_log_refusal(s, "session", 421, "4.7.0", SLICE("too many errors"),
 				    SLICE_EMPTY);
 		reply_write(&reply, 421, "4.7.0", "%s too many errors, closing the connection",
 			    smtpd_settings()->hostname);
-		session_close(s);
+		session_close(s, "errors");
 	}
 	session_say(s, &reply);
 	if (code == 421)
-		session_close(s);
+		session_close(s, "refused");
 }
 
 void session_refuse(struct session *s, const struct refusal *why)
@@ -163,31 +189,12 @@ void session_refuse(struct session *s, const struct refusal *why)
 	session_reply(s, why->code, why->enhanced, "%s", why->text);
 }
 
-void session_log_refusal(struct session *s, const char *step, unsigned code, const char *enhanced,
-			 struct slice text, struct slice recipient)
-{
-	struct log_line line;
-	struct transaction *t = s->transaction;
-
-	log_start(&line, LOG_LEVEL_INFO, t ? t->id : 0, "refused");
-	log_pair(&line, "step", slice_str(step));
-	log_pair(&line, "client", slice_str(s->address));
-	if (s->helo != NULL)
-		log_pair(&line, "helo", slice_str(s->helo));
-	if (t != NULL)
-		log_pair(&line, "from", t->sender);
-	if (recipient.len > 0)
-		log_pair(&line, "to", recipient);
-	log_text(&line, "reply", "%u %s %.*s", code, enhanced, SLICE_FMT(text));
-	log_end(&line);
-}
-
 static void greeted(struct session *s, const struct router_verdict *v)
 {
 	if (v->action == VERDICT_REPLY) {
 		session_log_refusal(s, "connect", v->code, "", v->text, SLICE_EMPTY);
 		session_reply(s, v->code, NULL, "%.*s", SLICE_FMT(v->text));
-		session_close(s);
+		session_close(s, "refused");
 		return;
 	}
 	/* RFC 5321 3.1: the client waits for our greeting. One that does not is no mail server. */
@@ -196,7 +203,7 @@ static void greeted(struct session *s, const struct router_verdict *v)
 				    SLICE_EMPTY);
 		session_reply(s, 554, "5.5.0", "%s you spoke before the greeting",
 			      smtpd_settings()->hostname);
-		session_close(s);
+		session_close(s, "refused");
 		return;
 	}
 	s->phase = PHASE_COMMAND;
@@ -225,47 +232,68 @@ static bool pipelines_wrongly(struct session *s, const struct verb_row *row, siz
 	return more && (row->last || (s->helo != NULL && !s->esmtp));
 }
 
+/* Counts for the log; from here on replies are to this verb. */
+static void verb_begins(struct session *s, enum verb verb)
+{
+	s->verb = verb;
+	s->refused = false;
+	s->counts[verb].all++;
+	s->after = verb_name(verb);
+}
+
+/* Browsers that were led here by a page. */
+static bool is_web(struct slice word)
+{
+	return slice_equal_fold(word, SLICE("GET")) || slice_equal_fold(word, SLICE("POST")) ||
+	       slice_equal_fold(word, SLICE("CONNECT"));
+}
+
+static void run_unknown(struct session *s, struct slice word)
+{
+	if (is_web(word)) {
+		session_reply(s, 554, "5.5.1", "This is no web server");
+		session_close(s, "refused");
+		return;
+	}
+	session_reply(s, 500, "5.5.2", "Command not known");
+}
+
+static void run_verb(struct session *s, const struct command *command, size_t used)
+{
+	const struct verb_row *row = &verbs[command->verb];
+
+	if (pipelines_wrongly(s, row, used)) {
+		session_log_refusal(s, verb_name(command->verb), 554, "5.5.0",
+				    SLICE("improper pipelining"), SLICE_EMPTY);
+		session_reply(s, 554, "5.5.0", "Improper command pipelining");
+		session_close(s, "refused");
+	} else if (row->junk && ++s->junk > COMMAND_JUNK_MAX) {
+		s->how = "errors";
+		session_reply(s, 421, "4.7.0", "%s too many commands without mail",
+			      smtpd_settings()->hostname);
+	} else if (server_draining() && s->transaction == NULL && command->verb != VERB_QUIT) {
+		s->how = "stopped";
+		session_reply(s, 421, "4.3.2", "%s is shutting down", smtpd_settings()->hostname);
+	} else
+		row->run(s, command->argument);
+}
+
 static void run_command(struct session *s, struct slice text, size_t used)
 {
 	struct command command;
 	struct refusal why;
-	const struct verb_row *row;
 
-	s->commands++;
 	stream_deadline(s->stream, smtpd_settings()->limits.idle);
 	if (!command_parse(text, &command, &why)) {
+		verb_begins(s, VERB_UNKNOWN);
 		session_refuse(s, &why);
 		return;
 	}
-	row = &verbs[command.verb];
-	if (row->run == NULL) {
-		if (slice_equal_fold(command.word, SLICE("GET")) ||
-		    slice_equal_fold(command.word, SLICE("POST")) ||
-		    slice_equal_fold(command.word, SLICE("CONNECT"))) {
-			session_reply(s, 554, "5.5.1", "This is no web server");
-			session_close(s);
-			return;
-		}
-		session_reply(s, 500, "5.5.2", "Command not known");
-		return;
-	}
-	if (pipelines_wrongly(s, row, used)) {
-		session_log_refusal(s, verb_name(command.verb), 554, "5.5.0",
-				    SLICE("improper pipelining"), SLICE_EMPTY);
-		session_reply(s, 554, "5.5.0", "Improper command pipelining");
-		session_close(s);
-		return;
-	}
-	if (row->junk && ++s->junk > COMMAND_JUNK_MAX) {
-		session_reply(s, 421, "4.7.0", "%s too many commands without mail",
-			      smtpd_settings()->hostname);
-		return;
-	}
-	if (server_draining() && s->transaction == NULL && command.verb != VERB_QUIT) {
-		session_reply(s, 421, "4.3.2", "%s is shutting down", smtpd_settings()->hostname);
-		return;
-	}
-	row->run(s, command.argument);
+	verb_begins(s, command.verb);
+	if (verbs[command.verb].run == NULL)
+		run_unknown(s, command.word);
+	else
+		run_verb(s, &command, used);
 }
 
 /* One line off the input; false: more octets are needed. */
@@ -282,12 +310,12 @@ static bool take_command(struct session *s)
 		run_command(s, line, used);
 		break;
 	case LINE_TOO_LONG:
-		s->commands++;
+		verb_begins(s, VERB_UNKNOWN);
 		session_reply(s, 500, "5.5.2", "Line too long");
 		break;
 	case LINE_BARE_LF:
 	case LINE_BARE_CR:
-		s->commands++;
+		verb_begins(s, VERB_UNKNOWN);
 		session_reply(s, 550, "5.5.2", "A bare LF or CR ends no line");
 		break;
 	}
@@ -301,7 +329,9 @@ static void session_input(struct stream *stream)
 
 	while (stream_ready(stream) && stream_input(stream).len > 0) {
 		if (s->phase == PHASE_DATA)
-			receive_input(s);
+			receive_data_input(s);
+		else if (s->phase == PHASE_CHUNK)
+			verb_bdat_input(s);
 		else if (!take_command(s))
 			break;
 	}

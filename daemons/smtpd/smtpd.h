@@ -1,12 +1,18 @@
 /*
  * smtpd: what the files of this room share: the session, its transaction, and who calls whom.
  *
- *	server.c     listeners, counts of connections, drain
- *	session.c    a connection's life: octets -> command lines -> verbs
- *	verb_X.c     one SMTP verb each
- *	receive.c    content: dots, header and body, to the draft
- *	verdict.c    asks at each step whether to go on
- *	queue.c      the writer of the queue, and its talk with the queue manager
+ *	settings.c     what the configuration says; each set has a number
+ *	server.c       listeners, accepting, drain
+ *	clients.c      connections and rates of each client network
+ *	session.c      a connection's life: octets -> command lines -> verbs
+ *	session_log.c  what is logged of it
+ *	verb_X.c       one SMTP verb each
+ *	transaction.c  what MAIL begins and DATA or BDAT LAST ends
+ *	receive.c      content: header and body, to the draft
+ *	enqueue.c      a complete message: what we add, the commit, the 250
+ *	verdict.c      asks at each step whether to go on
+ *	names.c        the clients' names by DNS
+ *	queue.c        the writer of the queue, and its talk with the queue manager
  */
 #ifndef DAEMONS_SMTPD_SMTPD_H
 #define DAEMONS_SMTPD_SMTPD_H
@@ -20,21 +26,27 @@
 #include "common/base/map.h"
 #include "common/base/queue_id.h"
 #include "common/config/settings.h"
+#include "common/dialogue/job.h"
 #include "common/dialogue/router.h"
 #include "common/mail/address.h"
+#include "common/mail/completion.h"
 #include "common/mail/header.h"
+#include "common/net/sockaddr.h"
 #include "common/net/stream.h"
 #include "common/service/service.h"
+#include "common/smtp/bdat.h"
 #include "common/smtp/command.h"
 #include "common/smtp/dot.h"
 #include "common/smtp/line.h"
 #include "queue/store/writer.h"
 
 enum {
-	SESSION_OUTPUT_MAX = 64 * 1024,		  /* replies a client has not read */
-	TRANSACTION_ARENA_FIXED = 4096,		  /* octets, and a recipient takes at most ... */
-	TRANSACTION_ARENA_RECIPIENT = 640,	  /* ... so many more */
-	RECIPIENT_MEMORY = 64,			  /* octets that one takes besides its address */
+	SESSION_OUTPUT_MAX = 64 * 1024,	   /* replies a client has not read */
+	USER_TEXT_SIZE = 16,		   /* "uid=4294967295" */
+	TRANSACTION_ARENA_FIXED = 4096,	   /* octets, and a recipient takes at most ... */
+	TRANSACTION_ARENA_RECIPIENT = 832, /* ... so many more, with its ORCPT */
+	RECIPIENT_MEMORY = 96,		   /* octets that one takes besides its key */
+	RECIPIENT_KEY_MAX = ADDRESS_MAX + 2 + ORCPT_MAX,
 	RECIPIENTS_MEMORY_MAX = 64 * 1024 * 1024, /* recipients under way, of all sessions */
 	HEADS_MEMORY_MAX = 64 * 1024 * 1024,	  /* header blocks under way, of all sessions */
 	COMMAND_JUNK_MAX = 100,		/* NOOP RSET VRFY HELP EHLO without mail between them */
@@ -51,30 +63,60 @@ enum phase {
 	PHASE_GREETING, /* waits for the verdict on the connection */
 	PHASE_COMMAND,
 	PHASE_DATA,   /* content arrives */
+	PHASE_CHUNK,  /* a chunk of content arrives, of BDAT */
 	PHASE_COMMIT, /* content is complete; waits for the disk */
 };
 
-/* What MAIL began and DATA ends (RFC 5321 3.3). */
+/* What BDAT has begun and LAST, RSET or a new hello ends (RFC 3030 2). */
+enum chunks {
+	CHUNKS_NONE,
+	CHUNKS_TAKEN,
+	CHUNKS_REFUSED, /* what still comes is thrown away, also when there is no transaction */
+};
+
+/* A recipient as accepted. Its key is what makes it another one than those before (S35): the
+ * address; with DSN parameters also a NUL, a letter for NOTIFY, and ORCPT. */
+struct recipient {
+	struct slice key;
+	uint16_t address_len;
+	uint8_t notify; /* of enum notify_flag */
+};
+
+/* What MAIL began and DATA or BDAT LAST ends (RFC 5321 3.3). */
 struct transaction {
 	struct session *session; /* NULL: the client left while the commit was under way */
 	struct arena arena;
 	uint64_t id;
 	struct slice sender; /* without < >; empty: null reverse-path */
-	struct slice *recipients;
+	uint32_t flags;	     /* of enum job_flag */
+	struct slice envid;  /* ENVID as it came */
+	struct recipient *recipients;
 	uint32_t recipient_count, recipient_size;
 	size_t recipient_octets; /* memory of all, as it is counted */
 	struct map *seen;	 /* recipients; NULL below two */
-	struct slice asked;	 /* recipient on which a verdict is awaited */
-	char asked_text[ADDRESS_SIZE];
+	struct recipient asked;	 /* recipient on which a verdict is awaited */
+	char asked_key[RECIPIENT_KEY_MAX + 1];
 	bool discard; /* a verdict said so: accept, deliver nothing */
+	/* A reload changes nothing for a transaction that has begun. */
+	uint64_t message_size_max;
+	uint32_t recipients_max;
+	bool normalize;
 	/* content */
-	struct dot_reader dot;
+	struct dot_reader dot; /* of DATA */
 	struct header_scan scan;
 	struct buffer head; /* content until the header's end is found, then the header block */
 	struct draft *draft;
-	bool last_cr;		/* normalising: the octet before was CR */
-	uint64_t stored;	/* octets of header and body as they are kept */
-	struct refusal refusal; /* why the content is not kept; code 0: it is */
+	bool eight_bit_header;
+	bool last_cr, last_end;		 /* normalising: the octet before was CR; was CR or LF */
+	uint64_t stored;		 /* octets of header and body as they are kept */
+	struct content_flags flags_seen; /* when content is complete */
+	struct header_look look;	 /* when content is complete; points into head */
+	struct refusal refusal;		 /* why the content is not kept; code 0: it is */
+};
+
+/* Verbs of a kind that a session has said. */
+struct verb_count {
+	uint32_t all, refused;
 };
 
 struct session {
@@ -86,24 +128,48 @@ struct session {
 	struct line_reader lines;
 	struct transaction *transaction;
 	enum phase phase;
-	bool esmtp, trusted, closing;
+	enum chunks chunks;
+	struct bdat_reader bdat;
+	bool chunk_last;	      /* the chunk under way is the last of its message */
+	struct refusal chunk_refusal; /* CHUNKS_REFUSED: why */
+	bool esmtp, closing;
+	bool local;   /* by the socket for sendmail */
+	bool trusted; /* as settings number judged_by have it */
+	uint64_t judged_by;
 	char *helo; /* NULL: not said yet */
+	char *name; /* by DNS; NULL: not known, or not yet */
 	uint32_t errors, unknown, junk;
-	uint32_t commands, messages; /* for the log */
-	uint64_t verdict;	     /* call under way; 0: none */
-	struct question *question;   /* of that call */
-	char address[64];	     /* of the client, numeric */
+	uint32_t messages;
+	struct verb_count counts[VERB_COUNT]; /* for the log */
+	enum verb verb;			      /* the last one */
+	bool refused;			      /* is counted in .refused already */
+	const char *after;	   /* for the log: the step that was reached; a constant */
+	const char *how;	   /* it ended; a constant; NULL: it has not */
+	uint64_t verdict;	   /* call under way; 0: none */
+	struct question *question; /* of that call */
+	uint64_t naming;	   /* call under way for the name; 0: none */
+	char address[64];	   /* of the client, numeric; "local" */
+	char user[USER_TEXT_SIZE]; /* "uid=1000" of the local socket; else empty */
+	uint32_t uid;
 };
 
-/* server.c */
+/* settings.c */
 struct smtpd_settings {
+	uint64_t number; /* grows with each reload */
 	char hostname[HOST_NAME_MAX_OCTETS + 1];
+	char origin[HOST_NAME_MAX_OCTETS + 1];
 	struct settings_limits limits;
+	bool peer_names;
 };
 const struct smtpd_settings *smtpd_settings(void);
-void server_settings_begin(void);
-void server_setting(const struct record *record, const void *value);
-void server_settings_end(void);
+void smtpd_settings_begin(void);
+void smtpd_setting(const struct record *record, const void *value);
+void smtpd_settings_end(void);
+bool smtpd_trusts(const struct net_address *a);
+/* Has the listener of this address (as configured) `bare-newline normalize`? */
+bool smtpd_normalizes(struct slice listener);
+
+/* server.c */
 void server_descriptor(const struct service_descriptor *d);
 void server_warm(void);
 void server_start(void);
@@ -114,9 +180,20 @@ void server_forget(struct session *s); /* the session ends */
 bool server_draining(void);
 void server_check_drained(void);
 
+/* clients.c: a client is an IPv4 address, an IPv6 /64, or a user of the machine. */
+enum client_event { CLIENT_CONNECTION, CLIENT_MESSAGE, CLIENT_RECIPIENT };
+void clients_start(void);
+/* A connection of it more. */
+struct client *client_enter(const struct net_address *peer, uint32_t uid);
+void client_leave(struct client *c);
+uint32_t client_connections(const struct client *c);
+/* Counts one more in the minute under way; false: that is over the limit of the settings. */
+bool client_count(const struct client *c, enum client_event event);
+
 /* session.c */
-struct session *session_open(int fd, struct listener *l, struct client *c, const char *address,
-			     bool trusted);
+struct session *session_open(int fd, struct listener *l, struct client *c, const char *address);
+/* Makes it a session of the machine's user; before it is greeted. */
+void session_set_user(struct session *s, uint32_t uid);
 /* Asks for the verdict on the connection, then greets. */
 void session_greet(struct session *s);
 /* Replies; a code of 5xx counts as an error of the client; 421 and too many errors end the session.
@@ -125,28 +202,45 @@ void session_reply(struct session *s, unsigned code, const char *enhanced, const
     __attribute__((format(printf, 4, 5)));
 void session_refuse(struct session *s, const struct refusal *why);
 /* The connection ends after what was said; nothing more is read. s stays valid until this turn of
- * the loop is over. */
-void session_close(struct session *s);
+ * the loop is over. how: for the log, a constant; the first one holds. */
+void session_close(struct session *s, const char *how);
 /* A pause (verdict, disk) is over: go on with what the client has sent meanwhile. */
 void session_resume(struct session *s);
-void session_log_refusal(struct session *s, const char *step, unsigned code, const char *enhanced,
-			 struct slice text, struct slice recipient);
+/* Is the client one of ours by the settings of now? */
+bool session_trusted(struct session *s);
+/* No transaction, and no chunks of one. */
+void session_reset(struct session *s);
+
+/* session_log.c */
+void session_log_begin(const struct session *s);
+void session_log_end(const struct session *s, const char *how);
+void session_log_refusal(const struct session *s, const char *step, unsigned code,
+			 const char *enhanced, struct slice text, struct slice recipient);
+void session_log_accepted(const struct session *s);
 
 /* transaction.c */
 struct transaction *transaction_new(struct session *s, uint64_t id, struct slice sender);
 void transaction_free(struct transaction **t);
+/* key gets RECIPIENT_KEY_MAX + 1 octets, to which the recipient points. */
+struct recipient recipient_make(struct slice address, unsigned notify, struct slice orcpt,
+				char *key);
+struct slice recipient_address(const struct recipient *r);
+struct slice recipient_orcpt(const struct recipient *r);
 /* False: no memory for it within the transaction's limit, or that of all of them. */
-bool transaction_add(struct transaction *t, struct slice recipient);
+bool transaction_add(struct transaction *t, const struct recipient *r);
+bool transaction_has(const struct transaction *t, const struct recipient *r);
 /* The head: counted, since every session has one. False: too much in it, or in all of them. */
 bool transaction_head_add(struct transaction *t, struct slice octets);
 void transaction_head_free(struct transaction *t);
-bool transaction_has(const struct transaction *t, struct slice recipient);
 
 /* verb_X.c: argument is what followed the verb. */
 void verb_hello(struct session *s, struct slice argument, bool extended);
 void verb_mail(struct session *s, struct slice argument);
 void verb_rcpt(struct session *s, struct slice argument);
 void verb_data(struct session *s, struct slice argument);
+void verb_bdat(struct session *s, struct slice argument);
+/* What is there of the chunk, off the stream's input. */
+void verb_bdat_input(struct session *s);
 void verb_rset(struct session *s, struct slice argument);
 void verb_noop(struct session *s, struct slice argument);
 void verb_vrfy(struct session *s, struct slice argument);
@@ -155,8 +249,21 @@ void verb_quit(struct session *s, struct slice argument);
 
 /* receive.c */
 void receive_begin(struct session *s);
-/* Takes what is there of the content off the stream's input. */
-void receive_input(struct session *s);
+/* What is there of DATA's content, off the stream's input. */
+void receive_data_input(struct session *s);
+/* A run of content; total: octets so far, with it. */
+void receive_octets(struct transaction *t, uint64_t total, struct slice run);
+/* The content is not kept; the first reason is the one that is told. */
+void receive_spoil(struct transaction *t, const struct refusal *why);
+extern const struct refusal receive_too_large;
+/* The content is complete, and seen tells what it is: judges it and hands it on. The transaction is
+ * over when this returns, or later. */
+void receive_ended(struct session *s, const struct content_flags *seen);
+
+/* enqueue.c: the end of a transaction, whatever comes of it (S6). */
+void enqueue_message(struct session *s);
+void enqueue_refuse(struct session *s, const struct refusal *why);
+void enqueue_finish(struct session *s);
 
 /* verdict.c: done() is called once, at once or later; never after the session has ended. */
 typedef void verdict_done(struct session *s, const struct router_verdict *v);
@@ -167,6 +274,14 @@ extern const struct route verdict_routes[];
 void verdict_up(struct channel *c, unsigned instance);
 void verdict_down(struct channel *c);
 void verdict_warm(void);
+
+/* names.c: asks for the client's name; s->name is there when it has come. */
+void names_ask(struct session *s);
+void names_cancel(struct session *s);
+extern const struct route names_routes[];
+void names_up(struct channel *c, unsigned instance);
+void names_down(struct channel *c);
+void names_warm(void);
 
 /* queue.c */
 extern const struct route queue_routes[];

@@ -9,12 +9,14 @@ static size_t heads, recipients; /* memory of all of them */
 struct transaction *transaction_new(struct session *s, uint64_t id, struct slice sender)
 {
 	struct transaction *t = memory_zero(1, sizeof(*t));
-	size_t limit = TRANSACTION_ARENA_FIXED +
-		       (size_t)smtpd_settings()->limits.recipients * TRANSACTION_ARENA_RECIPIENT;
+	const struct settings_limits *limits = &smtpd_settings()->limits;
 
 	t->session = s;
 	t->id = id;
-	arena_init(&t->arena, limit);
+	t->message_size_max = limits->message_size;
+	t->recipients_max = limits->recipients;
+	arena_init(&t->arena, TRANSACTION_ARENA_FIXED +
+				  (size_t)limits->recipients * TRANSACTION_ARENA_RECIPIENT);
 	t->sender = arena_copy(&t->arena, sender);
 	buffer_init(&t->head, HEADER_BLOCK_MAX + SESSION_OUTPUT_MAX);
 	dot_reader_init(&t->dot);
@@ -38,24 +40,50 @@ void transaction_free(struct transaction **t)
 	*t = NULL;
 }
 
-bool transaction_has(const struct transaction *t, struct slice recipient)
+struct recipient recipient_make(struct slice address, unsigned notify, struct slice orcpt,
+				char *key)
+{
+	size_t len = address.len;
+
+	memcpy(key, address.ptr, address.len);
+	if (notify != 0 || orcpt.len > 0) {
+		key[len++] = '\0';
+		key[len++] = (char)('@' + notify);
+		if (orcpt.len > 0)
+			memcpy(key + len, orcpt.ptr, orcpt.len);
+		len += orcpt.len;
+	}
+	return (struct recipient){slice_make(key, len), (uint16_t)address.len, (uint8_t)notify};
+}
+
+struct slice recipient_address(const struct recipient *r)
+{
+	return slice_sub(r->key, 0, r->address_len);
+}
+
+struct slice recipient_orcpt(const struct recipient *r)
+{
+	return slice_from(r->key, r->address_len + (size_t)2);
+}
+
+bool transaction_has(const struct transaction *t, const struct recipient *r)
 {
 	if (t->recipient_count == 0)
 		return false;
 	if (t->seen == NULL)
-		return slice_equal(t->recipients[0], recipient);
-	return map_get(t->seen, recipient) != NULL;
+		return slice_equal(t->recipients[0].key, r->key);
+	return map_get(t->seen, r->key) != NULL;
 }
 
-bool transaction_add(struct transaction *t, struct slice recipient)
+bool transaction_add(struct transaction *t, const struct recipient *r)
 {
-	size_t octets = recipient.len + RECIPIENT_MEMORY;
-	struct slice copy;
+	size_t octets = r->key.len + RECIPIENT_MEMORY;
+	struct recipient copy = *r;
 
 	if (recipients + octets > RECIPIENTS_MEMORY_MAX)
 		return false;
-	copy = arena_copy(&t->arena, recipient);
-	if (copy.ptr == NULL)
+	copy.key = arena_copy(&t->arena, r->key);
+	if (copy.key.ptr == NULL)
 		return false;
 	recipients += octets;
 	t->recipient_octets += octets;
@@ -66,10 +94,10 @@ bool transaction_add(struct transaction *t, struct slice recipient)
 	t->recipients[t->recipient_count++] = copy;
 	if (t->recipient_count == 2) {
 		t->seen = map_new();
-		map_put(t->seen, t->recipients[0], (void *)t);
+		map_put(t->seen, t->recipients[0].key, (void *)t);
 	}
 	if (t->seen != NULL)
-		map_put(t->seen, copy, (void *)t);
+		map_put(t->seen, copy.key, (void *)t);
 	return true;
 }
 

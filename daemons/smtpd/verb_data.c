@@ -12,6 +12,7 @@ static void heard(struct session *s, const struct router_verdict *v)
 	}
 	session_reply(s, 354, NULL, "End data with <CR><LF>.<CR><LF>");
 	receive_begin(s);
+	s->phase = PHASE_DATA;
 }
 
 void verb_data(struct session *s, struct slice argument)
@@ -20,12 +21,17 @@ void verb_data(struct session *s, struct slice argument)
 
 	if (argument.len > 0)
 		session_reply(s, 501, "5.5.4", "DATA takes no argument");
+	else if (s->chunks != CHUNKS_NONE)
+		session_reply(s, 503, "5.5.1",
+			      "BDAT has begun: DATA can't follow"); /* RFC 3030 2 */
 	else if (s->transaction == NULL)
 		session_reply(s, 503, "5.5.1", "Send MAIL first");
 	else if (s->transaction->recipient_count == 0)
 		/* Also when DATA was pipelined behind recipients that all failed (S12). */
 		session_reply(s, 554, "5.5.1", "No valid recipients");
 	else if (!queue_ready(&why)) {
+		session_log_refusal(s, "DATA", why.code, why.enhanced, slice_str(why.text),
+				    SLICE_EMPTY);
 		session_refuse(s, &why);
 		transaction_free(&s->transaction);
 	} else

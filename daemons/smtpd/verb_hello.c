@@ -25,8 +25,11 @@ static void greet_extended(struct session *s)
 	reply_more(&reply, 250, NULL, "PIPELINING");
 	reply_more(&reply, 250, NULL, "SIZE %llu",
 		   (unsigned long long)smtpd_settings()->limits.message_size);
+	reply_more(&reply, 250, NULL, "ENHANCEDSTATUSCODES");
 	reply_more(&reply, 250, NULL, "8BITMIME");
-	reply_write(&reply, 250, NULL, "ENHANCEDSTATUSCODES");
+	reply_more(&reply, 250, NULL, "DSN");
+	reply_more(&reply, 250, NULL, "SMTPUTF8");
+	reply_write(&reply, 250, NULL, "CHUNKING");
 	stream_send(s->stream, buffer_slice(&reply));
 	buffer_free(&reply);
 }
@@ -49,7 +52,7 @@ void verb_hello(struct session *s, struct slice argument, bool extended)
 		session_reply(s, 501, NULL, "Syntax: %s hostname", extended ? "EHLO" : "HELO");
 		return;
 	}
-	transaction_free(&s->transaction);
+	session_reset(s);
 	memory_free(s->helo);
 	s->helo = memory_string(argument);
 	s->esmtp = extended;

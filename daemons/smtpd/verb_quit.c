@@ -10,5 +10,5 @@ void verb_quit(struct session *s, struct slice argument)
 		return;
 	}
 	session_reply(s, 221, "2.0.0", "%s closing the connection", smtpd_settings()->hostname);
-	session_close(s);
+	session_close(s, "quit");
 }

@@ -7,7 +7,7 @@
 
 static void accept_recipient(struct session *s, struct transaction *t)
 {
-	if (transaction_has(t, t->asked) || transaction_add(t, t->asked)) {
+	if (transaction_has(t, &t->asked) || transaction_add(t, &t->asked)) {
 		session_reply(s, 250, "2.1.5", "Ok");
 		return;
 	}
@@ -25,7 +25,7 @@ static void heard(struct session *s, const struct router_verdict *v)
 		return;
 	}
 	slice_copy(v->enhanced, enhanced, sizeof(enhanced));
-	session_log_refusal(s, "RCPT", v->code, enhanced, v->text, t->asked);
+	session_log_refusal(s, "RCPT", v->code, enhanced, v->text, recipient_address(&t->asked));
 	if (v->code >= 500 && ++s->unknown > smtpd_settings()->limits.unknown_recipients) {
 		session_reply(s, 421, "4.7.0", "%s too many unknown recipients",
 			      smtpd_settings()->hostname);
@@ -34,29 +34,55 @@ static void heard(struct session *s, const struct router_verdict *v)
 	session_reply(s, v->code, enhanced, "%.*s", SLICE_FMT(v->text));
 }
 
-void verb_rcpt(struct session *s, struct slice argument)
+/* The path and what was said with it, into the transaction. Our own clients may leave out the
+ * domain; `postmaster` stays as it is, which is an address of its own (S19). */
+static bool read_argument(struct session *s, struct slice argument, struct refusal *why)
 {
 	struct transaction *t = s->transaction;
+	unsigned options = ADDRESS_UTF8 | (s->trusted ? ADDRESS_DOMAINLESS : 0);
 	struct address recipient;
 	struct slice parameters;
 	struct rcpt_parameters said;
-	struct refusal why;
 	char text[ADDRESS_SIZE];
 
-	if (t == NULL) {
+	_Static_assert((int)RCPT_NOTIFY_NEVER == NOTIFY_NEVER &&
+			   (int)RCPT_NOTIFY_SUCCESS == NOTIFY_SUCCESS &&
+			   (int)RCPT_NOTIFY_FAILURE == NOTIFY_FAILURE &&
+			   (int)RCPT_NOTIFY_DELAY == NOTIFY_DELAY,
+		       "the words of the protocol are those of our dialogue");
+	if (!path_parse_rcpt(argument, options, &recipient, &parameters, why) ||
+	    !parameters_parse_rcpt(parameters, &said, why))
+		return false;
+	if (recipient.utf8 && !(t->flags & JOB_UTF8)) /* RFC 6531 3.5 */
+		return refuse(why, 553, "5.6.7", "A recipient address in UTF-8 needs SMTPUTF8");
+	if (recipient.kind == ADDRESS_NO_DOMAIN && s->trusted &&
+	    !slice_equal_fold(address_local(&recipient), SLICE("postmaster")) &&
+	    !address_complete(&recipient, slice_str(smtpd_settings()->origin)))
+		return refuse(why, 501, "5.1.3", "Recipient address too long");
+	t->asked =
+	    recipient_make(address_text(&recipient, text), said.notify, said.orcpt, t->asked_key);
+	return true;
+}
+
+void verb_rcpt(struct session *s, struct slice argument)
+{
+	static const struct refusal too_fast = {
+	    450, "4.7.1", "Too many recipients from your address in a minute"};
+	struct transaction *t = s->transaction;
+	struct refusal why;
+
+	if (s->chunks != CHUNKS_NONE)
+		session_reply(s, 503, "5.5.1", "BDAT has begun: no recipient can follow");
+	else if (t == NULL)
 		session_reply(s, 503, "5.5.1", "Send MAIL first");
-		return;
-	}
-	if (!path_parse_rcpt(argument, 0, &recipient, &parameters, &why) ||
-	    !parameters_parse_rcpt(parameters, &said, &why)) {
+	else if (!read_argument(s, argument, &why))
 		session_refuse(s, &why);
-		return;
-	}
-	if (t->recipient_count >= smtpd_settings()->limits.recipients) {
+	else if (t->recipient_count >= t->recipients_max)
 		session_reply(s, 452, "4.5.3", "Too many recipients");
-		return;
-	}
-	slice_copy(address_text(&recipient, text), t->asked_text, sizeof(t->asked_text));
-	t->asked = slice_str(t->asked_text);
-	verdict_ask(s, STEP_RCPT, t->asked, heard);
+	else if (!s->trusted && !client_count(s->client, CLIENT_RECIPIENT)) {
+		session_log_refusal(s, "RCPT", too_fast.code, too_fast.enhanced,
+				    slice_str(too_fast.text), recipient_address(&t->asked));
+		session_refuse(s, &too_fast);
+	} else
+		verdict_ask(s, STEP_RCPT, recipient_address(&t->asked), heard);
 }

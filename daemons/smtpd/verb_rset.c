@@ -9,6 +9,6 @@ void verb_rset(struct session *s, struct slice argument)
 		session_reply(s, 501, "5.5.4", "RSET takes no argument");
 		return;
 	}
-	transaction_free(&s->transaction);
+	session_reset(s);
 	session_reply(s, 250, "2.0.0", "Ok");
 }

@@ -43,9 +43,11 @@ static void router_ask(struct session *s, enum verdict_step step, struct slice r
 	struct router_check check = {
 	    .step = step,
 	    .client = slice_str(s->address),
-	    .listener = SLICE("smtp"),
+	    .name = slice_str(s->name),
+	    .listener = s->local ? SLICE("local") : SLICE("smtp"),
 	    .trusted = s->trusted,
 	    .helo = slice_str(s->helo),
+	    .user = slice_str(s->user),
 	    .sender = s->transaction ? s->transaction->sender : SLICE_EMPTY,
 	    .recipient = recipient,
 	};
