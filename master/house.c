@@ -147,6 +147,12 @@ static void give_listener(void *arg, const char *address, const char *kind, int 
 	process_send_fd(arg, "listener", address, kind, fd);
 }
 
+static void give_listeners(struct process *p)
+{
+	listeners_each(give_listener, p);
+	process_send_fd(p, "listener", "unix:submit", "local", place_submit_fd());
+}
+
 static void give_mailbox(void *arg, const char *base, int fd)
 {
 	process_send_fd(arg, "directory", base, "", fd);
@@ -217,7 +223,7 @@ void house_equip(struct process *p)
 		give_log_ends(p);
 	}
 	if (gifts & GIFT_LISTENERS)
-		listeners_each(give_listener, p);
+		give_listeners(p);
 	if (gifts & GIFT_CONTROL)
 		process_send_fd(p, "listener", "control", "control", place_control_fd());
 	if (gifts & GIFT_SPOOL)

@@ -1,5 +1,6 @@
 /*
- * What the master makes on the disk before any daemon runs. The socket for commands is bound by a
+ * What the master makes on the disk before any daemon runs. The sockets for commands and for mail
+ * of this machine's programs are bound by a
  * relative name inside the run directory, so that its path may be longer than the 108 octets of a
  * socket address.
  */
@@ -19,10 +20,10 @@
 #include "common/os/disk.h"
 #include "common/os/lock.h"
 
-enum { CONTROL_BACKLOG = 128 };
+enum { CONTROL_BACKLOG = 128, SUBMIT_BACKLOG = 1024 };
 
 static int spool_fd = -1, spool_lock = -1, run_fd = -1, run_lock = -1, empty_fd = -1;
-static int control_fd = -1;
+static int control_fd = -1, submit_fd = -1;
 
 static bool is_there(const char *path)
 {
@@ -136,14 +137,15 @@ static bool bind_in_run(int fd, const char *name)
 	return chdir("/") == 0 && bound == 0;
 }
 
-static bool open_control(const char *run, struct error *e)
+static bool open_socket(const char *run, const char *name, int type, int backlog, int *result,
+			struct error *e)
 {
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd >= 0 && bind_in_run(fd, "control") && listen(fd, CONTROL_BACKLOG) == 0) {
-		control_fd = fd;
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= 0 && bind_in_run(fd, name) && listen(fd, backlog) == 0) {
+		*result = fd;
 		return true;
 	}
-	return error_set(e, EX_OSERR, "socket %s/control: %s", run, strerror(errno));
+	return error_set(e, EX_OSERR, "socket %s/%s: %s", run, name, strerror(errno));
 }
 
 bool place_run(const char *path, struct error *e)
@@ -167,7 +169,8 @@ bool place_run(const char *path, struct error *e)
 		place_failed(e);
 		return error_prefix(e, "run");
 	}
-	return open_control(path, e);
+	return open_socket(path, "control", SOCK_SEQPACKET, CONTROL_BACKLOG, &control_fd, e) &&
+	       open_socket(path, "submit", SOCK_STREAM, SUBMIT_BACKLOG, &submit_fd, e);
 }
 
 int place_empty_fd(void)
@@ -180,8 +183,15 @@ int place_control_fd(void)
 	return control_fd;
 }
 
+int place_submit_fd(void)
+{
+	return submit_fd;
+}
+
 void place_leave(void)
 {
-	if (run_fd >= 0)
-		(void)disk_unlink(run_fd, "control");
+	if (run_fd < 0)
+		return;
+	(void)disk_unlink(run_fd, "submit");
+	(void)disk_unlink(run_fd, "control");
 }

@@ -25,11 +25,13 @@ bool place_directory(const char *path, mode_t mode, const struct identity *owner
 bool place_spool(const char *path, const struct identity *queue, struct error *e);
 int place_spool_fd(void);
 
-/* The run directory with a lock and the empty directory in it, and the socket for commands. code
+/* The run directory with a lock and the empty directory in it, the socket for commands and
+ * the one on which programs of this machine submit mail (SMTP). code
  * 75: another master has it, and keeps its socket; 77; 71. */
 bool place_run(const char *path, struct error *e);
 int place_empty_fd(void);
 int place_control_fd(void);
-void place_leave(void); /* takes the socket's name away */
+int place_submit_fd(void);
+void place_leave(void); /* takes the sockets' names away */
 
 #endif
