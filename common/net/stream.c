@@ -144,7 +144,7 @@ static void stream_read(struct stream *s)
 	if (n <= 0) {
 		s->peer_done = n == 0;
 		s->error = n < 0 && s->error == 0 ? errno : s->error;
-		stream_die(s, n == 0 ? STREAM_CLOSED : STREAM_BROKEN);
+		stream_die(s, n == 0 && !s->mute ? STREAM_CLOSED : STREAM_BROKEN);
 		return;
 	}
 	if (kept > 0)
@@ -198,12 +198,12 @@ static void linger_read(struct stream *s)
 		stream_close(s);
 }
 
-static void output_gone(struct stream *s)
+static void output_gone(struct stream *s, bool waited)
 {
 	buffer_release(&s->out);
 	if (s->state == STATE_FINISHING)
 		linger_begin(s);
-	else
+	else if (waited)
 		s->drained_due = s->kind->drained != NULL;
 }
 
@@ -219,7 +219,6 @@ static void write_failed(struct stream *s)
 	} else {
 		s->mute = true;
 		s->waiting = false;
-		buffer_free(&s->out);
 		watch_set(s);
 	}
 }
@@ -235,16 +234,18 @@ static void stream_write(struct stream *s)
 		}
 		buffer_consume(&s->out, n > 0 ? (size_t)n : 0);
 	}
+	bool waited = s->waiting;
 	s->waiting = s->out.len > 0;
 	if (s->waiting || s->state == STATE_OPEN)
 		watch_set(s);
 	if (!s->waiting)
-		output_gone(s);
+		output_gone(s, waited);
 }
 
 static bool writes(const struct stream *s)
 {
-	return (s->state == STATE_OPEN || s->state == STATE_FINISHING) && !s->handshaking;
+	return (s->state == STATE_OPEN || s->state == STATE_FINISHING) && !s->handshaking &&
+	       !s->mute;
 }
 
 /* Octets that only the transport knows of: the descriptor will not tell. */
@@ -306,7 +307,7 @@ bool stream_send(struct stream *s, struct slice octets)
 
 void stream_flush(struct stream *s)
 {
-	if (s->state != STATE_OPEN || s->waiting || s->handshaking || s->out.len == 0)
+	if (s->state != STATE_OPEN || !writes(s) || s->waiting || s->out.len == 0)
 		return;
 	stream_write(s);
 	if (!s->busy && something_due(s))

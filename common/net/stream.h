@@ -44,7 +44,7 @@ struct stream_kind {
 	/* Once. The stream is dead; it must still be freed (or finished), here or later. After
 	 * STREAM_LATE and STREAM_SLOW last words may be sent before stream_finish. */
 	void (*end)(struct stream *s, enum stream_end reason);
-	/* All that was sent has left; may be NULL. */
+	/* All that was sent has left, after it had to wait for the peer; may be NULL. */
 	void (*drained)(struct stream *s);
 	/* The handshake of a new transport is done; NULL where none is ever set. */
 	void (*secured)(struct stream *s);

@@ -176,6 +176,9 @@ static const char *tls_fault(void *state)
 static void tls_free(void *state)
 {
 	struct side *side = state;
+	/* else OpenSSL takes the session for one that was attacked, and no longer resumes it */
+	if (side->ssl)
+		SSL_set_shutdown(side->ssl, SSL_SENT_SHUTDOWN);
 	SSL_free(side->ssl);
 	memory_free(side);
 }
