@@ -62,7 +62,7 @@ static void add(void *arg, const struct record *record, const void *value)
 	struct mailbox *box = &m->list[m->count];
 	const struct identity *give;
 	(void)record;
-	if (!m->good || known(m, d->base))
+	if (!m->good || !slice_equal(d->kind, SLICE("maildir")) || known(m, d->base))
 		return;
 	if (!m->one_uid && !m->owned && !find_owner(m, d->owner))
 		return;

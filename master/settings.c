@@ -97,6 +97,8 @@ static void check_owner(void *arg, const struct record *record, const void *valu
 	const struct settings_deliver *d = value;
 	struct owner_check *check = arg;
 	(void)record;
+	if (!slice_equal(d->kind, SLICE("maildir")))
+		return; /* a relay has no mailboxes, and a system user's are his own */
 	if (!check->first.len)
 		check->first = d->owner;
 	if (check->good && !slice_equal(check->first, d->owner))
@@ -125,6 +127,8 @@ bool settings_load(const char *path, struct settings **result, struct buffer *re
 	if (good) {
 		config_each(s->config, &settings_deliver_record, check_owner, &owners);
 		good = owners.good && encode_all(s, e);
+		if (!good)
+			buffer_printf(remarks, "%s\n", e->text);
 	}
 	if (!good) {
 		settings_free(&s);
