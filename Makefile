@@ -42,7 +42,7 @@ MAY_schedule := base
 # what every program may link, in an order that resolves left to right
 LINK_ORDER := service writing store schedule config table dialogue wire net smtp mail os base
 
-LIBS := -lev -lseccomp -lssl -lcrypto -lidn2 -lbsd -lpthread
+LIBS := -Wl,--as-needed -lev -lseccomp -lssl -lcrypto -lidn2 -ldb -lbsd -lpthread
 # what one program needs beyond that
 LIBS_stagepost := -ljansson
 LIBS_resolver := -lunbound

@@ -16,6 +16,7 @@ static const struct verb verbs[] = {
     {"check", verb_check, "", "check the configuration and its tables"},
     {"config", verb_config, "[KEY] [--changed]", "print the configuration, with its defaults"},
     {"route", verb_route, "[--json ...] ADDRESS", "every step that mail for an address takes"},
+    {"table", verb_table, "build|get ...", "make a database of a table, or look something up"},
     {"queue", verb_queue, "VERB ...", "look at the queue and change it; `queue help` says how"},
     {0},
 };

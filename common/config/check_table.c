@@ -29,13 +29,40 @@ static void table_fault(struct check *k, const struct node *n, const char *path,
 	k->report(k->arg, CONFIG_ERROR, place, text);
 }
 
-static void read_table(struct check *k, const struct node *n, struct table *t, const char *path)
+static bool is_newer(const struct stat *a, const struct stat *b)
+{
+	if (a->st_mtim.tv_sec != b->st_mtim.tv_sec)
+		return a->st_mtim.tv_sec > b->st_mtim.tv_sec;
+	return a->st_mtim.tv_nsec > b->st_mtim.tv_nsec;
+}
+
+/* A database beside a text file that was changed since; st NULL: it is not there. */
+static void check_built(struct check *k, const struct node *n, const char *path,
+			const struct stat *st, enum table_use use)
+{
+	static const struct slice SUFFIX = {".db", 3};
+	char text[TEXT_WORD_MAX + 1];
+	struct stat from;
+	struct slice name = slice_str(path);
+	if (!slice_ends_fold(name, SUFFIX) ||
+	    !slice_copy(slice_sub(name, 0, name.len - SUFFIX.len), text, sizeof(text)) ||
+	    disk_stat_at(AT_FDCWD, text, &from) != 0 || (st && !is_newer(&from, st)))
+		return;
+	check_warning(k, n, "%s is %s: run stagepost table build %s %s", path,
+		      st ? "older than its text" : "to be built", table_use_word(use), text);
+}
+
+static void read_table(struct check *k, const struct node *n, struct table *t, const char *path,
+		       enum table_use use)
 {
 	struct stat st;
 	struct error e;
 	int fd = disk_open(AT_FDCWD, path, O_RDONLY | O_NOCTTY | O_NONBLOCK, 0);
-	if (fd < 0 || disk_stat(fd, &st) != 0)
-		table_fault(k, n, path, strerror(errno));
+	bool there = fd >= 0 && disk_stat(fd, &st) == 0;
+	int why = errno;
+	check_built(k, n, path, there ? &st : NULL, use);
+	if (!there)
+		table_fault(k, n, path, strerror(why));
 	else if (!S_ISREG(st.st_mode))
 		table_fault(k, n, path, "it is no ordinary file");
 	else
@@ -57,7 +84,7 @@ void check_table(struct check *k, const struct node *n, struct slice spec, enum 
 	map_put(k->tables[use], slice_str(table_spec(t)), t);
 	const char *path = table_spec_path(spec.ptr);
 	if (path)
-		read_table(k, n, t, path);
+		read_table(k, n, t, path, use);
 }
 
 void check_tables(struct check *k, const struct node *n, enum table_use use)

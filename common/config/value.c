@@ -240,13 +240,15 @@ static bool put_table(struct reading *r, size_t at)
 	const char *path = path_absolute(&r->c->arena, r->c->directory, slice_from(spec, prefix));
 	if (!path)
 		return too_large(r);
-	size_t len = strlen(path);
-	char *text = arena_get(&r->c->arena, prefix + len);
+	const char *suffix = table_spec_suffix(spec.ptr);
+	size_t len = strlen(path), more = strlen(suffix);
+	char *text = arena_get(&r->c->arena, prefix + len + more);
 	if (!text)
 		return too_large(r);
 	memcpy(text, spec.ptr, prefix);
 	memcpy(text + prefix, path, len);
-	return put_limited(r, at, slice_make(text, prefix + len), at);
+	memcpy(text + prefix + len, suffix, more);
+	return put_limited(r, at, slice_make(text, prefix + len + more), at);
 }
 
 static bool read_tables(struct reading *r)

@@ -68,6 +68,16 @@ size_t content_count(const struct content *c)
 	return map_count(c->map);
 }
 
+bool content_next(const struct content *c, size_t *at, struct slice *key, struct slice *value)
+{
+	void *found;
+	if (!map_next(c->map, at, key, &found))
+		return false;
+	const struct entry *entry = found;
+	*value = slice_make(entry->text, entry->value_len);
+	return true;
+}
+
 bool content_find(const struct content *c, struct slice key, bool domainless, struct slice *value)
 {
 	const struct entry *entry = map_get(c->map, key);

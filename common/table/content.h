@@ -24,6 +24,8 @@ enum content_added {
 /* Copies both. */
 enum content_added content_add(struct content *c, struct slice key, struct slice value);
 size_t content_count(const struct content *c);
+/* Walk in no order: *at starts at 0; false at the end. */
+bool content_next(const struct content *c, size_t *at, struct slice *key, struct slice *value);
 /* The key itself, else (domainless), when it is local@domain, the entry of local. */
 bool content_find(const struct content *c, struct slice key, bool domainless, struct slice *value);
 

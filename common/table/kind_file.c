@@ -17,5 +17,8 @@ const struct table_kind table_kind_file = {
     .name = "file",
     .has_file = true,
     .open = file_open,
+    .loaded = table_content_loaded,
+    .count = table_content_count,
     .lookup = table_content_lookup,
+    .free = table_content_free,
 };

@@ -58,5 +58,8 @@ static bool static_open(struct table *t, struct error *e)
 const struct table_kind table_kind_static = {
     .name = "static",
     .open = static_open,
+    .loaded = table_content_loaded,
+    .count = table_content_count,
     .lookup = table_content_lookup,
+    .free = table_content_free,
 };

@@ -7,13 +7,38 @@
 
 #include "common/base/memory.h"
 #include "common/os/disk.h"
+#include "common/table/database.h"
 #include "common/table/kind.h"
 #include "common/table/reader.h"
 
 static const struct table_kind *const KINDS[] = {
     &table_kind_file,
+    &table_kind_db,
     &table_kind_static,
 };
+
+static const char *const USES[TABLE_USE_COUNT] = {
+    [TABLE_ALIASES] = "aliases",
+    [TABLE_USERS] = "users",
+    [TABLE_PLAIN] = "plain",
+    [TABLE_ROUTES] = "routes",
+};
+
+const char *table_use_word(enum table_use use)
+{
+	return USES[use];
+}
+
+bool table_use_find(struct slice word, enum table_use *use)
+{
+	for (size_t i = 0; i < TABLE_USE_COUNT; i++) {
+		if (slice_equal(word, slice_str(USES[i]))) {
+			*use = (enum table_use)i;
+			return true;
+		}
+	}
+	return false;
+}
 
 static const struct table_kind *find_kind(struct slice name)
 {
@@ -30,9 +55,10 @@ bool table_open(const char *spec, enum table_use use, struct table **t, struct e
 	bool colon = slice_split(text, ':', &name, &rest);
 	const struct table_kind *kind = find_kind(name);
 	if (!colon || !kind)
-		return error_set(e, EX_CONFIG,
-				 "`%.*s` is no table: write file:PATH or static:KEY=VALUE,KEY",
-				 SLICE_FMT(slice_sub(text, 0, 80)));
+		return error_set(
+		    e, EX_CONFIG,
+		    "`%.*s` is no table: write file:PATH, db:PATH or static:KEY=VALUE,KEY",
+		    SLICE_FMT(slice_sub(text, 0, 80)));
 	if (text.len > TABLE_SPEC_MAX)
 		return error_set(e, EX_CONFIG, "the table's text is longer than %d octets",
 				 TABLE_SPEC_MAX);
@@ -53,7 +79,7 @@ void table_free(struct table **t)
 {
 	if (!*t)
 		return;
-	content_release(&(*t)->content);
+	(*t)->kind->free(*t);
 	memory_free((*t)->spec);
 	memory_free(*t);
 	*t = NULL;
@@ -72,6 +98,17 @@ const char *table_spec_path(const char *spec)
 	return kind && kind->has_file ? rest.ptr : NULL;
 }
 
+const char *table_spec_suffix(const char *spec)
+{
+	struct slice name, rest;
+	slice_split(slice_str(spec), ':', &name, &rest);
+	const struct table_kind *kind = find_kind(name);
+	if (!kind || !kind->suffix || rest.len == 0 ||
+	    slice_ends_fold(rest, slice_str(kind->suffix)))
+		return "";
+	return kind->suffix;
+}
+
 bool table_load_text(struct table *t, struct slice text, table_report *report, void *arg,
 		     struct error *e)
 {
@@ -81,8 +118,8 @@ bool table_load_text(struct table *t, struct slice text, table_report *report, v
 	    [TABLE_PLAIN] = read_plain,
 	    [TABLE_ROUTES] = read_routes,
 	};
-	if (!t->kind->has_file)
-		panic("table %s has no file to load", t->kind->name);
+	if (!t->kind->has_file || t->kind->load)
+		panic("table %s has no text to load", t->kind->name);
 	struct reader r = {
 	    .name = t->rest,
 	    .rest = text,
@@ -104,6 +141,8 @@ bool table_load_text(struct table *t, struct slice text, table_report *report, v
 bool table_load_fd(struct table *t, int fd, table_report *report, void *arg, struct error *e)
 {
 	struct buffer text;
+	if (t->kind->load)
+		return t->kind->load(t, fd, report, arg, e);
 	buffer_init(&text, TABLE_FILE_MAX);
 	bool good = disk_read_whole(fd, TABLE_FILE_MAX, &text) == 0;
 	if (good) {
@@ -123,17 +162,44 @@ bool table_load_fd(struct table *t, int fd, table_report *report, void *arg, str
 
 bool table_loaded(const struct table *t)
 {
-	return t->content != NULL;
+	return t->kind->loaded(t);
 }
 
 size_t table_count(const struct table *t)
 {
-	return t->content ? content_count(t->content) : 0;
+	return t->kind->count(t);
+}
+
+bool table_write_database(const struct table *t, const char *name, struct error *e)
+{
+	if (!t->content)
+		panic("a table without content can't be written");
+	return database_make(name, t->use, t->content, e);
+}
+
+bool table_database_use(int fd, enum table_use *use, struct error *e)
+{
+	return database_use(fd, use, e);
 }
 
 void table_lookup(struct table *t, struct slice key, table_done *done, void *arg)
 {
 	t->kind->lookup(t, key, done, arg);
+}
+
+bool table_content_loaded(const struct table *t)
+{
+	return t->content != NULL;
+}
+
+size_t table_content_count(const struct table *t)
+{
+	return t->content ? content_count(t->content) : 0;
+}
+
+void table_content_free(struct table *t)
+{
+	content_release(&t->content);
 }
 
 void table_content_lookup(struct table *t, struct slice key, table_done *done, void *arg)

@@ -3,6 +3,7 @@
  *
  * A spec is KIND:REST. Kinds:
  *	file:PATH		a text file; its format goes by the table's use (table_use)
+ *	db:PATH			a database that was built from such a file; its name ends in .db
  *	static:KEY=VALUE,KEY	the entries themselves; blanks in VALUE separate what the list of
  *				an alias would separate by commas
  *
@@ -34,6 +35,10 @@ enum table_use {
 	TABLE_USE_COUNT
 };
 
+/* "aliases", "users", "plain", "routes". */
+const char *table_use_word(enum table_use use);
+bool table_use_find(struct slice word, enum table_use *use);
+
 struct table;
 
 /* Reads nothing yet: a file table answers TABLE_ERROR until its first good load. False: the spec is
@@ -41,8 +46,10 @@ struct table;
 bool table_open(const char *spec, enum table_use use, struct table **t, struct error *e);
 void table_free(struct table **t);
 const char *table_spec(const struct table *t);
-/* The file of a spec: the text behind "file:"; NULL when that kind has none. */
+/* The file of a spec: the text behind "file:" or "db:"; NULL when that kind has none. */
 const char *table_spec_path(const char *spec);
+/* What the spec's path lacks: ".db", or "". */
+const char *table_spec_suffix(const char *spec);
 
 /* One line of a file that is bad, or (warning) that is taken but not all usable. text begins with
  * path:line. */
@@ -56,6 +63,11 @@ bool table_load_fd(struct table *t, int fd, table_report *report, void *arg, str
 /* The same from memory. */
 bool table_load_text(struct table *t, struct slice text, table_report *report, void *arg,
 		     struct error *e);
+/* The content of a loaded file table as a database, a new file in the working directory; not
+ * synced. False with code 73 (EX_CANTCREAT). */
+bool table_write_database(const struct table *t, const char *name, struct error *e);
+/* What an open database was built for; false with code 65 (EX_DATAERR): it is none. */
+bool table_database_use(int fd, enum table_use *use, struct error *e);
 bool table_loaded(const struct table *t);
 size_t table_count(const struct table *t); /* entries */
 
