@@ -140,7 +140,8 @@ class Stagepost:
         for part in ("bin", "libexec"):
             shutil.copytree(BUILD / part, self.programs / part)
 
-    def configure(self, *, top="", limits="", listen="", domain="", deliver=None, retry="first 1s; longest 2s"):
+    def configure(self, *, top="", limits="", listen="", domain="", deliver=None, retry="first 1s; longest 2s",
+                  log="text"):
         """Writes stagepost.conf; each argument is text for that place."""
         if "per-client" not in limits:
             limits = f"per-client 1000; {limits}"
@@ -153,7 +154,7 @@ origin {DOMAIN}
 postmaster alice@{DOMAIN}
 spool spool
 run run
-log file log/mail.log
+log file log/mail.log {log}
 aliases file:names
 listen 127.0.0.1:{self.port} smtp {listen}
 limits {{ {limits} }}
