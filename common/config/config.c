@@ -197,7 +197,7 @@ const char *config_directory(const struct config *config)
 static const struct node *by_key(const struct config *config, const char *key)
 {
 	const struct schema *s = schema_by_key(slice_str(key));
-	if (!s || s->list || !config->by_key[s - schema])
+	if (!s || s->list || s->type == TYPE_NOTHING)
 		panic("the schema has no key %s with a value", key);
 	return config->by_key[s - schema];
 }
@@ -221,7 +221,7 @@ const char *config_string(const struct config *config, const char *key)
 uint64_t config_number(const struct config *config, const char *key)
 {
 	const struct node *n = by_key(config, key);
-	if (!is_number(n))
+	if (!n || !is_number(n))
 		panic("the value of %s is no number", key);
 	return n->number;
 }

@@ -42,6 +42,7 @@ static void make_files(void)
 	folder_write("users", "alice\nbob:{PLAIN}x:1000:1000\n");
 	folder_write("aliases", "postmaster: alice\n");
 	folder_write("bad", "alice\nno body\n: x\n");
+	folder_write("badroutes", "b@b.example smtp:[x]\na@b.example error:x\n");
 	folder_write("odd", "postmaster: alice\nprog: |cmd\nfile: /x\ninc: :include:/y\n");
 }
 
@@ -121,6 +122,131 @@ static const struct {
      " }",
      0, "stagepost.conf:1:1 `hostname mx`: a full name has a dot"},
 };
+
+#define DELIVER "domain a.example { " MAILBOXES " }\n"
+
+/* More of them: the way to other servers and to this machine's users. */
+static const struct {
+	const char *text;
+	int code;
+	const char *said;
+} WAYS[] = {
+    {DELIVER "domain b.example { relay [mx.b.example] }", EX_CONFIG,
+     "stagepost.conf:5:20 relay must say who exists: users TABLE or users any"},
+    {DELIVER "domain b.example { relay [mx.b.example]; users system }", EX_CONFIG,
+     "stagepost.conf:5:42 `users system` is for deliver system alone"},
+    {DELIVER "domain b.example { relay [mx.b.example]; users file:none }", EX_DATAERR,
+     "stagepost.conf:5:42 "},
+    {DELIVER "domain b.example { relay [mx.b.example]; users any }", 0, ""},
+    {DELIVER "domain b.example { relay [mx.b.example] { users any } }", 0, ""},
+    {DELIVER "domain b.example { relay mx { users file:users } }", 0, ""},
+    {DELIVER "domain b.example { relay [127.0.0.1]:2525; users any }", EX_CONFIG,
+     "stagepost.conf:5:20 `relay [127.0.0.1]:2525` leads to this server itself"},
+    {DELIVER "domain b.example { relay [127.0.0.1]:2526; users any }", 0, ""},
+    {DELIVER "domain b.example { relay [MX.example.org]:2525; users any }", EX_CONFIG,
+     "stagepost.conf:5:20 `relay [mx.example.org]:2525` leads to this server itself"},
+    {DELIVER "domain b.example { relay [::1]:26; users any }\nlisten *:26 smtp", EX_CONFIG,
+     "stagepost.conf:5:20 `relay [IPv6:::1]:26` leads to this server itself"},
+    {DELIVER "outbound { via [192.0.2.7]:26 }\nlisten 0.0.0.0:26 smtp\naddresses 192.0.2.7",
+     EX_CONFIG, "stagepost.conf:5:12 `via [192.0.2.7]:26` leads to this server itself"},
+    {DELIVER "outbound { via [192.0.2.8]:26 }\nlisten 0.0.0.0:26 smtp\naddresses 192.0.2.7", 0, ""},
+    {DELIVER "outbound { }\noutbound to b.example { via c.example }", EX_CONFIG,
+     "stagepost.conf:6:1 no mail comes here: the `outbound` at line 5 takes all of it"},
+    {DELIVER "outbound to files:x", EX_CONFIG, "stagepost.conf:5:1 `files:x` is no table"},
+    {DELIVER "outbound to file:none", EX_DATAERR, "stagepost.conf:5:1 "},
+    {"outbound", 0, ""},
+    {"domain b.example { " MAILBOXES "; relay [mx.b.example] { users file:users } }", EX_CONFIG,
+     "stagepost.conf:4:85 this relay never gets mail: the deliver at line 4 takes all of its "
+     "users"},
+    {"domain b.example { relay [mx.b.example] { users any }; " MAILBOXES " }", EX_CONFIG,
+     "stagepost.conf:4:56 this deliver never gets mail: the relay at line 4 takes all of its "
+     "users"},
+    {"domain b.example { " MAILBOXES "; relay [mx.b.example] { users any } }", 0, ""},
+    {DELIVER "domain a.example { relay [mx.b.example]; users any }", EX_CONFIG,
+     "stagepost.conf:5:1 domain a.example is there twice; first at "},
+    {"domain b.example { routes file:badroutes; " MAILBOXES " }", EX_DATAERR,
+     "badroutes:2 `a@b.example`: the value is smtp:NEXT-HOP or local"},
+    {"domain b.example { deliver system maildir; users any }", EX_CONFIG,
+     "stagepost.conf:4:44 deliver system needs `users system`"},
+    {"domain b.example { deliver system maildir ~/a/../b; users system }", EX_CONFIG,
+     "stagepost.conf:4:20 `deliver system maildir ~/a/../b`: the path may not hold empty parts"},
+    {"domain b.example { deliver system mbox ~/%n; users system }", EX_CONFIG,
+     "stagepost.conf:4:20 `deliver system mbox ~/%n`: a path in the user's home takes no %"},
+    {"domain b.example { deliver system mbox /var/mail/all; users system }", EX_CONFIG,
+     "stagepost.conf:4:20 `deliver system mbox /var/mail/all`: the path names the same mailbox"},
+    {DELIVER "resolver { anchor none }", EX_CONFIG, "stagepost.conf:5:12 "},
+    {DELIVER "resolver { anchor mail }", EX_CONFIG, "stagepost.conf:5:12 "},
+    {DELIVER "resolver { anchor users }", 0, ""},
+    {DELIVER "retry { give-up 1d; give-up-bounces 2d }", EX_CONFIG,
+     "stagepost.conf:5:21 retry: give-up-bounces is longer than give-up"},
+    {DELIVER "retry { give-up 1d }", 0, ""},
+    {"domain b.example { deliver maildir mail/%n { users db:users; owner nobody } }", EX_DATAERR,
+     "stagepost.conf:4:46 "},
+};
+
+START_TEST(reports_of_the_way)
+{
+	struct found f;
+	char text[2048];
+	snprintf(text, sizeof(text), TOP TOP_ALIASES "%s", WAYS[_i].text);
+	int code = check(text, &f);
+	ck_assert_msg(WAYS[_i].said[0] != '\0'
+			  ? strncmp(f.text.data, WAYS[_i].said, strlen(WAYS[_i].said)) == 0
+			  : f.text.data[0] == '\0',
+		      "%s\nsaid: %s", text, f.text.data);
+	ck_assert_int_eq(code, WAYS[_i].code);
+	ck_assert_int_eq(f.errors > 0, code != 0);
+	buffer_free(&f.text);
+}
+END_TEST
+
+START_TEST(names_a_database_that_is_to_be_built)
+{
+	struct found f;
+	ck_assert_int_eq(check(TOP "aliases db:aliases\n" DELIVER, &f), EX_DATAERR);
+	ck_assert_ptr_nonnull(strstr(f.text.data, "aliases.db is to be built: run stagepost table "
+						  "build aliases "));
+	buffer_free(&f.text);
+}
+END_TEST
+
+/* S52 */
+START_TEST(system_users_need_another_reader_for_root)
+{
+	static const struct {
+		const char *text;
+		bool warned;
+	} cases[] = {
+	    {TOP TOP_ALIASES "domain a.example { deliver system maildir; users system }", true},
+	    {TOP "aliases static:root=alice,postmaster=alice\n"
+		 "domain a.example { deliver system maildir; users system }",
+	     false},
+	    {TOP TOP_ALIASES "domain a.example { aliases static:root@a.example=alice; "
+			     "deliver system maildir; users system }",
+	     false},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct found f;
+		ck_assert_int_eq(check(cases[i].text, &f), 0);
+		ck_assert_msg((strstr(f.text.data, "mail for root is refused") != NULL) ==
+				  cases[i].warned,
+			      "%s", f.text.data);
+		buffer_free(&f.text);
+	}
+}
+END_TEST
+
+START_TEST(an_owner_must_be_able_to_make_mailboxes)
+{
+	struct found f;
+	if (geteuid() != 0)
+		return;
+	ck_assert_int_eq(chmod(folder_path("mail"), 0755), 0);
+	ck_assert_int_eq(check(TOP TOP_ALIASES DELIVER, &f), 0);
+	ck_assert_ptr_nonnull(strstr(f.text.data, "nobody may not make mailboxes in "));
+	buffer_free(&f.text);
+}
+END_TEST
 
 START_TEST(reports)
 {
@@ -242,6 +368,10 @@ int main(void)
 	tcase_add_checked_fixture(cases, make_files, folder_remove);
 	tcase_add_test(cases, a_good_file_has_nothing_to_say);
 	tcase_add_loop_test(cases, reports, 0, sizeof(CASES) / sizeof(CASES[0]));
+	tcase_add_loop_test(cases, reports_of_the_way, 0, sizeof(WAYS) / sizeof(WAYS[0]));
+	tcase_add_test(cases, names_a_database_that_is_to_be_built);
+	tcase_add_test(cases, system_users_need_another_reader_for_root);
+	tcase_add_test(cases, an_owner_must_be_able_to_make_mailboxes);
 	tcase_add_test(cases, reports_all_faults_at_once);
 	tcase_add_test(cases, names_each_target_that_is_not_supported);
 	tcase_add_test(cases, root_must_name_an_owner_that_exists);

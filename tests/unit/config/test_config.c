@@ -155,11 +155,99 @@ START_TEST(settings_records_carry_it_all)
 }
 END_TEST
 
+/* What the plan of the configuration writes, as far as it is about the way of mail. */
+static const char WHOLE_WAY[] =
+    "addresses 203.0.113.5 2001:DB8::5\n"
+    "domain example.org {\n"
+    "  aliases db:aliases\n"
+    "  routes  file:/var/lib/mailman3/data/postfix_lmtp\n"
+    "  deliver system maildir \"~/Maildir\" { users system }\n"
+    "  deliver system mbox { users system }\n"
+    "  deliver system maildir \"/srv/%n\" { users system }\n"
+    "  deliver maildir \"/var/mail/%d/%n\" { users file:users; owner vmail }\n"
+    "}\n"
+    "domain branch.example { users file:branch-addresses; relay [mail.Branch.example]:25 }\n"
+    "domain backup.example { relay mx { users any } }\n"
+    "domain two.example { relay a.example [192.0.2.1] { users db:two.db }; users any }\n"
+    "outbound from Example.com a@B.example .sub.example file:list { via "
+    "[smarthost.example.net]:587 [other]:587 }\n"
+    "outbound to C.example\n"
+    "outbound { }\n"
+    "resolver { server 127.0.0.1:53 [::1]; server 192.0.2.53; anchor root.key\n"
+    "  insecure corp.example lan; peer-names yes }\n"
+    "retry { give-up 1d }\n"
+    "limits { client-connections 1; client-messages 2; client-recipients 3 }\n";
+
+START_TEST(the_whole_way_has_its_records)
+{
+	static const struct record *const shown[] = {
+	    &settings_network_record,  &settings_retry_record,	&settings_aliases_record,
+	    &settings_deliver_record,  &settings_routes_record, &settings_outbound_record,
+	    &settings_resolver_record,
+	};
+	struct config *c = folder_load(WHOLE_WAY);
+	struct buffer out;
+	buffer_init(&out, 100000);
+	for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
+		config_each(c, shown[i], show_record, &out);
+	buffer_byte(&out, '\0');
+	ck_assert_str_eq(
+	    out.data,
+	    folder_text(
+		"network addresses 203.0.113.5/32\n"
+		"network addresses 2001:db8::5/128\n"
+		"retry 300000000 3600000000 86400000000 86400000000\n"
+		"aliases 1 db:F/aliases.db\n"
+		"deliver 1 1 system-maildir  ~/Maildir system  \n"
+		"deliver 2 1 system-mbox  /var/mail/%n system  \n"
+		"deliver 3 1 system-maildir  /srv/%n system  \n"
+		"deliver 4 1 maildir /var/mail %d/%n file:F/users vmail \n"
+		"deliver 5 2 relay   file:F/branch-addresses  [mail.branch.example]:25\n"
+		"deliver 6 3 relay   any  mx\n"
+		"deliver 7 4 relay   db:F/two.db  a.example [192.0.2.1]:25\n"
+		"routes 1 file:/var/lib/mailman3/data/postfix_lmtp\n"
+		"outbound 1 from example.com [smarthost.example.net]:587 [other]:587\n"
+		"outbound 1 from a@b.example [smarthost.example.net]:587 [other]:587\n"
+		"outbound 1 from .sub.example [smarthost.example.net]:587 [other]:587\n"
+		"outbound 1 from file:F/list [smarthost.example.net]:587 [other]:587\n"
+		"outbound 2 to c.example \n"
+		"outbound 3   \n"
+		"resolver 127.0.0.1:53 [::1]:53 192.0.2.53:53 F/root.key corp.example lan 1\n"));
+	ck_assert_str_eq(config_string(c, "resolver.anchor"), folder_path("root.key"));
+	buffer_free(&out);
+	config_free(&c);
+	c = folder_load("");
+	ck_assert_str_eq(config_string(c, "resolver.anchor"), "");
+	ck_assert_str_eq(config_string(c, "resolver.peer-names"), "no");
+	ck_assert_uint_eq(config_number(c, "retry.give-up-bounces"), 2 * 86400 * UINT64_C(1000000));
+	ck_assert_uint_eq(config_number(c, "limits.client-messages"), 0);
+	config_free(&c);
+}
+END_TEST
+
 static void show_table(void *arg, const struct config_table *t)
 {
-	buffer_printf(arg, "%s %s %s\n", t->use == TABLE_USERS ? "users" : "aliases", t->spec,
-		      t->path ? t->path : "-");
+	buffer_printf(arg, "%s %s %s\n", table_use_word(t->use), t->spec, t->path ? t->path : "-");
 }
+
+START_TEST(the_whole_way_has_its_tables)
+{
+	struct config *c = folder_load(WHOLE_WAY);
+	struct buffer out;
+	buffer_init(&out, 100000);
+	config_tables(c, show_table, &out);
+	buffer_byte(&out, '\0');
+	ck_assert_str_eq(out.data, folder_text("aliases db:F/aliases.db F/aliases.db\n"
+					       "routes file:/var/lib/mailman3/data/postfix_lmtp "
+					       "/var/lib/mailman3/data/postfix_lmtp\n"
+					       "users file:F/users F/users\n"
+					       "users file:F/branch-addresses F/branch-addresses\n"
+					       "users db:F/two.db F/two.db\n"
+					       "plain file:F/list F/list\n"));
+	buffer_free(&out);
+	config_free(&c);
+}
+END_TEST
 
 START_TEST(each_table_is_named_once_for_each_use)
 {
@@ -217,6 +305,36 @@ static const struct {
     {"log-name a123456789012345678901234567890123", ":1:10: at most 32 octets"},
     {"deliver maildir /x", ":1:1: `deliver` stands inside `domain { }`"},
     {"domain", ":1:1: `domain` is written: domain NAME ..."},
+    {"log syslog json x", ":1:17: `log` is written: log "},
+    {"addresses 10.0.0.0/8", ":1:11: `10.0.0.0/8`: an address without /BITS is wanted"},
+    {"adresses ::1", ":1:1: unknown directive `adresses`; did you mean `addresses`?"},
+    {"domain a.example { relay }", ":1:20: `relay` is written: relay HOST ..."},
+    {"domain a.example { relay [mx }", ":1:26: `[mx`: the bracket is not closed"},
+    {"domain a.example { relay b.example:99999 }", ":1:26: `b.example:99999`: behind the host"},
+    {"domain a.example { relay 2001:db8::1 }", ":1:26: `2001:db8::1`: an IPv6 address stands in"},
+    {"domain a.example { relay mx b.example }", ":1:26: `mx`: mx stands alone"},
+    {"domain a.example { relay b.example { via c } }", ":1:38: `via` stands inside `outbound { }`"},
+    {"domain a.example { relay b.example { user any } }",
+     ":1:38: unknown directive `user`; did you mean `users`?"},
+    {"domain a.example { deliver mbox /x }", ":1:28: `mbox`; it must be one of: maildir system"},
+    {"domain a.example { deliver system }", ":1:20: `deliver` is written: deliver "},
+    {"domain a.example { deliver system mdir }", ":1:35: `mdir`; it must be one of: maildir mbox"},
+    {"domain a.example { deliver system maildir Mail }",
+     ":1:43: the path of system users' mailboxes begins with ~/ or with /"},
+    {"domain a.example { deliver maildir /m/%n x }", ":1:42: `deliver` is written: deliver "},
+    {"domain a.example { routes }", ":1:20: `routes` is written: routes TABLE ..."},
+    {"outbound by a.example { }", ":1:10: `by`; it must be one of: from to"},
+    {"outbound from { }", ":1:1: `outbound` is written: outbound "},
+    {"outbound from @a.example { }", ":1:15: `@a.example`: for a domain write its name alone"},
+    {"outbound to a..b { }", ":1:13: `a..b`: that is no address, domain, .domain or table"},
+    {"outbound to a@ { }", ":1:13: `a@`: "},
+    {"outbound { via mx }", ":1:16: `mx`: to go by MX, leave `via` out; for a host, write [mx]"},
+    {"outbound { via a b; via c }", ":1:21: `via` is given twice; first at F/:1:12"},
+    {"resolver { server localhost:53 }", ":1:19: `localhost:53`: no address of a server"},
+    {"resolver { server *:53 }", ":1:19: `*:53`: no address of a server"},
+    {"resolver { peer-names maybe }", ":1:23: `maybe`; it must be one of: yes no"},
+    {"resolver { anchor }", ":1:12: `anchor` is written: anchor PATH"},
+    {"retry { give-up-bounces 0s }", ":1:25: `give-up-bounces` must be from 1s to 366d"},
 };
 
 START_TEST(names_what_is_wrong_and_where)
@@ -333,6 +451,37 @@ START_TEST(prints_what_reads_back_to_the_same)
 }
 END_TEST
 
+START_TEST(prints_the_whole_way_too)
+{
+	char first[8192];
+	struct config *c = folder_load(WHOLE_WAY);
+	snprintf(first, sizeof(first), "%s", print(c, NULL, false));
+	ck_assert_str_eq(print(c, "resolver.server", false),
+			 "resolver { server 127.0.0.1:53 [::1]:53; server 192.0.2.53:53; }\n");
+	ck_assert_str_eq(print(c, "resolver.peer-names", false), "resolver { peer-names yes }\n");
+	ck_assert_ptr_nonnull(strstr(first, "outbound\n"));
+	ck_assert_ptr_nonnull(strstr(first, "\tdeliver system mbox /var/mail/%n {\n"));
+	config_free(&c);
+	c = folder_load(first);
+	ck_assert_str_eq(print(c, NULL, false), first);
+	config_free(&c);
+}
+END_TEST
+
+START_TEST(log_lines_have_three_forms)
+{
+	static const char *const formats[] = {"text", "postfix", "json"};
+	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+		char text[64], printed[80];
+		snprintf(text, sizeof(text), "log stderr %s", formats[i]);
+		snprintf(printed, sizeof(printed), "%s\n", text);
+		struct config *c = folder_load(text);
+		ck_assert_str_eq(print(c, "log", false), printed);
+		config_free(&c);
+	}
+}
+END_TEST
+
 START_TEST(prints_only_what_was_changed)
 {
 	struct config *c = folder_load("trust\nlimits { errors 20; idle 60s }\nlog syslog\n"
@@ -418,6 +567,10 @@ int main(void)
 	tcase_add_test(cases, prints_what_reads_back_to_the_same);
 	tcase_add_test(cases, prints_only_what_was_changed);
 	tcase_add_test(cases, prints_one_key);
+	tcase_add_test(cases, prints_the_whole_way_too);
+	tcase_add_test(cases, log_lines_have_three_forms);
+	tcase_add_test(cases, the_whole_way_has_its_records);
+	tcase_add_test(cases, the_whole_way_has_its_tables);
 	tcase_add_loop_test(cases, edit_distances, 0, sizeof(DISTANCES) / sizeof(DISTANCES[0]));
 	tcase_add_test(cases, relative_paths_lose_their_dots);
 	suite_add_tcase(suite, cases);
