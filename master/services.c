@@ -24,6 +24,7 @@ static const struct { enum role_id a, b; } pairs[] = {
     {ROLE_SMTPD,   ROLE_QUEUE},	   /* segments, and notices of what is durable */
     {ROLE_QUEUE,   ROLE_ROUTER},   /* deliveries of each recipient */
     {ROLE_QUEUE,   ROLE_LOCAL},	   /* jobs and their outcomes */
+    {ROLE_QUEUE,   ROLE_LOCAL_SYSTEM}, /* the same for the machine's users */
     {ROLE_ROUTER,  ROLE_ACCOUNTS}, /* is this a user, where is the mailbox */
     {ROLE_ACCOUNTS, ROLE_ACCOUNTS_SYSTEM}, /* is this a user of the machine */
     {ROLE_LOCAL_SYSTEM, ROLE_ACCOUNTS},	   /* the numbers and the home of one */
