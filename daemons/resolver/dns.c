@@ -297,6 +297,18 @@ static void write_text(const struct dns_query *q, const struct dns_answer *a,
 		 what_came(q, a), from, why ? " (" : "", why ? q->why : "", why ? ")" : "");
 }
 
+/* What libunbound can't fit into 64 KiB comes without records, which is not as if there were none.
+ */
+static void judge_count(struct dns_query *q, struct dns_answer *a)
+{
+	if (reply_count(&a->reply) > 0)
+		a->status = DNS_FOUND;
+	else if (!a->reply.cut)
+		a->status = DNS_NODATA;
+	else
+		snprintf(q->why, sizeof(q->why), "the answer is too large");
+}
+
 static void judge(struct dns_query *q, struct dns_answer *a)
 {
 	a->status = DNS_TROUBLE;
@@ -309,7 +321,7 @@ static void judge(struct dns_query *q, struct dns_answer *a)
 	if (a->reply.rcode == REPLY_NXDOMAIN)
 		a->status = DNS_NO_DOMAIN;
 	else if (a->reply.rcode == REPLY_NOERROR)
-		a->status = reply_count(&a->reply) > 0 ? DNS_FOUND : DNS_NODATA;
+		judge_count(q, a);
 	else
 		q->rcode = (int)a->reply.rcode;
 	a->secure = q->security == SEC_SECURE;

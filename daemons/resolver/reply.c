@@ -13,6 +13,7 @@ enum {
 	HEADER_SIZE = 12,
 	RR_FIXED_SIZE = 10, /* type, class, ttl, length */
 	CLASS_IN = 1,
+	TRUNCATED = 2, /* bit of the third octet */
 	POINTER = 0xc0,
 	LABEL_MAX = 63,
 	NAME_TEXT_MAX = 253,
@@ -133,6 +134,7 @@ bool reply_open(struct slice s, uint16_t type, struct reply *p)
 			    .at = question + 4,
 			    .left = number16(s, 6),
 			    .beyond = number16(s, 8),
+			    .cut = octet(s, 2) & TRUNCATED,
 			    .rcode = octet(s, 3) & 15,
 			    .type = type};
 	return true;

@@ -26,6 +26,7 @@ struct reply {
 	size_t at;	 /* of the next record */
 	unsigned left;	 /* records of the answer section that were not read yet */
 	unsigned beyond; /* of the authority section */
+	bool cut;	 /* it is not whole (TC) */
 	unsigned rcode;	 /* of the header */
 	uint16_t type;	 /* the one that was asked for */
 };
