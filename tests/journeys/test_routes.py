@@ -187,6 +187,18 @@ def test_changed_tables_are_in_use_and_a_bad_one_is_not(house):
     wait_for(lambda: "[gate" in here.run("route", "--trusted", "x@other.example").stdout, what="the new pattern")
 
 
+def test_reload_brings_new_statements(house):
+    here = house.open
+    here.write("routes", FILES["routes"])
+    here.configure(top="trust 127.0.0.0/8\noutbound { via [new.example] }\n", deliver=DELIVER.format(owner=here.owner))
+    here.run("reload")
+    assert "to [new.example]:25" in here.run("route", "--trusted", "x@elsewhere.example").stdout
+    # no domain of ours any more
+    assert "to [new.example]:25" in here.run("route", "--trusted", "dora@branch.example").stdout
+    assert here.run("route", "dora@branch.example", check=False).returncode == 1
+    assert here.run("route", f"nobody+here@{DOMAIN}").returncode == 0  # its catch-all
+
+
 def test_route_has_its_own_words_for_misuse(house):
     for arguments in ([], ["--json"], ["--from", "x@y.example"], ["--nothing", "a@b.example"], ["a", "b"]):
         assert house.strict.run("route", *arguments, check=False).returncode == 64
