@@ -31,8 +31,7 @@ void enqueue_finish(struct session *s)
 
 void enqueue_refuse(struct session *s, const struct refusal *why)
 {
-	session_log_refusal(s, verb_name(s->verb), why->code, why->enhanced, slice_str(why->text),
-			    SLICE_EMPTY);
+	session_log_refusal(s, "END", why->code, why->enhanced, slice_str(why->text), SLICE_EMPTY);
 	session_refuse(s, why);
 	enqueue_finish(s);
 }
@@ -107,7 +106,8 @@ static void commit(struct session *s, struct transaction *t, uint64_t now, struc
 	    .content_flags = content_flags_pack(&t->flags_seen),
 	    .content_size = t->stored + header.len,
 	    .reverse_path = t->sender,
-	    .client = slice_str(s->address),
+	    /* a user of the machine is a client of his own, which fairness knows by its name */
+	    .client = s->local ? slice_str(s->user) : slice_str(s->address),
 	    .user = slice_str(s->user),
 	    .flags = t->flags,
 	    .envid = t->envid,

@@ -6,12 +6,14 @@ to leave at the worst moment, to never read. Everyone else's mail goes on:
     a mail ----------------'---> smtpd ---> queue ---> local ---> mail/trial.example/bob
 """
 import os
+import random
 import re
 import select
 import signal
 import socket
 import struct
 import subprocess
+import threading
 import time
 from collections import Counter
 
@@ -268,4 +270,51 @@ def test_reloads_without_end_disturb_nobody(stagepost):
             assert reload.returncode == 0
     house.wait_letters("bob", sent)
     assert house.pid("smtpd") == smtpd
+    house.assert_clean()
+
+
+def test_a_transaction_keeps_the_settings_that_it_began_with(stagepost):
+    """A reload each 100 ms, to and fro between two configurations that differ in all that a session looks at, while
+    content comes slowly: it is refused or normalized as a whole, and nobody is refused for a limit that is not his."""
+    ways = [dict(limits="message-size 60K; recipients 3; errors 10000"),
+            dict(limits="message-size 50M; recipients 1000; errors 10000", top="trust 127.0.0.0/8", listen="{ bare-newline normalize }")]
+    house = stagepost(**ways[1])
+    smtpd = house.pid("smtpd")
+    stop, failures, kept = threading.Event(), [], Counter()
+
+    def load(number):
+        rng = random.Random(number)
+        bare = number % 2 == 0
+        try:
+            with house.connect() as wire:
+                while not stop.is_set():
+                    content = b"Subject: x\r\n\r\n" + (b"one\ntwo\r\n" if bare else b"one\r\ntwo\r\n") * rng.randrange(1, 5000)
+                    wire.begin("bob@trial.example", sender=f"{number}@remote.example")
+                    for at in range(0, len(content), 4000):
+                        wire.send(content[at:at + 4000])
+                        stop.wait(0.003)
+                    wire.send(b".\r\n")
+                    reply = wire.reply()
+                    if reply.code == 250:
+                        kept[number] += 1
+                    else:
+                        assert bare and reply.short == "550 5.5.2", reply
+        except BaseException as e:  # told by the test
+            failures.append((number, repr(e)))
+
+    threads = [threading.Thread(target=load, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    begun = time.monotonic()
+    for n in range(40):
+        house.configure(**ways[n % 2])
+        house.run("reload")
+        time.sleep(max(0, begun + n / 10 - time.monotonic()))
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert house.pid("smtpd") == smtpd
+    letters = house.wait_letters("bob", sum(kept.values()), seconds=30)
+    assert len(kept) == 4 and all(b"one\ntwo\n" in l.content and b"\r" not in l.content for l in letters)
     house.assert_clean()

@@ -37,12 +37,17 @@ class Reply:
 
 class Wire:
     def __init__(self, port, host="127.0.0.1", source=None, greet=True, hello="client.example", seconds=20,
-                 pieces=None):
-        """pieces: a function from what is to be sent to an iterable of its pieces."""
+                 pieces=None, path=None):
+        """pieces: a function from what is to be sent to an iterable of its pieces. path: of a unix socket."""
         self.buffer = b""
         self.pieces = pieces
-        self.socket = socket.create_connection((host, port), seconds, (source, 0) if source else None)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if path:
+            self.socket = socket.socket(socket.AF_UNIX)
+            self.socket.settimeout(seconds)
+            self.socket.connect(str(path))
+        else:
+            self.socket = socket.create_connection((host, port), seconds, (source, 0) if source else None)
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if greet:
             self.expect("220")
         if greet and hello:
