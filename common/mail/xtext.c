@@ -47,3 +47,20 @@ bool xtext_encode(struct slice s, struct buffer *out)
 	}
 	return true;
 }
+
+bool xtext_decode(struct slice s, struct buffer *out)
+{
+	if (!xtext_valid(s))
+		return false;
+	for (size_t i = 0; i < s.len; i++) {
+		char c = s.ptr[i];
+
+		if (c == '+') {
+			c = (char)(hex_digit(s.ptr[i + 1]) * 16 + hex_digit(s.ptr[i + 2]));
+			i += ESCAPE - 1;
+		}
+		if (!buffer_byte(out, c))
+			return false;
+	}
+	return true;
+}

@@ -12,5 +12,7 @@
 bool xtext_valid(struct slice s);
 /* Appends s as xtext. False when out is full. */
 bool xtext_encode(struct slice s, struct buffer *out);
+/* Appends what valid xtext stands for. False when it is not valid, or out is full. */
+bool xtext_decode(struct slice s, struct buffer *out);
 
 #endif
