@@ -56,7 +56,7 @@ void segments_refuse(struct segments *s, const struct line *state, uint64_t pare
 	struct log_line log;
 	char id[QUEUE_ID_LEN + 1];
 	queue_id_text(parent, id);
-	log_start(&log, LOG_LEVEL_INFO, state->state.id, "refused");
+	log_start(&log, LOG_LEVEL_INFO, state->state.id, "discarded");
 	log_pair(&log, "parent", slice_str(id));
 	log_pair(&log, "reason", SLICE("a notification that is not awaited, or not any more"));
 	log_end(&log);
