@@ -290,6 +290,41 @@ def test_a_bad_hello_is_501(shared, line):
         wire.say("MAIL FROM:<a@b.example>", "503 5.5.1")
 
 
+def test_S23_mail_with_utf8_keeps_its_addresses(shared):
+    with shared.connect() as wire:
+        for content in ("Subject: Grüße\r\n\r\nx\r\n".encode(), b"Subject: ascii\r\n\r\nx\r\n"):
+            wire.say("MAIL FROM:<jürg@bücher.example> SMTPUTF8 BODY=8BITMIME".encode(), "250 2.1.0")
+            wire.say("RCPT TO:<bob@trial.example>", "250 2.1.5")
+            wire.say("DATA", "354")
+            assert wire.content(content).code == 250
+    found = wait_for(lambda: len(l := [l for l in shared.letters("bob") if l.sender == "jürg@bücher.example"]) == 2 and l)
+    assert all(" with UTF8SMTP id " in " ".join(l.received.split()) for l in found)
+    assert {l.content for l in found} == {"Subject: Grüße\n\nx\n".encode(), b"Subject: ascii\n\nx\n"}
+
+
+def test_S23_a_header_in_utf8_is_taken_without_the_parameter(shared):
+    """As Postfix does with strict_smtputf8 = no: half of the world sends it."""
+    with shared.connect() as wire:
+        wire.deliver("Subject: Grüße 8\r\n\r\nx\r\n".encode(), sender="raw8@remote.example")
+    found = wait_for(lambda: [l for l in shared.letters("bob") if l.sender == "raw8@remote.example"])
+    assert found[0].content == "Subject: Grüße 8\n\nx\n".encode() and " with ESMTP id " in " ".join(found[0].received.split())
+
+
+def test_S23_a_recipient_in_utf8_is_not_named_in_the_header(stagepost):
+    """Which may still go where SMTPUTF8 is not spoken."""
+    house = stagepost(start=False)
+    house.write("aliases", "jürg: bob\n")
+    house.start()
+    with house.connect() as wire:
+        wire.say("MAIL FROM:<a@remote.example> SMTPUTF8", "250 2.1.0")
+        wire.say("RCPT TO:<jürg@trial.example>".encode(), "250 2.1.5")
+        wire.say("DATA", "354")
+        assert wire.content(CONTENT).code == 250
+    letter = house.wait_letters("bob")[0]
+    assert " for <" not in letter.received and letter.original == "jürg@trial.example"
+    house.assert_clean()
+
+
 # S11: pipelining
 
 
