@@ -142,10 +142,12 @@ bool user_account_find(const char *name, struct user_account *account, struct er
 	char *text;
 	int error = look_up(&l, by_user_name, &text);
 	bool good = false;
-	if (!l.found && (error == 0 || error == ENOENT || error == ESRCH)) {
+	if (error) {
+		/* ENOENT is no miss here: so says a database whose own file or socket is missing */
+		error_set(e, error == ENOENT ? EIO : error, "user %s can't be looked up: %s", name,
+			  strerror(error));
+	} else if (!l.found) {
 		error_set(e, ENOENT, "there is no user %s", name);
-	} else if (error) {
-		error_set(e, error, "user %s can't be looked up: %s", name, strerror(error));
 	} else if (!slice_copy(slice_str(l.passwd.pw_dir), account->home, sizeof(account->home))) {
 		error_set(e, E2BIG, "the path of user %s's home directory is too long", name);
 	} else {

@@ -34,8 +34,9 @@ struct user_account {
 	char home[USER_HOME_MAX + 1];
 };
 
-/* As user_find(); E2BIG: the home directory's path is too long. The group 0 is left out of
- * groups. */
+/* As user_find(), but a miss (ENOENT) is told only when every database has said that it does not
+ * know the name; E2BIG: the home directory's path is too long. The group 0 is left out of groups.
+ */
 bool user_account_find(const char *name, struct user_account *account, struct error *e);
 /* May this be a login name (useradd(8), and what LDAP and others allow)? No '/', no ':' or control
  * character, not empty, not beginning with '-' or '.', at most USER_NAME_MAX octets. */
