@@ -27,7 +27,7 @@ struct child {
 };
 
 static const struct fork_plan plan = {
-    .title = "accounts-system forks",
+    .title = "accounts forks",
     .role = "accounts-child",
     .most = CHILDREN_MOST,
     .child = lookup_child,

@@ -27,7 +27,7 @@ struct child {
 };
 
 static const struct fork_plan plan = {
-    .title = "local-system forks",
+    .title = "local forks",
     .role = "local-child",
     .capabilities = (1U << CAP_SETUID) | (1U << CAP_SETGID) | (1U << CAP_KILL),
     .most = 2 * CHILDREN_MOST, /* with those that don't end */
