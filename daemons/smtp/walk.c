@@ -1,0 +1,185 @@
+/*
+ * The way of a job from host to host (RFC 5321 5.1): the items of its next hop in order, the
+ * addresses of each in the order that the resolver gives. At most five addresses of an item are
+ * tried, and two of those that answer (S40): a site where many hosts are down or refuse does not
+ * hold a job for hours.
+ */
+#include "common/base/memory.h"
+#include "daemons/smtp/smtp.h"
+
+void walk_free(struct walk *w)
+{
+	lookup_free(&w->lookup);
+	memory_free(w->hosts);
+	w->hosts = NULL;
+	w->host_count = w->host_next = 0;
+}
+
+static bool same_address(const struct net_address *a, const struct net_address *b)
+{
+	return a->port == b->port && net_address_same_host(a, b);
+}
+
+static bool was_tried(const struct walk *w, const struct net_address *a)
+{
+	for (unsigned i = 0; i < w->tried_count; i++)
+		if (same_address(&w->tried[i], a))
+			return true;
+	return false;
+}
+
+void walk_tried(struct job *j, const struct net_address *a)
+{
+	struct walk *w = &j->walk;
+	if (!was_tried(w, a) && w->tried_count < TRIED_MAX)
+		w->tried[w->tried_count++] = *a;
+}
+
+/* A session that was used before may be lost before it is used again: not more than LOST_MAX. */
+bool walk_may_use(const struct job *j, const struct session *s)
+{
+	const struct walk *w = &j->walk;
+	return w->lost < LOST_MAX && w->sessions < ITEM_SESSIONS_MAX &&
+	       !was_tried(w, &s->host.address);
+}
+
+void walk_greeted(struct job *j)
+{
+	j->walk.sessions++;
+}
+
+void walk_again(struct job *j)
+{
+	j->walk.again = true;
+	j->walk.sessions--;
+	walk_next(j);
+}
+
+/* The next address of the item that is worth a try. */
+static const struct host *next_host(struct walk *w)
+{
+	if (w->again) {
+		w->again = false;
+		return &w->hosts[w->host_next - 1];
+	}
+	if (w->addresses >= ITEM_ADDRESSES_MAX || w->sessions >= ITEM_SESSIONS_MAX ||
+	    w->tried_count == TRIED_MAX)
+		return NULL;
+	while (w->host_next < w->host_count) {
+		const struct host *h = &w->hosts[w->host_next++];
+		if (was_tried(w, &h->address))
+			continue;
+		w->addresses++;
+		return h;
+	}
+	return NULL;
+}
+
+static void set_hosts(struct walk *w, const struct host *hosts, size_t count)
+{
+	w->hosts = memory_get(count * sizeof(hosts[0]));
+	memcpy(w->hosts, hosts, count * sizeof(hosts[0]));
+	w->host_count = count;
+}
+
+static void on_hosts(void *arg, uint32_t code, struct slice enhanced, struct slice text,
+		     const struct host *hosts, size_t count)
+{
+	struct job *j = arg;
+	if (code == 0) {
+		set_hosts(&j->walk, hosts, count);
+	} else {
+		struct reason why = {
+		    .status = code >= 500 ? JOB_FAILED : JOB_DEFERRED, .code = code, .text = text};
+		slice_copy(enhanced, why.enhanced, sizeof(why.enhanced));
+		job_note(j, &why);
+	}
+	lookup_free(&j->walk.lookup);
+	walk_next(j);
+}
+
+static bool literal_host(const struct next_hop *item, struct host *h)
+{
+	*h = (struct host){.best = true};
+	if (!net_ip_parse(item->host, &h->address))
+		return false;
+	h->address.port = item->port;
+	return slice_copy(item->host, h->name, sizeof(h->name));
+}
+
+/* The next item: its hosts are known, or asked for. False: there is none. */
+static bool item_begin(struct job *j)
+{
+	struct walk *w = &j->walk;
+	struct host literal;
+	char text[JOB_TEXT_MAX + 1];
+	struct reason why;
+	walk_free(w);
+	w->addresses = w->sessions = 0;
+	if (!next_hop_next(&w->items, &w->item))
+		return false;
+	if (w->item.literal && literal_host(&w->item, &literal)) {
+		set_hosts(w, &literal, 1);
+		return true;
+	}
+	w->lookup = lookup_begin(w->item.host, w->item.mx, w->item.port, on_hosts, j);
+	if (!w->lookup) {
+		reason_own(&why, 451, "4.4.3", false, text, "too many questions to the resolver");
+		job_note(j, &why);
+	}
+	return true;
+}
+
+/* No host is left: what the last ones said is the outcome. */
+static void walk_end(struct job *j)
+{
+	struct destination *d = j->destination;
+	char text[JOB_TEXT_MAX + 1];
+	struct reason why;
+	reason_own(&why, 451, "4.4.4", false, text, "there is no host to try: %.*s",
+		   SLICE_FMT(j->next_hop));
+	for (uint32_t i = 0; i < j->count; i++) {
+		struct recipient *r = j->recipients[i];
+		if (r->job && !r->outcome)
+			recipient_note(r, &why);
+		if (r->job && !j->walk.reached && outcome_is_site(r->outcome))
+			destination_failed(d, r->outcome);
+	}
+	job_end_noted(j);
+	job_free(j);
+	destination_touch(d);
+}
+
+void walk_found(struct job *j)
+{
+	if (!j->walk.looking)
+		return;
+	j->walk.looking = false;
+	j->destination->walking--;
+}
+
+void walk_next(struct job *j)
+{
+	struct walk *w = &j->walk;
+	const struct host *h;
+	if (j->pending == 0) {
+		walk_found(j);
+		walk_end(j);
+		return;
+	}
+	if (!w->looking) {
+		w->looking = true;
+		w->since = loop_now();
+		j->destination->walking++;
+	}
+	while (!(h = next_host(w))) {
+		if (!item_begin(j)) {
+			walk_found(j);
+			walk_end(j);
+			return;
+		}
+		if (w->lookup)
+			return;
+	}
+	session_open(j, h);
+}
