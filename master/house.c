@@ -12,6 +12,7 @@
 #include "common/base/memory.h"
 #include "common/os/disk.h"
 #include "common/os/user.h"
+#include "master/dns_files.h"
 #include "master/listeners.h"
 #include "master/mailboxes.h"
 #include "master/output.h"
@@ -24,6 +25,7 @@ enum { RENEW_LIMIT_US = 30000000 }; /* for a daemon that must be started anew to
 struct stock {
 	struct settings *settings;
 	struct tables *tables;
+	struct dns_files *dns;
 	struct mailboxes *mailboxes;
 	int output; /* -1: none */
 	char target[KIND_MAX + 1];
@@ -40,6 +42,7 @@ static void stock_free(struct stock *s)
 	if (s->settings != fixed)
 		settings_free(&s->settings);
 	tables_free(&s->tables);
+	dns_files_free(&s->dns);
 	mailboxes_free(&s->mailboxes);
 	if (s->output >= 0)
 		disk_close(s->output);
@@ -50,7 +53,7 @@ static void stock_free(struct stock *s)
 static bool stock_open(struct stock *s, struct error *e)
 {
 	const struct config *config = settings_config(s->settings);
-	return tables_open(config, &s->tables, e) &&
+	return tables_open(config, &s->tables, e) && dns_files_open(config, &s->dns, e) &&
 	       mailboxes_open(config, one_uid, &nobody, &s->mailboxes, e) &&
 	       output_open(config, &s->output, s->target, e);
 }
@@ -175,6 +178,22 @@ static void give_table_to_all(void *arg, enum table_use use, const char *spec, i
 	}
 }
 
+static void give_dns_file(void *arg, const char *path, const char *detail, int fd)
+{
+	struct process *p = arg;
+	if (p->channel && (services[p->role].gifts & GIFT_DNS))
+		process_send_fd(p, "file", path, detail, fd);
+}
+
+static void give_dns_file_to_all(void *arg, const char *path, const char *detail, int fd)
+{
+	struct process *p;
+	(void)arg;
+	TAILQ_FOREACH (p, processes(), next) {
+		give_dns_file(p, path, detail, fd);
+	}
+}
+
 static void give_output(struct process *p)
 {
 	process_send_fd(p, "output", stock.target, "", stock.output);
@@ -231,6 +250,7 @@ void house_equip(struct process *p)
 	if (gifts & GIFT_MAILBOXES)
 		mailboxes_each(stock.mailboxes, give_mailbox, p);
 	tables_each(stock.tables, give_table, p);
+	dns_files_each(stock.dns, give_dns_file, p);
 }
 
 /* Changing */
@@ -248,6 +268,7 @@ static void tell_new(struct process *p, bool renew)
 	if (services[p->role].gifts & GIFT_LOG_ENDS)
 		give_output(p);
 	tables_each(stock.tables, give_table, p);
+	dns_files_each(stock.dns, give_dns_file, p);
 	process_go(p, generation);
 }
 
@@ -308,6 +329,7 @@ bool house_reload(struct buffer *remarks, struct error *e)
 void house_look_at_tables(void)
 {
 	tables_look(stock.tables, give_table_to_all, NULL);
+	dns_files_look(stock.dns, give_dns_file_to_all, NULL);
 }
 
 void house_reopen_log(void)

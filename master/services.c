@@ -12,6 +12,7 @@ const struct service_row services[ROLES] = {
     [ROLE_ACCOUNTS_SYSTEM] = {"accounts-system", NULL, 1, NULL, 0,                              2, false, true},
     [ROLE_ACCOUNTS] = {"accounts", NULL, 1, NULL,              GIFT_USERS,                      2, false, false},
     [ROLE_ROUTER]   = {"router", NULL,   1, NULL,              GIFT_ALIASES,                    2, false, false},
+    [ROLE_RESOLVER] = {"resolver", NULL, 1, NULL,              GIFT_DNS,                        2, false, false},
     [ROLE_QUEUE]    = {"queue", NULL,    1, NULL,              GIFT_SPOOL,                      1, false, false},
     [ROLE_LOCAL]    = {"local", NULL,    2, NULL,              GIFT_MAILBOXES,                  2, true,  false},
     [ROLE_LOCAL_SYSTEM] = {"local-system", "local", 1, NULL,   0,                               2, false, true},
@@ -22,6 +23,7 @@ const struct service_row services[ROLES] = {
 static const struct { enum role_id a, b; } pairs[] = {
     {ROLE_SMTPD,   ROLE_ROUTER},   /* may this recipient have mail? */
     {ROLE_SMTPD,   ROLE_QUEUE},	   /* segments, and notices of what is durable */
+    {ROLE_SMTPD,   ROLE_RESOLVER}, /* what is the client's name? */
     {ROLE_QUEUE,   ROLE_ROUTER},   /* deliveries of each recipient */
     {ROLE_QUEUE,   ROLE_LOCAL},	   /* jobs and their outcomes */
     {ROLE_QUEUE,   ROLE_LOCAL_SYSTEM}, /* the same for the machine's users */

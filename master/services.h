@@ -12,6 +12,7 @@ enum role_id {
 	ROLE_ACCOUNTS_SYSTEM,
 	ROLE_ACCOUNTS,
 	ROLE_ROUTER,
+	ROLE_RESOLVER,
 	ROLE_QUEUE,
 	ROLE_LOCAL,
 	ROLE_LOCAL_SYSTEM,
@@ -30,6 +31,7 @@ enum gift {
 	GIFT_ALIASES = 1 << 5,	 /* table files */
 	GIFT_USERS = 1 << 6,	 /* password files */
 	GIFT_ASK = 1 << 7,	 /* the right to ask the master */
+	GIFT_DNS = 1 << 8,	 /* /etc/resolv.conf and the trust anchor */
 };
 
 enum {

@@ -1,33 +1,22 @@
 /*
- * A file counts as changed when its path leads to another inode, or its size or times differ from
- * when it was opened; symbolic links are followed, so a link that is turned counts too. It is taken
- * once it looks the same twice: half of a file that an editor is still writing reads as a table in
- * which people are missing, and their mail would be refused. The descriptor is read-only and fresh
- * each time: a daemon that is started again later gets the last one that could be opened.
+ * Tables that several statements name are opened once. A daemon that is started again later gets
+ * the last descriptor that could be opened.
  */
 #include "master/tables.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
+#include <string.h>
 #include <sysexits.h>
 #include <bsd/sys/queue.h>
 
-#include "common/base/log.h"
 #include "common/base/memory.h"
-#include "common/os/disk.h"
-
-enum { LOOKS_MAX = 3 }; /* a file that never comes to rest is taken as it is then */
+#include "master/watched.h"
 
 struct table_file {
 	TAILQ_ENTRY(table_file) next;
 	enum table_use use;
-	char *spec, *path;
-	int fd;
-	struct stat seen;   /* of fd */
-	struct stat latest; /* at the last look; with looks > 0 */
-	unsigned looks;	    /* that found it changed, since it was opened */
-	bool missing;	    /* and told so */
+	char *spec;
+	struct watched file;
 };
 
 struct tables {
@@ -35,34 +24,6 @@ struct tables {
 	struct error *e; /* while it is opened: the first failure */
 	bool good;
 };
-
-static bool same_file(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
-	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
-}
-
-/* A new descriptor for the path; false with errno, and the old one stays. Non-blocking: a path may
- * lead to a pipe. */
-static bool file_open(struct table_file *f)
-{
-	struct stat st;
-	int fd = disk_open(AT_FDCWD, f->path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
-	if (fd < 0)
-		return false;
-	if (disk_stat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-		disk_close(fd);
-		errno = EINVAL;
-		return false;
-	}
-	if (f->fd >= 0)
-		disk_close(f->fd);
-	f->fd = fd;
-	f->seen = st;
-	f->looks = 0;
-	return true;
-}
 
 static struct table_file *find(struct tables *t, const struct config_table *c)
 {
@@ -83,11 +44,10 @@ static void add(void *arg, const struct config_table *c)
 	f = memory_zero(1, sizeof(*f));
 	f->use = c->use;
 	f->spec = memory_string(slice_str(c->spec));
-	f->path = memory_string(slice_str(c->path));
-	f->fd = -1;
+	watched_init(&f->file, c->path);
 	TAILQ_INSERT_TAIL(&t->files, f, next);
-	if (!file_open(f))
-		t->good = error_set(t->e, EX_NOINPUT, "table %s: %s", f->path,
+	if (!watched_open(&f->file))
+		t->good = error_set(t->e, EX_NOINPUT, "table %s: %s", f->file.path,
 				    errno == EINVAL ? "is not a regular file" : strerror(errno));
 }
 
@@ -114,10 +74,8 @@ void tables_free(struct tables **t)
 		return;
 	while ((f = TAILQ_FIRST(&(*t)->files))) {
 		TAILQ_REMOVE(&(*t)->files, f, next);
-		if (f->fd >= 0)
-			disk_close(f->fd);
+		watched_free(&f->file);
 		memory_free(f->spec);
-		memory_free(f->path);
 		memory_free(f);
 	}
 	memory_free(*t);
@@ -128,51 +86,15 @@ void tables_each(const struct tables *t, tables_call *call, void *arg)
 {
 	struct table_file *f;
 	TAILQ_FOREACH (f, &t->files, next) {
-		call(arg, f->use, f->spec, f->fd);
+		call(arg, f->use, f->spec, f->file.fd);
 	}
-}
-
-/* The path itself may be a link, so it is opened to be looked at; a descriptor that only names the
- * file (O_PATH) costs no right to read it. */
-static bool path_stat(const char *path, struct stat *st)
-{
-	int fd = disk_open(AT_FDCWD, path, O_PATH, 0);
-	int result;
-	if (fd < 0)
-		return false;
-	result = disk_stat(fd, st);
-	disk_close(fd);
-	return result == 0;
-}
-
-static bool at_rest(struct table_file *f, const struct stat *st)
-{
-	bool same = f->looks > 0 && same_file(st, &f->latest);
-	f->latest = *st;
-	return ++f->looks >= LOOKS_MAX || same;
 }
 
 void tables_look(struct tables *t, tables_call *call, void *arg)
 {
 	struct table_file *f;
 	TAILQ_FOREACH (f, &t->files, next) {
-		struct stat st;
-		bool there = path_stat(f->path, &st);
-		if (there && same_file(&st, &f->seen)) {
-			f->missing = false;
-			f->looks = 0;
-			continue;
-		}
-		if (there && !at_rest(f, &st))
-			continue;
-		if (there && file_open(f)) {
-			f->missing = false;
-			call(arg, f->use, f->spec, f->fd);
-			continue;
-		}
-		if (!f->missing)
-			log_warning("table %s: %s; its last content stays in use", f->path,
-				    errno == EINVAL ? "is not a regular file" : strerror(errno));
-		f->missing = true;
+		if (watched_look(&f->file, "table"))
+			call(arg, f->use, f->spec, f->file.fd);
 	}
 }

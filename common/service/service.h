@@ -28,9 +28,10 @@ struct service_link {
 
 /* A descriptor from the master. kind "listener": name is the address (host:port or unix:path),
  * detail the listener's kind (smtp). kind "file": name is the table spec (file:users), detail
- * empty; sent again when the file has changed. kind "directory": name is the directory's role or
- * path. kind "log": name is the role whose lines arrive on it. kind "output": name is stderr, file
- * or syslog. The daemon owns fd. */
+ * empty; or the path of a file that says how the DNS is asked, detail resolv.conf or anchor; sent
+ * again when the file has changed. kind "directory": name is the directory's role or path. kind
+ * "log": name is the role whose lines arrive on it. kind "output": name is stderr, file or syslog.
+ * The daemon owns fd. */
 struct service_descriptor {
 	struct slice kind, name, detail;
 	int fd;

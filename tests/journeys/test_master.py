@@ -1,7 +1,7 @@
 """
 The master alone, with stand-ins for all daemons but log:
 
-    master --- starts, wires, gives ---> log, accounts, router, queue, local x2, control, smtpd x2
+    master --- starts, wires, gives ---> log, accounts, router, resolver, queue, local x2, control, smtpd x2
        ^                                   |
        '------ sees it end, starts it again'
 
@@ -22,7 +22,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("BUILD", ROOT / "build"))
-ROLES = ["accounts", "router", "queue", "local", "control", "smtpd"]
+ROLES = ["accounts", "router", "resolver", "queue", "local", "control", "smtpd"]
 STATUS, STOP, RELOAD = b"1", b"2", b"3"
 NOBODY = 65534
 
@@ -194,7 +194,8 @@ def is_there(pid):
         return False
 
 
-EVERYONE = {"log", "accounts", "router", "queue", "local", "local-1", "control", "smtpd", "smtpd-1"}
+EVERYONE = {"log", "accounts", "router", "resolver", "queue", "local", "local-1", "control", "smtpd",
+            "smtpd-1"}
 
 
 @pytest.fixture(params=MODES)
@@ -341,7 +342,7 @@ def test_a_daemon_that_breaks_the_rules_of_a_peer_is_ended_and_wired_again(house
     house.logged(r"router broke the rules of its channel to accounts, and is ended")
     house.logged(r"daemon-ended role=router pid=\d+ signal=9 next=100\n")
     house.logged(r"accounts\[\d+\]: - notice text=\"linked to process 0\"", 2)
-    wait_for(lambda: house.ask(STATUS).count(" serving\n") == 10)
+    wait_for(lambda: house.ask(STATUS).count(" serving\n") == len(EVERYONE) + 1)
     assert {n for n, pid in children(master).items() if before[n] != pid} == {"router"}
 
 
@@ -355,7 +356,7 @@ def test_a_daemon_that_is_ready_with_settings_it_never_got_is_ended(house):
     house.logged(r"ready with settings that it was not given")
     # its channel is closed first, at which it ends by itself if it is quick
     house.logged(r"daemon-ended role=router pid=\d+ (signal=9|code=0) next=100\n")
-    wait_for(lambda: house.ask(STATUS).count(" serving\n") == 10)
+    wait_for(lambda: house.ask(STATUS).count(" serving\n") == len(EVERYONE) + 1)
 
 
 def test_a_daemon_that_does_not_stop_is_killed(house):
@@ -418,7 +419,7 @@ def test_status_lists_every_process(house):
     master = house.serve()
     os.kill(children(master)["router"], signal.SIGKILL)
     house.logged("daemon-started role=router", 2)
-    wait_for(lambda: house.ask(STATUS).count(" serving\n") == 10)
+    wait_for(lambda: house.ask(STATUS).count(" serving\n") == len(EVERYONE) + 1)
     answer = house.ask(STATUS)
     names = {line.split()[0]: line.split() for line in answer.splitlines()}
     assert set(names) == EVERYONE | {"master", "done"}
@@ -520,7 +521,7 @@ def test_a_long_path_that_only_the_starter_can_enter(house):
     shutil.copytree(house.programs, programs)
     master = moved.serve(programs=programs)
     assert len(str(moved.folder)) > 108
-    assert moved.ask(STATUS).count(" serving\n") == 10
+    assert moved.ask(STATUS).count(" serving\n") == len(EVERYONE) + 1
     master.terminate()
     assert master.wait(30) == 0
 

@@ -31,7 +31,8 @@ static const struct {
     {ROLE_QUEUE, ROLE_LOCAL_SYSTEM, true},     {ROLE_ACCOUNTS, ROLE_ACCOUNTS_SYSTEM, true},
     {ROLE_ACCOUNTS, ROLE_LOCAL_SYSTEM, true},  {ROLE_ROUTER, ROLE_ACCOUNTS_SYSTEM, false},
     {ROLE_SMTPD, ROLE_ACCOUNTS_SYSTEM, false}, {ROLE_SMTPD, ROLE_LOCAL_SYSTEM, false},
-    {ROLE_ROUTER, ROLE_LOCAL_SYSTEM, false},
+    {ROLE_ROUTER, ROLE_LOCAL_SYSTEM, false},   {ROLE_SMTPD, ROLE_RESOLVER, true},
+    {ROLE_ROUTER, ROLE_RESOLVER, false},
 };
 
 START_TEST(links_are_the_same_seen_from_both_ends)
