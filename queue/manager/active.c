@@ -6,11 +6,10 @@
 
 #include "common/base/bytes.h"
 #include "common/base/memory.h"
-#include "common/os/clock.h"
 #include "common/os/disk.h"
 #include "queue/manager/manager.h"
 
-void active_place(struct entry *e, struct slice parked)
+void active_place(struct entry *e, enum transport transport, struct slice parked)
 {
 	struct stub *stub = stub_of(e);
 	struct destination *at = NULL;
@@ -18,7 +17,7 @@ void active_place(struct entry *e, struct slice parked)
 	if (stub->active != NULL || e->disposition != MESSAGE_QUEUED)
 		return;
 	if (parked.len > 0)
-		at = schedule_destination(manager.schedule, TRANSPORT_LOCAL, parked);
+		at = schedule_destination(manager.schedule, transport, parked);
 	schedule_wait(manager.schedule, &stub->schedule, e->next, manager_now(), at);
 }
 
@@ -34,7 +33,7 @@ void active_arrived(void *arg, struct entry *e)
 {
 	(void)arg;
 	stub_of(e)->schedule.origin = writers_origin(e->id);
-	active_place(e, SLICE_EMPTY);
+	active_place(e, TRANSPORT_NONE, SLICE_EMPTY);
 	/* What can't become active soon waits as a stub. */
 	if (schedule_is_full(manager.schedule) ||
 	    spool_counts(manager.spool)->states > 2 * SCHEDULE_ACTIVE_MESSAGES)
@@ -60,6 +59,7 @@ void active_looked_at(struct entry *e)
 static void forget(struct active *a)
 {
 	manager.content_kept -= a->record.len;
+	manager.recipients -= a->counted;
 	buffer_free(&a->record);
 	arena_free(&a->arena);
 	if (a->file >= 0)
@@ -92,6 +92,13 @@ void active_corrupt(struct active *a, const char *why)
 {
 	a->corrupt = why;
 	jobs_withdraw(a);
+}
+
+void active_killed(struct active *a, const char *why)
+{
+	spool_suspect(manager.spool, a->entry);
+	if (a->entry->deaths >= DEATHS_MAX)
+		active_corrupt(a, why);
 }
 
 void active_content_kept(struct active *a)
@@ -153,7 +160,11 @@ void active_settle(struct active *a)
 {
 	struct entry *e = a->entry;
 
-	if (a->routing > 0 || a->open > 0 || a->reading > 0)
+	if (a->routing > 0 || a->siting > 0)
+		return;
+	if (e != NULL)
+		jobs_group(a);
+	if (a->open > 0 || a->reading > 0)
 		return;
 	if (e == NULL) {
 		forget(a);
@@ -169,67 +180,29 @@ void active_settle(struct active *a)
 		place_later(e);
 	else {
 		rest(a, e);
-		active_place(e, a->parked);
+		active_place(e, a->parked_at, a->parked);
 	}
 	forget(a);
 }
 
-static void log_outcome(struct active *a, const char *event, struct slice address,
-			struct slice original, const struct reply *reply, uint64_t next)
+const struct stored_recipient *active_received(struct active *a, uint32_t recipient,
+					       struct slice original)
 {
-	struct log_line line;
-	uint64_t now = clock_wall_us();
+	const struct stored_recipient *r = a->recipients;
+	uint32_t count = a->m.recipient_count;
 
-	log_start(&line, LOG_LEVEL_INFO, a->entry->id, event);
-	log_pair(&line, "to", address);
-	if (!slice_equal(address, original))
-		log_pair(&line, "orig-to", original);
-	log_pair(&line, "relay", SLICE("local"));
-	log_text(&line, "delay", "%.3f",
-		 now > a->m.arrived ? (double)(now - a->m.arrived) / 1e6 : 0.0);
-	log_text(&line, "dsn", "%u.%u.%u", reply->enhanced[0], reply->enhanced[1],
-		 reply->enhanced[2]);
-	log_text(&line, "reply", "%u %.*s", reply->code, SLICE_FMT(reply->text));
-	if (next > 0)
-		log_number(&line, "next", (next - manager_now()) / CLOCK_SECOND);
-	log_end(&line);
-}
-
-static void log_removed(uint64_t id)
-{
-	struct log_line line;
-
-	log_start(&line, LOG_LEVEL_INFO, id, "removed");
-	log_end(&line);
-}
-
-/* The attempt that fails after `give-up` was the last (S60). That no way was found just now is no
- * attempt, unless all had time to be tried since the start. */
-static bool may_give_up(const struct active *a)
-{
-	return a->tried || manager_now() - manager.started > manager.retry.longest;
-}
-
-bool active_result(struct active *a, uint32_t recipient, struct slice address,
-		   struct slice original, enum recipient_status status, const struct reply *reply)
-{
-	struct entry *e = a->entry;
-	uint64_t id = e->id, now = manager_now(), arrived = manager_arrived(e), next = 0;
-
-	if (status == RECIPIENT_DEFERRED && may_give_up(a) &&
-	    schedule_give_up(manager.schedule, arrived, a->sender.len == 0, now))
-		status = RECIPIENT_FAILED;
-	if (status == RECIPIENT_DEFERRED)
-		next = schedule_retry_at(manager.schedule, arrived, now);
-	log_outcome(a,
-		    status == RECIPIENT_DELIVERED  ? "delivered"
-		    : status == RECIPIENT_DEFERRED ? "deferred"
-						   : "failed",
-		    address, original, reply, next);
-	if (!spool_result(manager.spool, e, recipient, status, next, reply))
-		return false;
-	log_removed(id);
-	return true;
+	if (recipient < count)
+		return &r[recipient];
+	/* Those that came from one stand together. */
+	if (a->last_original < count && slice_equal(r[a->last_original].address, original))
+		return &r[a->last_original];
+	for (uint32_t i = 0; i < count; i++) {
+		if (!slice_equal(r[i].address, original))
+			continue;
+		a->last_original = i;
+		return &r[i];
+	}
+	return NULL;
 }
 
 /* Recipients that are to be tried now; those that failed wait for an administrator. */
@@ -250,7 +223,7 @@ static void route_recipients(struct active *a)
 			routes_ask(a, i, arena_copy(&a->arena, r->address),
 				   arena_copy(&a->arena, r->original), true);
 		else if (i < a->m.recipient_count)
-			routes_ask(a, i, a->recipients[i], a->recipients[i], false);
+			routes_ask(a, i, a->recipients[i].address, a->recipients[i].address, false);
 	}
 	a->routing--;
 }
@@ -258,15 +231,23 @@ static void route_recipients(struct active *a)
 /* Keeps what the record says beyond the record's own memory. */
 static bool keep_envelope(struct active *a)
 {
+	uint32_t count = a->m.recipient_count;
+
 	a->sender = arena_copy(&a->arena, a->m.reverse_path);
 	a->client = arena_copy(&a->arena, a->m.client);
 	a->trace = arena_copy(&a->arena, a->m.trace);
-	a->recipients = arena_get(&a->arena, a->m.recipient_count * sizeof(*a->recipients));
+	a->recipients = arena_get(&a->arena, count * sizeof(*a->recipients));
 	if (a->recipients == NULL)
 		return false;
-	for (uint32_t i = 0; i < a->m.recipient_count; i++)
-		a->recipients[i] = arena_copy(&a->arena, a->m.recipients[i].address);
-	return a->client.ptr != NULL || a->m.client.len == 0;
+	for (uint32_t i = 0; i < count; i++) {
+		struct stored_recipient *r = &a->recipients[i];
+
+		*r = a->m.recipients[i];
+		r->address = arena_copy(&a->arena, r->address);
+		if (r->address.ptr == NULL)
+			return false;
+	}
+	return true;
 }
 
 /* Questions and jobs have limits; smtpd keeps to them, a writer that was taken over need not. */
@@ -361,7 +342,10 @@ void active_begin(struct entry *e)
 	a->first = true;
 	arena_init(&a->arena, ACTIVE_ARENA_MAX);
 	buffer_init(&a->record, RECORD_LENGTH_MAX);
-	TAILQ_INIT(&a->deliveries);
+	a->counted = e->alive;
+	manager.recipients += a->counted;
+	TAILQ_INIT(&a->jobs);
+	TAILQ_INIT(&a->loose);
 	stub_of(e)->active = a;
 	if (e->state != NULL) {
 		read_record(a);

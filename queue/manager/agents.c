@@ -1,24 +1,32 @@
 /*
- * Agents: two instances of local, one for all mail and one for suspects. On a fresh channel an
- * agent first tells what it holds; it gets no job before, and no message becomes active before
- * every agent has told it once.
+ * Agents: two instances of local and of smtp, one for all mail and one for suspects, and one of
+ * local-system when some mail goes to the machine's users. On a fresh channel an agent first tells
+ * what it holds; it gets no job before, and no message becomes active before every agent that is
+ * expected has told it once.
  */
+#include <stdio.h>
+
 #include "common/base/map.h"
 #include "common/base/memory.h"
+#include "common/os/clock.h"
 #include "queue/manager/manager.h"
 
-enum { HOLDINGS_MAX = 100000 };
+enum {
+	HOLDINGS_MAX = 100000,
+	AWAY_US = 60 * 1000 * 1000, /* an agent that mail waits for is missed after that */
+	MISSED_AGAIN_US = 600 * 1000 * 1000,
+};
 
 struct agent {
 	struct channel *channel;
 	bool told;	     /* what it holds, on this channel */
 	bool told_once;	     /* since this manager's start */
 	uint32_t most;	     /* jobs it takes at once */
-	uint32_t held;	     /* jobs that it holds from before this manager's start */
+	uint32_t held;	     /* deliveries that it holds from before this manager's start */
 	struct buffer notes; /* struct job_noted, sent after the next flush */
 };
 
-/* Jobs of a message from before this manager's start: agents have them, or outcomes are to be
+/* Deliveries of a message from before this manager's start: agents have them, or outcomes are to be
  * written. */
 struct holding {
 	uint64_t message;
@@ -26,8 +34,30 @@ struct holding {
 	uint32_t outcomes;
 };
 
+static const struct {
+	const char *name;
+	enum agent_id all, suspects;
+} transports[TRANSPORTS] = {
+    [TRANSPORT_LOCAL] = {"local", AGENT_LOCAL, AGENT_LOCAL_SUSPECTS},
+    [TRANSPORT_SMTP] = {"smtp", AGENT_SMTP, AGENT_SMTP_SUSPECTS},
+    [TRANSPORT_SYSTEM] = {"system", AGENT_SYSTEM, AGENT_SYSTEM},
+};
+
 static struct agent agents[AGENTS];
 static struct idmap *holdings;
+static struct {
+	uint64_t away_since, said; /* 0: it is there, or nothing waits for it; never */
+} missing[TRANSPORTS];
+
+const char *transport_name(unsigned t)
+{
+	return t < TRANSPORTS ? transports[t].name : "none";
+}
+
+enum agent_id agent_for(enum transport t, bool suspect)
+{
+	return suspect ? transports[t].suspects : transports[t].all;
+}
 
 static unsigned agent_of(const struct channel *c)
 {
@@ -121,19 +151,64 @@ static void forget_holdings(unsigned agent)
 	agents[agent].held = 0;
 }
 
-static void set_window(void)
+/* Is it in this house at all? The master links all that are, or will. */
+static bool is_expected(unsigned agent)
 {
-	schedule_agent(manager.schedule, TRANSPORT_LOCAL,
-		       agents[AGENT_ALL].told ? agents[AGENT_ALL].most : 0);
+	switch (agent) {
+	case AGENT_SMTP:
+	case AGENT_SMTP_SUSPECTS:
+		return agents[agent].channel != NULL;
+	case AGENT_SYSTEM:
+		return manager.system_users;
+	default:
+		return true;
+	}
 }
 
-void agents_up(struct channel *c, unsigned instance)
+void agents_expect(void)
 {
-	if (instance >= AGENTS)
+	bool known = true;
+
+	for (unsigned i = 0; i < AGENTS; i++)
+		known &= agents[i].told_once || !is_expected(i);
+	manager.agents_known |= known;
+}
+
+static void set_windows(void)
+{
+	for (unsigned t = 0; t < TRANSPORTS; t++) {
+		const struct agent *a = &agents[transports[t].all];
+
+		schedule_agent(manager.schedule, t, a->told ? a->most : 0);
+	}
+}
+
+static void agent_up(struct channel *c, unsigned agent)
+{
+	agents[agent].channel = c;
+	agents[agent].told = false;
+	buffer_init(&agents[agent].notes, HOLDINGS_MAX * sizeof(struct job_noted));
+}
+
+void agents_up_local(struct channel *c, unsigned instance)
+{
+	if (instance > 1)
 		panic("a third agent for local mail");
-	agents[instance].channel = c;
-	agents[instance].told = false;
-	buffer_init(&agents[instance].notes, HOLDINGS_MAX * sizeof(struct job_noted));
+	agent_up(c, instance == 0 ? AGENT_LOCAL : AGENT_LOCAL_SUSPECTS);
+}
+
+void agents_up_smtp(struct channel *c, unsigned instance)
+{
+	if (instance > 1)
+		panic("a third agent for remote mail");
+	agent_up(c, instance == 0 ? AGENT_SMTP : AGENT_SMTP_SUSPECTS);
+}
+
+void agents_up_system(struct channel *c, unsigned instance)
+{
+	if (instance > 0)
+		panic("a second agent for the machine's users");
+	agent_up(c, AGENT_SYSTEM);
 }
 
 void agents_down(struct channel *c)
@@ -143,7 +218,7 @@ void agents_down(struct channel *c)
 	agents[agent].channel = NULL;
 	agents[agent].told = false;
 	buffer_free(&agents[agent].notes);
-	set_window();
+	set_windows();
 	forget_holdings(agent);
 	job_agent_died(agent);
 }
@@ -174,10 +249,8 @@ static void on_holding_end(struct channel *c, const void *record)
 
 	a->told = a->told_once = true;
 	a->most = m->most;
-	manager.agents_known = true;
-	for (unsigned i = 0; i < AGENTS; i++)
-		manager.agents_known &= agents[i].told_once;
-	set_window();
+	agents_expect();
+	set_windows();
 }
 
 static void on_outcome(struct channel *c, const void *record)
@@ -208,6 +281,46 @@ void agents_send_notes(void)
 			buffer_consume(notes, sizeof(note));
 		}
 	}
+}
+
+static bool is_missed(unsigned t)
+{
+	return missing[t].away_since != 0 && manager_now() - missing[t].away_since >= AWAY_US;
+}
+
+void agents_look(void)
+{
+	uint64_t now = manager_now();
+
+	for (unsigned t = 0; t < TRANSPORTS; t++) {
+		size_t jobs = jobs_waiting(t);
+
+		if (jobs == 0 || agents[transports[t].all].told)
+			missing[t].away_since = 0;
+		else if (missing[t].away_since == 0)
+			missing[t].away_since = now;
+		if (!is_missed(t) ||
+		    (missing[t].said != 0 && now - missing[t].said < MISSED_AGAIN_US))
+			continue;
+		missing[t].said = now;
+		log_warning("%zu jobs wait for %s, which is not there; they stay in the queue",
+			    jobs, transports[t].name);
+	}
+}
+
+const char *agents_missing(void)
+{
+	static char text[80];
+	size_t len = 0;
+
+	text[0] = '\0';
+	for (unsigned t = 0; t < TRANSPORTS; t++)
+		if (is_missed(t))
+			len +=
+			    (size_t)snprintf(text + len, sizeof(text) - len, "%s%s",
+					     len > 0 ? ", " : "mail waits for what is not there: ",
+					     transports[t].name);
+	return text;
 }
 
 const struct route agent_routes[] = {

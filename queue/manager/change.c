@@ -58,7 +58,7 @@ static bool release(struct entry *e)
 	log_change(e, "released");
 	revive(e);
 	spool_dispose(manager.spool, e, MESSAGE_QUEUED, manager_now());
-	active_place(e, SLICE_EMPTY);
+	active_place(e, TRANSPORT_NONE, SLICE_EMPTY);
 	stub_of(e)->schedule.urged = true;
 	return true;
 }

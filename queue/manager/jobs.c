@@ -1,443 +1,378 @@
 /*
- * Jobs: what the schedule picks is written to the ledger as an attempt, and then given to the
- * agent with the content. An outcome comes back once; an agent that died makes its jobs suspect.
+ * Jobs: a delivery to a mailbox is a job at once; those by smtp wait until all of the message are
+ * routed, and those that go the same way become one job, as far as a job may have recipients.
  */
-#include <errno.h>
+#include "queue/manager/jobs.h"
+
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "common/base/memory.h"
-#include "common/os/disk.h"
-#include "queue/manager/manager.h"
 
-enum { DESTINATION_KEY_MAX = 400 };
+enum { BY_RECIPIENT_FIRST = 16 };
 
-static struct delivery_list suspects = TAILQ_HEAD_INITIALIZER(suspects);
-static struct delivery_list unread = TAILQ_HEAD_INITIALIZER(unread);
-static struct delivery_list picked = TAILQ_HEAD_INITIALIZER(picked);
-static struct delivery_list out[AGENTS] = {TAILQ_HEAD_INITIALIZER(out[0]),
-					   TAILQ_HEAD_INITIALIZER(out[1])};
-static size_t given[AGENTS]; /* deliveries UNREAD, PICKED or OUT */
+static struct job_list suspects[TRANSPORTS] = {TAILQ_HEAD_INITIALIZER(suspects[0]),
+					       TAILQ_HEAD_INITIALIZER(suspects[1]),
+					       TAILQ_HEAD_INITIALIZER(suspects[2])};
+static struct job_list unread = TAILQ_HEAD_INITIALIZER(unread);
+static struct job_list picked = TAILQ_HEAD_INITIALIZER(picked);
+static struct job_list out[AGENTS] = {
+    TAILQ_HEAD_INITIALIZER(out[0]), TAILQ_HEAD_INITIALIZER(out[1]), TAILQ_HEAD_INITIALIZER(out[2]),
+    TAILQ_HEAD_INITIALIZER(out[3]), TAILQ_HEAD_INITIALIZER(out[4])};
+static size_t given[AGENTS], given_suspects[AGENTS];
+static size_t waiting[TRANSPORTS];
+
+/* Where they are */
+
+struct job_list *jobs_at(enum job_place place, unsigned which)
+{
+	switch (place) {
+	case JOB_SUSPECT:
+		return &suspects[which];
+	case JOB_UNREAD:
+		return &unread;
+	case JOB_PICKED:
+		return &picked;
+	case JOB_OUT:
+		return &out[which];
+	default:
+		return NULL;
+	}
+}
+
+size_t jobs_given(unsigned agent)
+{
+	return given[agent];
+}
+
+bool jobs_given_suspect(unsigned agent)
+{
+	return given_suspects[agent] > 0;
+}
 
 size_t jobs_out(void)
 {
-	return given[AGENT_ALL] + given[AGENT_SUSPECTS];
+	size_t all = 0;
+
+	for (unsigned i = 0; i < AGENTS; i++)
+		all += given[i];
+	return all;
 }
 
-static struct delivery_list *list_of(const struct delivery *d)
+size_t jobs_waiting(enum transport t)
 {
-	switch (d->place) {
-	case DELIVERY_SUSPECT:
-		return &suspects;
-	case DELIVERY_UNREAD:
-		return &unread;
-	case DELIVERY_PICKED:
-		return &picked;
-	case DELIVERY_OUT:
-		return &out[d->agent];
+	return waiting[t];
+}
+
+bool job_wants_content(const struct job *j)
+{
+	return j->place == JOB_UNREAD || j->place == JOB_PICKED;
+}
+
+static bool is_given(const struct job *j)
+{
+	return job_wants_content(j) || j->place == JOB_OUT;
+}
+
+static bool is_waiting(const struct job *j)
+{
+	return j->place == JOB_QUEUED || j->place == JOB_SUSPECT;
+}
+
+static struct job_list *list_of(const struct job *j)
+{
+	return jobs_at(j->place, j->place == JOB_SUSPECT ? j->transport : j->agent);
+}
+
+void job_move(struct job *j, enum job_place place)
+{
+	struct job_list *list = list_of(j);
+
+	if (list != NULL)
+		TAILQ_REMOVE(list, j, link);
+	j->active->content -= job_wants_content(j);
+	given[j->agent] -= is_given(j);
+	given_suspects[j->agent] -= is_given(j) && j->suspect;
+	waiting[j->transport] -= is_waiting(j);
+	j->place = (uint8_t)place;
+	j->active->content += job_wants_content(j);
+	given[j->agent] += is_given(j);
+	given_suspects[j->agent] += is_given(j) && j->suspect;
+	waiting[j->transport] += is_waiting(j);
+	list = list_of(j);
+	if (list != NULL)
+		TAILQ_INSERT_TAIL(list, j, link);
+}
+
+/* Deliveries */
+
+struct delivery *delivery_of(const struct active *a, uint32_t recipient)
+{
+	return recipient < a->by_recipient_size ? a->by_recipient[recipient] : NULL;
+}
+
+/* False: no memory for the message any more. */
+static bool delivery_register(struct delivery *d)
+{
+	struct active *a = d->active;
+	uint32_t size = a->by_recipient_size;
+	struct delivery **grown;
+
+	while (size <= d->recipient)
+		size = size == 0 ? BY_RECIPIENT_FIRST : size * 2;
+	if (size > a->by_recipient_size) {
+		grown = arena_get(&a->arena, size * sizeof(*grown));
+		if (grown == NULL)
+			return false;
+		memset(grown, 0, size * sizeof(*grown));
+		if (a->by_recipient_size > 0)
+			memcpy(grown, a->by_recipient, a->by_recipient_size * sizeof(*grown));
+		a->by_recipient = grown;
+		a->by_recipient_size = size;
 	}
-	return NULL;
+	a->by_recipient[d->recipient] = d;
+	return true;
 }
 
-static bool wants_content(const struct delivery *d)
+static struct delivery *delivery_new(struct active *a, uint32_t recipient, const struct routed *to,
+				     struct slice original)
 {
-	return d->place == DELIVERY_UNREAD || d->place == DELIVERY_PICKED;
+	struct delivery *d = arena_get(&a->arena, sizeof(*d));
+
+	if (d == NULL)
+		return NULL;
+	*d = (struct delivery){
+	    .active = a,
+	    .recipient = recipient,
+	    .transport = (uint8_t)to->transport,
+	    .deliver = to->deliver,
+	    .user = to->user,
+	    .domain = to->domain,
+	    .next_hop = to->next_hop,
+	    .address = to->address,
+	    .original = original,
+	};
+	return delivery_register(d) ? d : NULL;
 }
 
-static void delivery_move(struct delivery *d, enum delivery_place place)
+void delivery_close(struct delivery *d)
 {
-	struct delivery_list *list = list_of(d);
+	struct active *a = d->active;
 
-	if (list != NULL)
-		TAILQ_REMOVE(list, d, link);
-	d->active->content -= wants_content(d);
-	d->place = (uint8_t)place;
-	d->active->content += wants_content(d);
-	list = list_of(d);
-	if (list != NULL)
-		TAILQ_INSERT_TAIL(list, d, link);
+	if (d->job != NULL) {
+		TAILQ_REMOVE(&d->job->deliveries, d, link);
+		d->job->count--;
+	} else if (d->site != NULL)
+		sites_forget(d);
+	else if (d->destination.len > 0)
+		TAILQ_REMOVE(&a->loose, d, link);
+	a->by_recipient[d->recipient] = NULL;
 }
 
-/* A mailbox is a destination. */
-static struct slice destination_key_of(const struct delivery *d, char key[DESTINATION_KEY_MAX])
-{
-	int len = snprintf(key, DESTINATION_KEY_MAX, "%u:%.*s@%.*s", d->deliver, SLICE_FMT(d->user),
-			   SLICE_FMT(d->domain));
+/* Jobs */
 
+struct slice job_key(const struct job *j, char key[DESTINATION_KEY_MAX])
+{
+	const struct delivery *d = TAILQ_FIRST(&j->deliveries);
+	int len;
+
+	if (j->destination.len > 0)
+		return j->destination;
+	len = snprintf(key, DESTINATION_KEY_MAX, "%.*s@%.*s#%u", SLICE_FMT(d->user),
+		       SLICE_FMT(d->domain), d->deliver);
 	return slice_make(key, (size_t)len);
 }
 
-static void delivery_queue(struct delivery *d)
+void job_queue(struct job *j)
 {
 	char key[DESTINATION_KEY_MAX];
-	struct active *a = d->active;
+	struct active *a = j->active;
 
-	delivery_move(d, DELIVERY_QUEUED);
-	schedule_job_add(
-	    manager.schedule, &d->job,
-	    schedule_destination(manager.schedule, TRANSPORT_LOCAL, destination_key_of(d, key)),
-	    a->origin, a->first, manager_now());
+	job_move(j, JOB_QUEUED);
+	schedule_job_add(manager.schedule, &j->scheduled,
+			 schedule_destination(manager.schedule, j->transport, job_key(j, key)),
+			 a->origin, a->first, manager_now());
 	a->first = false;
 	if (a->entry != NULL && stub_of(a->entry)->schedule.urged)
-		schedule_job_urge(&d->job, manager_now());
+		schedule_job_urge(&j->scheduled, manager_now());
 }
 
-/* One that an agent has died of is tried where it can hurt nobody else. */
-static void delivery_suspect(struct delivery *d)
+void job_suspect(struct job *j)
 {
-	d->suspect = true;
-	delivery_move(d, DELIVERY_SUSPECT);
+	j->suspect = true;
+	job_move(j, JOB_SUSPECT);
+}
+
+static struct job *job_new(struct active *a, struct delivery *first)
+{
+	struct job *j = arena_get(&a->arena, sizeof(*j));
+
+	if (j == NULL)
+		return NULL;
+	*j = (struct job){
+	    .active = a,
+	    .transport = first->transport,
+	    .outcome = OUTCOME_NONE,
+	    .next_hop = first->next_hop,
+	    .destination = first->destination,
+	};
+	TAILQ_INIT(&j->deliveries);
+	TAILQ_INSERT_TAIL(&a->jobs, j, sibling);
+	a->open++;
+	return j;
+}
+
+static void job_take(struct job *j, struct delivery *d)
+{
+	d->job = j;
+	TAILQ_INSERT_TAIL(&j->deliveries, d, link);
+	j->count++;
+}
+
+/* An agent has died of the message before: not beside others. The children of system are apart. */
+static void job_begin(struct job *j)
+{
+	if (j->active->entry->deaths > 0 && j->transport != TRANSPORT_SYSTEM)
+		job_suspect(j);
+	else
+		job_queue(j);
 }
 
 void jobs_add(struct active *a, uint32_t recipient, const struct routed *to, struct slice original)
 {
-	struct delivery *d = arena_get(&a->arena, sizeof(*d));
+	struct delivery *d = delivery_new(a, recipient, to, original);
+	struct job *j;
 
-	if (d == NULL) {
-		log_error("a message has more deliveries than fit in memory: the rest waits");
-		return; /* pending still: tried again soon */
+	if (d != NULL && to->transport == TRANSPORT_SMTP) {
+		sites_find(d);
+		return;
 	}
-	*d = (struct delivery){
-	    .active = a,
-	    .recipient = recipient,
-	    .deliver = to->deliver,
-	    .address = to->address,
-	    .original = original,
-	    .user = to->user,
-	    .domain = to->domain,
-	};
-	a->open++;
-	TAILQ_INSERT_TAIL(&a->deliveries, d, sibling);
-	if (a->entry->deaths > 0)
-		delivery_suspect(d);
-	else
-		delivery_queue(d);
+	j = d != NULL ? job_new(a, d) : NULL;
+	if (j == NULL) { /* pending still: tried again soon */
+		log_error("a message has more deliveries than fit in memory: the rest waits");
+		return;
+	}
+	job_take(j, d);
+	job_begin(j);
 }
 
-/* It is over with this delivery; the caller lets the message settle. */
-static void delivery_close(struct delivery *d)
+static int compare(const void *one, const void *other)
 {
-	struct active *a = d->active;
+	const struct delivery *a = *(struct delivery *const *)one;
+	const struct delivery *b = *(struct delivery *const *)other;
+	int order = slice_compare(a->destination, b->destination);
 
-	if (d->place == DELIVERY_QUEUED && d->job.destination != NULL)
-		schedule_job_remove(manager.schedule, &d->job, manager_now());
-	delivery_move(d, DELIVERY_QUEUED);
-	TAILQ_REMOVE(&a->deliveries, d, sibling);
-	a->open--;
+	if (order == 0)
+		order = slice_compare(a->next_hop, b->next_hop);
+	if (order == 0)
+		order = a->recipient < b->recipient ? -1 : 1;
+	return order;
 }
 
-/* The job is back from an agent, or never left. */
-static void job_back(struct delivery *d, enum schedule_outcome outcome)
+static bool fits(const struct job *j, const struct delivery *d)
 {
-	given[d->agent]--;
-	delivery_move(d, DELIVERY_QUEUED);
-	if (!d->suspect)
-		schedule_job_done(manager.schedule, &d->job, outcome, manager_now());
+	return j != NULL && j->count < JOB_RECIPIENTS_MAX &&
+	       slice_equal(j->destination, d->destination) && slice_equal(j->next_hop, d->next_hop);
 }
 
-/* The attempt does not take place; the recipient is pending again. */
-static void take_back(struct delivery *d)
+/* Sorted, those of one job stand together: no search, whatever the message's size. */
+static void group_sorted(struct active *a, struct delivery **sorted, size_t count)
 {
-	struct active *a = d->active;
+	struct job *j = NULL, *next;
 
-	job_back(d, OUTCOME_NONE);
-	if (a->entry != NULL)
-		spool_result(manager.spool, a->entry, d->recipient, RECIPIENT_PENDING, 0, NULL);
-	delivery_close(d);
+	for (size_t i = 0; i < count; i++) {
+		if (!fits(j, sorted[i])) {
+			next = job_new(a, sorted[i]);
+			if (next == NULL) {
+				delivery_close(sorted[i]); /* pending still */
+				continue;
+			}
+			if (j != NULL)
+				job_begin(j);
+			j = next;
+		}
+		TAILQ_REMOVE(&a->loose, sorted[i], link);
+		job_take(j, sorted[i]);
+	}
+	if (j != NULL)
+		job_begin(j);
+}
+
+void jobs_group(struct active *a)
+{
+	struct delivery **sorted, *d;
+	size_t count = 0, i = 0;
+
+	TAILQ_FOREACH (d, &a->loose, link)
+		count++;
+	if (count == 0)
+		return;
+	sorted = memory_get(count * sizeof(*sorted));
+	TAILQ_FOREACH (d, &a->loose, link)
+		sorted[i++] = d;
+	qsort(sorted, count, sizeof(*sorted), compare);
+	group_sorted(a, sorted, count);
+	memory_free(sorted);
+}
+
+void job_back(struct job *j, enum schedule_outcome outcome)
+{
+	job_move(j, JOB_NOWHERE);
+	if (!j->suspect)
+		schedule_job_done(manager.schedule, &j->scheduled, outcome, manager_now());
+}
+
+void job_close(struct job *j)
+{
+	struct delivery *d;
+
+	if (j->place == JOB_QUEUED && j->scheduled.destination != NULL)
+		schedule_job_remove(manager.schedule, &j->scheduled, manager_now());
+	job_move(j, JOB_NOWHERE);
+	while ((d = TAILQ_FIRST(&j->deliveries)) != NULL)
+		delivery_close(d);
+	TAILQ_REMOVE(&j->active->jobs, j, sibling);
+	j->active->open--;
+}
+
+void job_take_back(struct job *j)
+{
+	struct entry *e = j->active->entry;
+	struct delivery *d;
+
+	job_back(j, OUTCOME_NONE);
+	if (e != NULL)
+		TAILQ_FOREACH (d, &j->deliveries, link)
+			spool_result(manager.spool, e, d->recipient, RECIPIENT_PENDING, 0, NULL);
+	job_close(j);
 }
 
 void jobs_withdraw(struct active *a)
 {
-	struct delivery *d, *next;
+	struct job *j, *next;
+	struct delivery *d;
 
-	TAILQ_FOREACH_SAFE (d, &a->deliveries, sibling, next) {
-		if (wants_content(d))
-			take_back(d);
-		else if (d->place != DELIVERY_OUT)
+	for (uint32_t i = 0; i < a->by_recipient_size; i++) {
+		d = a->by_recipient[i];
+		if (d != NULL && d->job == NULL)
 			delivery_close(d);
+	}
+	TAILQ_FOREACH_SAFE (j, &a->jobs, sibling, next) {
+		if (job_wants_content(j))
+			job_take_back(j);
+		else if (j->place != JOB_OUT)
+			job_close(j);
 	}
 }
 
 void jobs_recall(void)
 {
-	struct delivery *d;
+	struct job *j;
 
-	while ((d = TAILQ_FIRST(&unread)) != NULL || (d = TAILQ_FIRST(&picked)) != NULL) {
-		struct active *a = d->active;
+	while ((j = TAILQ_FIRST(&unread)) != NULL || (j = TAILQ_FIRST(&picked)) != NULL) {
+		struct active *a = j->active;
 
-		take_back(d);
-		active_settle(a);
-	}
-}
-
-/* Giving */
-
-static bool content_there(const struct active *a)
-{
-	return a->m.file.number != 0 ? a->file >= 0 : a->record.len > 0;
-}
-
-/* A job that could not be queued in the channel stays PICKED: it leaves in a later turn. */
-static bool job_send(struct delivery *d, struct channel *to)
-{
-	struct active *a = d->active;
-	const struct stored_file *f = &a->m.file;
-	struct job_start job = {
-	    .message = a->entry->id,
-	    .recipient = d->recipient,
-	    .attempt = d->attempt,
-	    .sender = a->sender,
-	    .address = d->address,
-	    .original = d->original,
-	    .deliver = d->deliver,
-	    .user = d->user,
-	    .domain = d->domain,
-	    .arrived = a->m.arrived,
-	    .size = a->m.content_size,
-	    .trace = a->trace,
-	    .file = f->number,
-	    .fd = -1,
-	};
-
-	if (f->number == 0) {
-		job.header = a->m.header;
-		job.body = a->m.body;
-	} else {
-		job.file_nonce = slice_make(f->nonce, NONCE_SIZE);
-		job.file_digest = slice_make(f->digest, DIGEST_SIZE);
-		job.body_offset = f->body_offset;
-		job.body_length = f->body_length;
-		job.header_offset = f->header_offset;
-		job.header_length = f->header_length;
-		job.fd = a->file;
-	}
-	return channel_send(to, JOB_START, &job);
-}
-
-static void content_came(struct active *a, int err)
-{
-	struct delivery *d, *next;
-
-	a->reading--;
-	if (err == EBADMSG || err == ENOENT)
-		active_corrupt(a, "its content in the spool is damaged");
-	else if (err != 0)
-		log_warning("a message's content can't be read now: %s", strerror(err));
-	TAILQ_FOREACH_SAFE (d, &a->deliveries, sibling, next) {
-		if (d->place != DELIVERY_UNREAD)
-			continue;
-		if (err == 0)
-			delivery_move(d, DELIVERY_PICKED);
-		else
-			take_back(d);
-	}
-	active_settle(a);
-}
-
-static void on_file(void *arg, int fd, int err)
-{
-	struct active *a = arg;
-
-	a->file = fd;
-	content_came(a, err);
-}
-
-static void on_content(void *arg, int err)
-{
-	struct active *a = arg;
-	struct stored_message m;
-	struct arena scratch;
-	struct error error;
-
-	arena_init(&scratch, ACTIVE_ARENA_MAX);
-	if (err == 0 && !record_decode(buffer_slice(&a->record), &scratch, &m, &error))
-		err = EBADMSG;
-	if (err == 0) {
-		a->m.header = m.header;
-		a->m.body = m.body;
-	}
-	arena_free(&scratch);
-	active_content_kept(a);
-	content_came(a, err);
-}
-
-static void content_fetch(struct active *a)
-{
-	int result;
-
-	a->reading++;
-	if (a->m.file.number != 0) {
-		spool_file_open(manager.spool, a->entry, on_file, a);
-		return;
-	}
-	result = spool_read(manager.spool, a->entry, &a->record, on_content, a);
-	if (result != 0)
-		on_content(a, result == 1 ? 0 : errno);
-}
-
-/* Writes the attempt; the job leaves after the flush, once its content is there. */
-static void give(struct delivery *d, unsigned agent)
-{
-	struct active *a = d->active;
-
-	d->attempt = a->entry->state->recipients[d->recipient].attempts + 1u;
-	spool_attempt(manager.spool, a->entry, d->recipient);
-	delivery_move(d, DELIVERY_QUEUED);
-	d->agent = (uint8_t)agent;
-	given[agent]++;
-	if (content_there(a)) {
-		delivery_move(d, DELIVERY_PICKED);
-		return;
-	}
-	delivery_move(d, DELIVERY_UNREAD);
-	if (a->reading == 0)
-		content_fetch(a);
-}
-
-static void give_jobs(void)
-{
-	struct schedule_job *j;
-
-	for (int i = 0; i < JOBS_STEP; i++) {
-		j = schedule_pick(manager.schedule, TRANSPORT_LOCAL, manager_now());
-		if (j == NULL)
-			break;
-		give(container_of(j, struct delivery, job), AGENT_ALL);
-	}
-	if (given[AGENT_SUSPECTS] == 0 && !agent_holds(AGENT_SUSPECTS) &&
-	    agent_channel(AGENT_SUSPECTS) != NULL && !TAILQ_EMPTY(&suspects))
-		give(TAILQ_FIRST(&suspects), AGENT_SUSPECTS);
-}
-
-/* A destination that is dead is not asked: its mail waits until it is tried again. */
-static void defer_dead(void)
-{
-	static const struct reply dead = {
-	    .code = 451,
-	    .enhanced = {4, 2, 0},
-	    .text = {"the mailbox failed several times and is left alone for a while", 62},
-	};
-	struct schedule_job *j;
-
-	for (int i = 0; i < JOBS_STEP; i++) {
-		char key[DESTINATION_KEY_MAX];
-		struct delivery *d;
-		struct active *a;
-
-		j = schedule_pick_dead(manager.schedule, TRANSPORT_LOCAL, manager_now());
-		if (j == NULL)
-			break;
-		d = container_of(j, struct delivery, job);
-		a = d->active;
-		a->tried = true;
-		a->parked = arena_copy(&a->arena, destination_key_of(d, key));
-		active_result(a, d->recipient, d->address, d->original, RECIPIENT_DEFERRED, &dead);
-		delivery_close(d);
-		active_settle(a);
-	}
-}
-
-static void send_picked(void)
-{
-	struct delivery *d, *next;
-
-	TAILQ_FOREACH_SAFE (d, &picked, link, next) {
-		struct channel *to = agent_channel(d->agent);
-
-		if (to == NULL || channel_queued(to) > CHANNEL_QUEUE_MAX / 4 || !job_send(d, to))
-			continue;
-		delivery_move(d, DELIVERY_OUT);
-		active_content_spare(d->active);
-	}
-}
-
-void jobs_pump(void)
-{
-	if (!manager.draining && spool_safe(manager.spool)) {
-		give_jobs();
-		defer_dead();
-	}
-	if (TAILQ_EMPTY(&picked) || !spool_flush(manager.spool))
-		return;
-	send_picked();
-}
-
-/* Coming back */
-
-static struct delivery *find_out(const struct job_outcome *o, unsigned agent)
-{
-	struct entry *e = spool_get(manager.spool, o->message);
-	struct active *a = e != NULL ? stub_of(e)->active : NULL;
-	struct delivery *d;
-
-	if (a == NULL)
-		return NULL;
-	TAILQ_FOREACH (d, &a->deliveries, sibling) {
-		if (d->recipient == o->recipient && d->place == DELIVERY_OUT && d->agent == agent &&
-		    d->attempt == o->attempt)
-			return d;
-	}
-	return NULL;
-}
-
-enum recipient_status job_status_of(const struct job_outcome *o)
-{
-	switch (o->status) {
-	case JOB_DELIVERED:
-		return RECIPIENT_DELIVERED;
-	case JOB_FAILED:
-		return RECIPIENT_FAILED;
-	default:
-		return RECIPIENT_DEFERRED;
-	}
-}
-
-static enum schedule_outcome schedule_outcome_of(const struct job_outcome *o)
-{
-	if (o->status == JOB_DELIVERED)
-		return OUTCOME_SUCCESS;
-	return o->site ? OUTCOME_SITE : OUTCOME_MESSAGE;
-}
-
-void job_outcome(unsigned agent, const struct job_outcome *o)
-{
-	struct delivery *d = find_out(o, agent);
-	struct reply reply = reply_of(o->code, o->enhanced, o->text);
-	struct active *a;
-
-	if (d == NULL) {
-		orphan_outcome(agent, o);
-		return;
-	}
-	a = d->active;
-	job_back(d, schedule_outcome_of(o));
-	a->tried = true;
-	active_result(a, d->recipient, d->address, d->original, job_status_of(o), &reply);
-	agent_note(agent, o->message, o->recipient, o->attempt);
-	delivery_close(d);
-	if (o->status == JOB_SPOILED)
-		active_corrupt(a, "its content is not what was committed");
-	active_settle(a);
-}
-
-/* What the dead agent held: alone in the suspects' agent it counts against the message. */
-void job_agent_died(unsigned agent)
-{
-	struct delivery *d;
-
-	while ((d = TAILQ_FIRST(&out[agent])) != NULL) {
-		struct active *a = d->active;
-
-		job_back(d, OUTCOME_NONE);
-		spool_result(manager.spool, a->entry, d->recipient, RECIPIENT_PENDING, 0, NULL);
-		if (agent == AGENT_SUSPECTS)
-			spool_suspect(manager.spool, a->entry);
-		if (!a->hold && !a->remove && a->corrupt == NULL && a->entry->deaths < DEATHS_MAX) {
-			delivery_suspect(d);
-			continue;
-		}
-		delivery_close(d);
-		if (a->entry->deaths >= DEATHS_MAX)
-			active_corrupt(a, "agents die of it");
+		job_take_back(j);
 		active_settle(a);
 	}
 }

@@ -7,13 +7,17 @@
 static const struct record *const settings[] = {
     &settings_limits_record,
     &settings_retry_record,
+    &settings_deliver_record,
     NULL,
 };
 
 static const struct service_link links[] = {
     {"smtpd", &writer_dialogue, writer_routes, writers_up, writers_down},
     {"router", &router_dialogue, router_routes, routes_up, routes_down},
-    {"local", &job_dialogue, agent_routes, agents_up, agents_down},
+    {"resolver", &resolver_dialogue, resolver_routes, sites_up, sites_down},
+    {"local", &job_dialogue, agent_routes, agents_up_local, agents_down},
+    {"smtp", &job_dialogue, agent_routes, agents_up_smtp, agents_down},
+    {"local-system", &job_dialogue, agent_routes, agents_up_system, agents_down},
     {"control", &queue_dialogue, admin_routes, admin_up, admin_down},
     {NULL, NULL, NULL, NULL, NULL},
 };

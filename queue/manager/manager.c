@@ -13,19 +13,35 @@
 
 enum { PRESSURE_LOOK_US = 1000000, BOOT_ID_READ_MAX = 128, BUFFER_MAPPED = 1024 * 1024 };
 
-/* One mailbox takes many at once: an agent syncs what comes together in one go. */
-static const struct schedule_transport local_transport = {
-    .window_first = 100,
-    .window_most = 400,
-    .agent_most = 0,
-    .dead_first = UINT64_C(60) * 1000000,
-    .dead_longest = UINT64_C(600) * 1000000,
+#define MINUTE_US (UINT64_C(60) * 1000000)
+
+/* Windows count jobs. */
+static const struct schedule_transport transports[TRANSPORTS] = {
+    /* One mailbox takes many at once: an agent syncs what comes together in one go. */
+    [TRANSPORT_LOCAL] = {.window_first = 100,
+			 .window_most = 400,
+			 .dead_first = MINUTE_US,
+			 .dead_longest = 10 * MINUTE_US},
+    /* smtp has at most 20 connections to a site. With more jobs than connections the next MAIL can
+     * stand behind the content of the one before it; 5 for each keep them busy. A site that is dead
+     * is tried again after a minute, as long as a restart takes, and every ten minutes later: that
+     * is soon for who waits, and one connection for who does not answer. */
+    [TRANSPORT_SMTP] = {.window_first = 20,
+			.window_most = 100,
+			.dead_first = MINUTE_US,
+			.dead_longest = 10 * MINUTE_US},
+    /* A mailbox of a system user is a mailbox, but each delivery is a process. */
+    [TRANSPORT_SYSTEM] = {.window_first = 10,
+			  .window_most = 40,
+			  .dead_first = MINUTE_US,
+			  .dead_longest = 10 * MINUTE_US},
 };
 
 struct manager manager;
 
 static struct settings_limits limits_coming;
 static struct settings_retry retry_coming;
+static bool system_users_coming;
 static int spool_directory = -1;
 static char boot_id[BOOT_ID_SIZE];
 static struct helper *helper;
@@ -44,6 +60,14 @@ uint64_t manager_arrived(const struct entry *e)
 	return (uint64_t)e->arrived * CLOCK_SECOND;
 }
 
+uint64_t manager_wall(uint64_t queue_time)
+{
+	uint64_t now = manager_now(), wall = clock_wall_us();
+
+	return queue_time > now ? (wall + (queue_time - now)) / CLOCK_SECOND
+				: (wall - (now - queue_time)) / CLOCK_SECOND;
+}
+
 static struct schedule_settings schedule_settings_now(void)
 {
 	return (struct schedule_settings){
@@ -58,6 +82,13 @@ void manager_settings_begin(void)
 {
 	limits_coming = (struct settings_limits){0};
 	retry_coming = (struct settings_retry){0};
+	system_users_coming = false;
+}
+
+/* system-maildir, system-mbox */
+static bool is_system(const struct settings_deliver *d)
+{
+	return slice_equal(slice_sub(d->kind, 0, 7), SLICE("system-"));
 }
 
 void manager_setting(const struct record *record, const void *value)
@@ -66,12 +97,16 @@ void manager_setting(const struct record *record, const void *value)
 		limits_coming = *(const struct settings_limits *)value;
 	else if (record == &settings_retry_record)
 		retry_coming = *(const struct settings_retry *)value;
+	else if (record == &settings_deliver_record)
+		system_users_coming |= is_system(value);
 }
 
 void manager_settings_end(void)
 {
 	manager.limits = limits_coming;
 	manager.retry = retry_coming;
+	manager.system_users = system_users_coming;
+	agents_expect();
 	if (manager.spool != NULL)
 		spool_limit(manager.spool, manager.limits.spool_size, manager.limits.spool_free);
 	if (manager.schedule != NULL) {
@@ -112,6 +147,7 @@ void manager_warm(void)
 	read_boot_id();
 	record_warm();
 	routes_warm();
+	sites_warm();
 }
 
 static void spool_became(void *arg, bool safe)
@@ -128,7 +164,7 @@ static void spool_became(void *arg, bool safe)
 static void place(void *arg, struct entry *e)
 {
 	(void)arg;
-	active_place(e, SLICE_EMPTY);
+	active_place(e, TRANSPORT_NONE, SLICE_EMPTY);
 }
 
 static void look(void *arg)
@@ -136,6 +172,9 @@ static void look(void *arg)
 	(void)arg;
 	writers_pressure();
 	writers_serve();
+	routes_look();
+	sites_look();
+	agents_look();
 	loop_timer_start(&look_timer, PRESSURE_LOOK_US, look, NULL);
 }
 
@@ -175,7 +214,8 @@ void manager_start(void)
 	open_spool();
 	arc4random_buf(&seed, sizeof(seed));
 	manager.schedule = schedule_new(&settings, seed);
-	schedule_transport(manager.schedule, TRANSPORT_LOCAL, &local_transport);
+	for (unsigned t = 0; t < TRANSPORTS; t++)
+		schedule_transport(manager.schedule, t, &transports[t]);
 	while (spool_walk(manager.spool, &cursor, place, NULL))
 		;
 	loop_turn_add(&turn, at_turn_end, NULL);
@@ -190,7 +230,8 @@ static void due(void *arg)
 
 static bool may_activate(void)
 {
-	return !manager.draining && manager.agents_known && spool_safe(manager.spool);
+	return !manager.draining && manager.agents_known && spool_safe(manager.spool) &&
+	       manager.recipients < ACTIVE_RECIPIENTS;
 }
 
 static void set_due_timer(void)
@@ -214,7 +255,7 @@ static bool activate_some(void)
 	if (!may_activate())
 		return false;
 	more = schedule_due(manager.schedule, manager_now());
-	while (recipients < ACTIVATE_STEP) {
+	while (recipients < ACTIVATE_STEP && manager.recipients < ACTIVE_RECIPIENTS) {
 		struct schedule_message *m = schedule_activate(manager.schedule);
 
 		if (m == NULL)
@@ -231,6 +272,8 @@ static void at_turn_end(void *arg)
 
 	(void)arg;
 	more |= activate_some();
+	routes_pump();
+	sites_pump();
 	jobs_pump();
 	more |= admin_step();
 	if (spool_flush(manager.spool))

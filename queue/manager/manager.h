@@ -1,16 +1,21 @@
 /*
  * manager: the queue manager joins store (what is true) and schedule (what is next), and speaks
- * with writers, router, agents and control. What its files share.
+ * with writers, router, resolver, agents, bounce and control. What its files share.
  *
  *	manager.c   life: settings, the spool, time, the turn's end
  *	writers.c   leases and files out, notices in
  *	active.c    a message from waiting to active and back
+ *	asking.c    questions to a peer that may die of one
  *	routes.c    asks the router where each recipient goes
- *	jobs.c      deliveries: to the agents and back
+ *	sites.c     asks the resolver which MX site a domain belongs to
+ *	jobs.c      recipients of a message become jobs, by destination
+ *	give.c      jobs to the agents, with the content
+ *	outcomes.c  and back: outcomes, deaths
+ *	results.c   what becomes of a recipient: log and ledger
  *	agents.c    the agents' channels, and what they hold
  *	orphans.c   outcomes of jobs that a manager before this one gave
  *	admin.c     what an administrator asks; walk.c goes through the messages for it, change.c
- *		    does it
+ *		    does it, destinations.c goes through the destinations
  */
 #ifndef QUEUE_MANAGER_MANAGER_H
 #define QUEUE_MANAGER_MANAGER_H
@@ -20,6 +25,7 @@
 #include "common/base/queue_id.h"
 #include "common/config/settings.h"
 #include "common/dialogue/job.h"
+#include "common/dialogue/resolver.h"
 #include "common/dialogue/router.h"
 #include "common/dialogue/writer.h"
 #include "common/service/service.h"
@@ -30,13 +36,29 @@ enum {
 	ACTIVE_ARENA_MAX = 16 * 1024 * 1024, /* one message: envelope and deliveries */
 	CONTENT_KEPT_MAX = 64 * 1024 * 1024, /* records of active messages kept in memory, all */
 	ACTIVATE_STEP = 500,		     /* recipients of messages made active in one turn */
+	ACTIVE_RECIPIENTS = 100000,	     /* of active messages, all */
 	JOBS_STEP = 1000,		     /* jobs given in one turn */
-	DEATHS_MAX = 3,			     /* of agents that held a message alone */
-	TRANSPORT_LOCAL = 0,
-	AGENT_ALL = 0, /* instance of local for all mail */
-	AGENT_SUSPECTS = 1,
-	AGENTS = 2,
-	RETRY_SOON_US = 5 * 1000 * 1000, /* after trouble of our own */
+	DEATHS_MAX = 3,			     /* of peers that held a message alone */
+	RETRY_SOON_US = 5 * 1000 * 1000,     /* after trouble of our own */
+	DESTINATION_KEY_MAX = JOB_DESTINATION_MAX,
+};
+
+enum transport {
+	TRANSPORT_LOCAL,  /* mailboxes of one owner */
+	TRANSPORT_SMTP,	  /* other servers */
+	TRANSPORT_SYSTEM, /* the machine's own users */
+	TRANSPORTS,
+	TRANSPORT_NONE = TRANSPORTS, /* it can't be delivered */
+};
+
+/* The processes that deliver. */
+enum agent_id {
+	AGENT_LOCAL,
+	AGENT_LOCAL_SUSPECTS,
+	AGENT_SMTP,
+	AGENT_SMTP_SUSPECTS,
+	AGENT_SYSTEM, /* each delivery is a child of its own; suspects wait until it is free */
+	AGENTS
 };
 
 /* The manager's octets behind each stub of the index. */
@@ -45,51 +67,81 @@ struct stub {
 	struct active *active; /* NULL: at rest */
 };
 
-enum delivery_place {
-	DELIVERY_QUEUED,  /* in the schedule */
-	DELIVERY_SUSPECT, /* waits for its turn alone */
-	DELIVERY_UNREAD,  /* its attempt is written; waits for the content */
-	DELIVERY_PICKED,  /* leaves after the next flush */
-	DELIVERY_OUT,	  /* an agent has it */
-};
-
 /* Where one recipient goes, once it is routed. */
 struct delivery {
-	struct schedule_job job;
-	TAILQ_ENTRY(delivery) link; /* of the list of its place; not while QUEUED */
-	TAILQ_ENTRY(delivery) sibling;
+	TAILQ_ENTRY(delivery) link; /* of the list of its place */
 	struct active *active;
+	struct job *job;    /* NULL: it has none yet */
+	struct site *site;  /* whose answer it waits for; NULL: none */
 	uint32_t recipient; /* number in the message */
-	uint32_t attempt;
-	uint32_t deliver;
-	struct slice address, original, user, domain; /* in the message's arena */
-	uint8_t place;				      /* enum delivery_place */
-	uint8_t agent;				      /* from UNREAD on */
-	bool suspect;				      /* goes to the suspects' agent */
+	uint32_t attempt;   /* once it is given */
+	uint8_t transport;
+	uint32_t deliver;		    /* number of the deliver statement */
+	struct slice user, domain;	    /* of the mailbox */
+	struct slice next_hop, destination; /* by smtp */
+	struct slice address, original;	    /* all in the message's arena */
 };
 TAILQ_HEAD(delivery_list, delivery);
+
+enum job_place {
+	JOB_NOWHERE,
+	JOB_QUEUED,  /* in the schedule */
+	JOB_SUSPECT, /* waits for its turn alone */
+	JOB_UNREAD,  /* its attempts are written; waits for the content */
+	JOB_PICKED,  /* leaves after the next flush */
+	JOB_OUT,     /* an agent has it */
+};
+
+/* Recipients of a message that go to one destination, for one agent. */
+struct job {
+	struct schedule_job scheduled;
+	TAILQ_ENTRY(job) link;	  /* of the list of its place; not while QUEUED */
+	TAILQ_ENTRY(job) sibling; /* of the message's */
+	struct active *active;
+	struct delivery_list deliveries;    /* those without an outcome */
+	uint32_t count;			    /* of them */
+	struct slice next_hop, destination; /* by smtp */
+	uint8_t transport;
+	uint8_t place;	 /* enum job_place */
+	uint8_t agent;	 /* from UNREAD on */
+	uint8_t outcome; /* enum schedule_outcome, of those that came; NONE at first */
+	bool suspect;	 /* an agent died of it: it goes where it can hurt nobody else */
+};
+TAILQ_HEAD(job_list, job);
 
 /* An active message. */
 struct active {
 	struct entry *entry;
 	struct arena arena;
-	struct buffer record;	 /* empty: not kept, it is read again for each job */
+	struct buffer record;	 /* empty: not kept, it is read again when it is wanted */
 	struct stored_message m; /* slices of record only while that is kept */
 	struct slice sender, client, trace;
-	struct slice *recipients; /* addresses as received */
+	struct stored_recipient *recipients; /* as received */
 	uint32_t origin;
 	int file;	  /* of a large message; -1: not open */
-	uint32_t routing; /* questions not answered */
-	uint32_t open;	  /* deliveries queued or out */
+	uint32_t counted; /* recipients, of manager.recipients */
+	uint32_t routing; /* questions to the router that are not answered */
+	uint32_t siting;  /* deliveries that wait for the name of their site */
+	uint32_t open;	  /* jobs queued or out */
 	uint32_t reading; /* reads under way: load, record, file */
-	uint32_t content; /* deliveries that wait for the content or with it: UNREAD or PICKED */
+	uint32_t content; /* jobs that wait for the content or with it: UNREAD or PICKED */
 	bool first;	  /* no job was queued yet */
-	bool tried;	  /* an agent had it, or its mailbox is known to be dead */
+	bool tried;	  /* an agent had it, or its destination is known to be dead */
 	/* What an administrator has said of it, done when nothing is out any more. */
 	bool hold, remove;
-	struct slice parked;		 /* key of a destination that is dead; empty: none */
-	const char *corrupt;		 /* why it is to be set aside; NULL: it is not */
-	struct delivery_list deliveries; /* all that are open */
+	uint8_t parked_at;		/* enum transport */
+	struct slice parked;		/* key of a destination that is dead; empty: none */
+	const char *corrupt;		/* why it is to be set aside; NULL: it is not */
+	struct job_list jobs;		/* all that are open */
+	struct delivery_list loose;	/* deliveries that have a destination and no job yet */
+	struct delivery **by_recipient; /* by its number; NULL: it has none */
+	uint32_t by_recipient_size;
+	uint32_t last_original;	     /* see active_received() */
+	struct slice next_hop;	     /* the last that was named */
+	TAILQ_ENTRY(active) served;  /* sites.c: an answer was for it */
+	bool sited;		     /* it is in that list */
+	TAILQ_ENTRY(active) patient; /* while siting > 0 */
+	uint64_t patient_since;	     /* when siting began */
 };
 
 struct manager {
@@ -99,12 +151,14 @@ struct manager {
 	struct settings_retry retry;
 	uint64_t started; /* queue time */
 	size_t content_kept;
+	size_t recipients; /* of active messages */
 	bool draining;
+	bool system_users; /* some mail goes to the machine's own users */
 	bool agents_known; /* every agent has said what it holds: messages may become active */
 };
 
-extern struct manager manager; /* written by manager.c, but content_kept by active.c and
-				* agents_known by agents.c */
+extern struct manager manager; /* written by manager.c, but content_kept and recipients by active.c
+				* and agents_known by agents.c */
 
 static inline struct stub *stub_of(struct entry *e)
 {
@@ -127,6 +181,8 @@ void manager_drain(void);
 void manager_orphaned(void);
 uint64_t manager_now(void);
 uint64_t manager_arrived(const struct entry *e); /* queue time, microseconds */
+/* The wall clock at a moment of queue time, Unix seconds: for people. */
+uint64_t manager_wall(uint64_t queue_time);
 
 /* writers.c */
 extern const struct route writer_routes[];
@@ -148,47 +204,84 @@ void active_begin(struct entry *e);
 void active_looked_at(struct entry *e);
 /* Puts an at-rest message where its disposition says. parked: key of the destination whose return
  * makes it due sooner; empty: none. */
-void active_place(struct entry *e, struct slice parked);
+void active_place(struct entry *e, enum transport at, struct slice parked);
 /* One thing less is under way: when nothing is left, the message goes to rest or ends. Frees a. */
 void active_settle(struct active *a);
-/* Sets a recipient's outcome: logs, writes, and says whether that ended the message (a is gone). */
-bool active_result(struct active *a, uint32_t recipient, struct slice address,
-		   struct slice original, enum recipient_status status, const struct reply *reply);
 /* It is set aside as soon as nothing of it is out. */
 void active_corrupt(struct active *a, const char *why);
+/* A peer died while it had this message alone: that counts, and too often is too often. */
+void active_killed(struct active *a, const char *why);
 /* Its record has come into memory: it counts. */
 void active_content_kept(struct active *a);
-/* Beyond what may be kept in memory a record goes, unless a delivery waits for it. */
+/* Beyond what may be kept in memory a record goes, unless somebody waits for it. */
 void active_content_spare(struct active *a);
+/* The recipient as received that this one is or came from; original: how that was written. */
+const struct stored_recipient *active_received(struct active *a, uint32_t recipient,
+					       struct slice original);
+
+/* results.c */
+struct result {
+	uint32_t recipient;
+	struct slice address, original;
+	enum recipient_status status;
+	struct reply reply;
+	const struct job_outcome *outcome; /* NULL: no agent was asked */
+};
+/* Logs and writes it; true: that ended the message (a is settled soon). */
+bool result_take(struct active *a, const struct result *r);
+struct reply reply_of(unsigned code, struct slice enhanced, struct slice text);
 
 /* routes.c */
 extern const struct route router_routes[];
 void routes_warm(void);
 void routes_up(struct channel *c, unsigned instance);
 void routes_down(struct channel *c);
+void routes_pump(void); /* at the turn's end */
+void routes_look(void); /* now and then: what is late */
 /* expanded: address is what an alias has led to, so a user of that name goes before an alias. */
 void routes_ask(struct active *a, uint32_t recipient, struct slice address, struct slice original,
 		bool expanded);
-struct reply reply_of(unsigned code, struct slice enhanced, struct slice text);
+
+/* sites.c */
+extern const struct route resolver_routes[];
+void sites_warm(void);
+void sites_up(struct channel *c, unsigned instance);
+void sites_down(struct channel *c);
+void sites_pump(void);
+void sites_look(void);
+/* Finds the destination of a delivery by smtp. When it is known it goes to its message's loose
+ * ones, or it fails; when it has to be asked for, the message settles once more then. */
+void sites_find(struct delivery *d);
+void sites_forget(struct delivery *d); /* it does not wait any more */
 
 /* jobs.c */
 struct routed { /* a delivery that the router has named; memory of the message */
 	struct routed *next;
-	bool none; /* it can't be delivered; asked about alone the router says why */
+	enum transport transport; /* NONE: asked about alone the router says why */
 	uint32_t deliver;
-	struct slice address, user, domain;
+	struct slice address, user, domain, next_hop;
 };
 void jobs_add(struct active *a, uint32_t recipient, const struct routed *to, struct slice original);
-void jobs_pump(void); /* at the turn's end */
+/* Deliveries that have a destination become jobs. */
+void jobs_group(struct active *a);
 /* Takes back what is not out. */
 void jobs_withdraw(struct active *a);
 /* The same of every message, for good: what is queued is not given any more. */
 void jobs_recall(void);
+size_t jobs_out(void);
+size_t jobs_waiting(enum transport t);
+/* It does not go to an agent; the message settles later. */
+void delivery_close(struct delivery *d);
+
+/* give.c */
+void jobs_pump(void); /* at the turn's end */
+void job_content_came(struct active *a, int err);
+
+/* outcomes.c */
 /* What an outcome makes of the recipient; spoiled content is no fault of its address. */
 enum recipient_status job_status_of(const struct job_outcome *o);
 void job_outcome(unsigned agent, const struct job_outcome *o);
 void job_agent_died(unsigned agent);
-size_t jobs_out(void);
 
 /* orphans.c: outcomes of jobs that were given before this manager's start. */
 void orphan_outcome(unsigned agent, const struct job_outcome *o);
@@ -196,8 +289,14 @@ bool orphans_step(void); /* at the turn's end; true: some are left */
 
 /* agents.c */
 extern const struct route agent_routes[];
-void agents_up(struct channel *c, unsigned instance);
+void agents_up_local(struct channel *c, unsigned instance);
+void agents_up_smtp(struct channel *c, unsigned instance);
+void agents_up_system(struct channel *c, unsigned instance);
 void agents_down(struct channel *c);
+/* Which there are has changed, maybe: settings came. */
+void agents_expect(void);
+/* Which one has all mail of a transport, or its suspects: may be the same. */
+enum agent_id agent_for(enum transport t, bool suspect);
 /* The channel to give jobs to; NULL: it is not there, or has not said yet what it holds. */
 struct channel *agent_channel(unsigned agent);
 /* The outcome is written: its agent is told so after the next flush. */
@@ -210,6 +309,11 @@ bool agents_hold(uint64_t message);
 /* An outcome of such a job has come and is to be written; it is written. */
 void agents_keep(unsigned agent, uint64_t message);
 void agents_kept(uint64_t message);
+/* Now and then: says so when mail waits for one that is not there. */
+void agents_look(void);
+/* The same for an administrator; empty: none. */
+const char *agents_missing(void);
+const char *transport_name(unsigned t);
 
 /* admin.c */
 extern const struct route admin_routes[];

@@ -1,44 +1,33 @@
 /*
  * Routes: asks the router where each recipient goes. Its answer is any number of deliveries and
- * then one verdict; a question that a dying router did not answer is asked again, and the
- * deliveries it had named are forgotten.
+ * then one verdict; a question that a dying router did not answer is asked again (asking.h), and
+ * the deliveries it had named are forgotten.
  */
-#include "common/base/map.h"
 #include "common/base/memory.h"
-#include "common/wire/call.h"
+#include "queue/manager/asking.h"
 #include "queue/manager/manager.h"
 
 enum {
-	QUESTIONS_MAX = SCHEDULE_ACTIVE_JOBS,
+	QUESTIONS_MAX = ACTIVE_RECIPIENTS,
 	ROUTES_MAX = 1000, /* deliveries of one recipient */
 };
-static const uint64_t ROUTE_TIMEOUT_US = UINT64_C(60) * 1000000;
 
 struct question {
-	uint64_t number;
+	struct inquiry inquiry;
 	struct active *active;
 	uint32_t recipient;
 	struct slice address, original;
+	bool expanded;
 	struct routed *first, **last;
 	uint32_t count;
 	bool over; /* more deliveries than may be, or no memory: try later */
 };
 
-static struct caller *router;
-static struct idmap *questions; /* by the number of the call */
+static struct asking *router;
 
-struct reply reply_of(unsigned code, struct slice enhanced, struct slice text)
+static struct question *question_of(struct inquiry *q)
 {
-	struct reply r = {.code = (uint16_t)code, .text = text};
-	struct slice rest = enhanced, part;
-	uint64_t number;
-
-	for (int i = 0; i < 3; i++) {
-		slice_split(rest, '.', &part, &rest);
-		if (slice_number(part, 999, &number))
-			r.enhanced[i] = (uint16_t)number;
-	}
-	return r;
+	return container_of(q, struct question, inquiry);
 }
 
 static void question_clear(struct question *q)
@@ -49,19 +38,41 @@ static void question_clear(struct question *q)
 	q->over = false;
 }
 
+static enum transport transport_of(struct slice name)
+{
+	for (unsigned t = 0; t < TRANSPORTS; t++)
+		if (slice_equal(name, slice_str(transport_name(t))))
+			return t;
+	return TRANSPORT_NONE;
+}
+
+/* Most recipients of a message go the same way: the text is kept once. */
+static struct slice next_hop_keep(struct active *a, struct slice next_hop)
+{
+	if (!slice_equal(next_hop, a->next_hop))
+		a->next_hop = arena_copy(&a->arena, next_hop);
+	return a->next_hop;
+}
+
 static bool delivery_keep(struct question *q, const struct router_delivery *d)
 {
-	struct arena *arena = &q->active->arena;
-	struct routed *r = arena_get(arena, sizeof(*r));
+	struct active *a = q->active;
+	struct routed *r = arena_get(&a->arena, sizeof(*r));
 
 	if (r == NULL || q->count == ROUTES_MAX)
 		return false;
-	r->next = NULL;
-	r->none = slice_equal(d->transport, SLICE("none"));
-	r->deliver = d->deliver;
-	r->address = arena_copy(arena, d->address);
-	r->user = arena_copy(arena, d->user);
-	r->domain = arena_copy(arena, d->domain);
+	*r = (struct routed){
+	    .transport = transport_of(d->transport),
+	    .deliver = d->deliver,
+	    .address = arena_copy(&a->arena, d->address),
+	    .user = arena_copy(&a->arena, d->user),
+	    .domain = arena_copy(&a->arena, d->domain),
+	};
+	if (r->transport == TRANSPORT_SMTP) {
+		r->next_hop = next_hop_keep(a, d->next_hop);
+		if (r->next_hop.len == 0)
+			return false;
+	}
 	*q->last = r;
 	q->last = &r->next;
 	q->count++;
@@ -71,25 +82,19 @@ static bool delivery_keep(struct question *q, const struct router_delivery *d)
 static void on_delivery(struct channel *c, const void *record)
 {
 	const struct router_delivery *d = record;
-	struct question *q = idmap_get(questions, d->request);
+	struct inquiry *i = asking_find(router, d->request);
+	struct question *q = i != NULL ? question_of(i) : NULL;
 
 	(void)c;
 	if (q != NULL && q->active->entry != NULL && !delivery_keep(q, d))
 		q->over = true;
 }
 
-static void on_routed(struct channel *c, const void *record)
-{
-	const struct router_routed *r = record;
-
-	(void)c;
-	caller_answered(router, r->request, r);
-}
-
 /* Does the recipient stay itself, or is it replaced by what an alias says? */
 static bool is_plain(const struct question *q)
 {
-	return q->count == 1 && !q->first->none && slice_equal_fold(q->first->address, q->address);
+	return q->count == 1 && q->first->transport != TRANSPORT_NONE &&
+	       slice_equal_fold(q->first->address, q->address);
 }
 
 /* The recipients that an alias gives get a state of their own in the ledger before any of them is
@@ -109,7 +114,7 @@ static bool expand(struct question *q)
 	if (!fits || ended)
 		return fits;
 	for (r = q->first; r != NULL; r = r->next, number++) {
-		if (r->none)
+		if (r->transport == TRANSPORT_NONE)
 			routes_ask(a, number, r->address, q->original, true);
 		else
 			jobs_add(a, number, r, q->original);
@@ -120,10 +125,15 @@ static bool expand(struct question *q)
 static void refuse_recipient(struct question *q, unsigned code, struct slice enhanced,
 			     struct slice text)
 {
-	struct reply reply = reply_of(code, enhanced, text);
+	struct result r = {
+	    .recipient = q->recipient,
+	    .address = q->address,
+	    .original = q->original,
+	    .status = code >= 500 ? RECIPIENT_FAILED : RECIPIENT_DEFERRED,
+	    .reply = reply_of(code, enhanced, text),
+	};
 
-	active_result(q->active, q->recipient, q->address, q->original,
-		      code >= 500 ? RECIPIENT_FAILED : RECIPIENT_DEFERRED, &reply);
+	result_take(q->active, &r);
 }
 
 static void conclude(struct question *q, const struct router_routed *verdict)
@@ -142,41 +152,84 @@ static void conclude(struct question *q, const struct router_routed *verdict)
 				 SLICE("the alias gives more addresses than a message may have"));
 }
 
-static void answered(void *arg, const void *answer)
+static bool is_wanted(const struct active *a)
 {
-	struct question *q = arg;
+	return a->entry != NULL && !a->hold && !a->remove && a->corrupt == NULL;
+}
+
+/* The question has left the list. */
+static void question_over(struct question *q, const struct router_routed *verdict)
+{
 	struct active *a = q->active;
 
-	idmap_remove(questions, q->number);
-	if (a->entry != NULL && !a->hold && !a->remove && a->corrupt == NULL)
-		conclude(q, answer);
+	if (is_wanted(a))
+		conclude(q, verdict);
 	memory_free(q);
 	a->routing--;
 	active_settle(a);
 }
 
+static void on_routed(struct channel *c, const void *record)
+{
+	const struct router_routed *r = record;
+	struct inquiry *i = asking_find(router, r->request);
+
+	(void)c;
+	if (i == NULL)
+		return;
+	asking_end(router, i);
+	question_over(question_of(i), r);
+}
+
+static bool send_question(struct channel *c, struct inquiry *i)
+{
+	struct question *q = question_of(i);
+	struct router_ask ask = {
+	    .request = i->number,
+	    .recipient = q->address,
+	    .expanded = q->expanded,
+	    .sender = q->active->sender,
+	};
+
+	question_clear(q);
+	return channel_send(c, ROUTER_ASK, &ask);
+}
+
+static void question_late(struct inquiry *i)
+{
+	question_over(question_of(i), NULL);
+}
+
+/* Nothing else was asked: the router dies of this recipient. */
+static void question_killed(struct inquiry *i)
+{
+	struct question *q = question_of(i);
+	struct active *a = q->active;
+
+	if (is_wanted(a))
+		active_killed(a, "the router dies of a recipient");
+	if (is_wanted(a))
+		return;
+	asking_end(router, i);
+	question_over(q, NULL);
+}
+
 void routes_ask(struct active *a, uint32_t recipient, struct slice address, struct slice original,
 		bool expanded)
 {
-	struct question *q = memory_zero(1, sizeof(*q));
-	struct router_ask ask = {
-	    .recipient = address,
-	    .expanded = expanded,
-	};
+	struct question *q;
 
+	if (asking_count(router) >= QUESTIONS_MAX)
+		return; /* too many at once: it stays pending and is tried again soon */
+	q = memory_zero(1, sizeof(*q));
 	q->active = a;
 	q->recipient = recipient;
 	q->address = address;
 	q->original = original;
+	q->expanded = expanded;
 	question_clear(q);
-	q->number =
-	    caller_ask(router, ROUTER_ASK, &router_ask_record, &ask, ROUTE_TIMEOUT_US, answered, q);
-	if (q->number == 0) {
-		memory_free(q); /* too many at once: it stays pending and is tried again soon */
-		return;
-	}
 	a->routing++;
-	idmap_put(questions, q->number, q);
+	asking_begin(router, &q->inquiry, a->entry->deaths > 0);
 }
 
 const struct route router_routes[] = {
@@ -187,24 +240,35 @@ const struct route router_routes[] = {
 
 void routes_warm(void)
 {
-	router = caller_new(QUESTIONS_MAX);
-	questions = idmap_new();
+	static const struct asking_calls calls = {
+	    .send = send_question,
+	    .killed = question_killed,
+	    .late = question_late,
+	    .timeout_us = UINT64_C(60) * 1000000,
+	    .most = QUESTIONS_MAX,
+	};
+
+	router = asking_new(&calls);
 }
 
 void routes_up(struct channel *c, unsigned instance)
 {
-	size_t at = 0;
-	uint64_t number;
-	void *value;
-
 	(void)instance;
-	while (idmap_next(questions, &at, &number, &value))
-		question_clear(value);
-	caller_use(router, c);
+	asking_up(router, c);
 }
 
 void routes_down(struct channel *c)
 {
 	(void)c;
-	caller_use(router, NULL);
+	asking_down(router);
+}
+
+void routes_pump(void)
+{
+	asking_pump(router);
+}
+
+void routes_look(void)
+{
+	asking_look(router);
 }

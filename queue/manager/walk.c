@@ -80,7 +80,11 @@ static bool fits(const struct question *q, const struct entry *e, const struct s
 static const char *status_name(uint8_t status)
 {
 	static const char *const names[RECIPIENT_STATUSES] = {
-	    "pending", "active", "deferred", "failed", "delivered", "expanded", "deleted",
+	    [RECIPIENT_PENDING] = "pending",   [RECIPIENT_ATTEMPT] = "active",
+	    [RECIPIENT_DEFERRED] = "deferred", [RECIPIENT_FAILED] = "failed",
+	    [RECIPIENT_REACHED] = "delivered", [RECIPIENT_DELIVERED] = "delivered",
+	    [RECIPIENT_EXPANDED] = "expanded", [RECIPIENT_DELETED] = "deleted",
+	    [RECIPIENT_BOUNCED] = "bounced",
 	};
 
 	return status < RECIPIENT_STATUSES ? names[status] : "unknown";
@@ -106,14 +110,6 @@ static void send_recipient(struct question *q, const struct entry *e,
 	admin_send(q, QUEUE_RECIPIENT, &out);
 }
 
-static uint64_t wall_of(uint64_t queue_time)
-{
-	uint64_t now = manager_now(), wall = clock_wall_us();
-
-	return queue_time > now ? (wall + (queue_time - now)) / CLOCK_SECOND
-				: (wall - (now - queue_time)) / CLOCK_SECOND;
-}
-
 static void list_message(struct question *q, const struct entry *e, const struct stored_message *m)
 {
 	bool waits = e->disposition == MESSAGE_QUEUED && stub_of((struct entry *)e)->active == NULL;
@@ -124,7 +120,7 @@ static void list_message(struct question *q, const struct entry *e, const struct
 	    .arrived = m->arrived / CLOCK_SECOND,
 	    .size = m->content_size,
 	    .sender = m->reverse_path,
-	    .next_attempt = waits && e->next > 0 ? wall_of(e->next) : 0,
+	    .next_attempt = waits && e->next > 0 ? manager_wall(e->next) : 0,
 	    .attempts = e->attempts,
 	    .recipients = e->state->count,
 	    .client = m->client,
@@ -149,7 +145,7 @@ static void list_unreadable(struct question *q, const struct entry *e)
 	    .request = q->request,
 	    .id = e->id,
 	    .state = slice_str(admin_state(e)),
-	    .arrived = wall_of(manager_arrived(e)),
+	    .arrived = manager_wall(manager_arrived(e)),
 	    .attempts = e->attempts,
 	    .remark = SLICE("its record in the spool can't be read"),
 	};

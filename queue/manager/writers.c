@@ -206,6 +206,8 @@ static void entry_get(const char *p, struct writer_entry *e)
 	e->recipients = get_u32(p + 32);
 	e->origin = get_u32(p + 36);
 	memcpy(e->digest, p + 40, DIGEST_SIZE);
+	e->parent = get_u64(p + 72);
+	e->parent_mark = get_u32(p + 80);
 }
 
 uint32_t writers_origin(uint64_t id)

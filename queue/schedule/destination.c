@@ -120,6 +120,11 @@ void destination_said(struct destination *d, struct slice reply)
 	d->reply = memory_string(slice_sub(reply, 0, SCHEDULE_REPLY_MAX));
 }
 
+struct slice destination_reply(const struct destination *d)
+{
+	return d->reply != NULL ? slice_str(d->reply) : SLICE_EMPTY;
+}
+
 bool schedule_walk_next(struct schedule *s, struct schedule_walk *w, uint64_t now,
 			struct destination_view *view)
 {
@@ -139,7 +144,7 @@ bool schedule_walk_next(struct schedule *s, struct schedule_walk *w, uint64_t no
 	*view = (struct destination_view){
 	    .transport = d->transport,
 	    .key = destination_key(d),
-	    .reply = d->reply != NULL ? slice_str(d->reply) : SLICE_EMPTY,
+	    .reply = destination_reply(d),
 	    .queued = d->jobs.count,
 	    .out = d->out,
 	    .parked = d->parked_count,

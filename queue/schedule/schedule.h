@@ -114,6 +114,7 @@ uint64_t destination_dead_until(const struct destination *d, uint64_t now);
 /* What it said when it failed as a whole, codes and text; kept until it works again. Say it before
  * the job is done. */
 void destination_said(struct destination *d, struct slice reply);
+struct slice destination_reply(const struct destination *d); /* empty: nothing, or it works */
 
 /* For people: a destination as it is now. */
 struct destination_view {

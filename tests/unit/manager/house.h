@@ -1,7 +1,8 @@
 /*
  * house: the queue manager as a process of its own, in its sandbox, on a real spool. The test is
- * all of its neighbours: master, writer (the real one), router, both agents, control. Included once
- * per test program, whose main() begins with house_main().
+ * all of its neighbours: master, writer (the real one), router, resolver, the agents, control.
+ * Those of smtp are started with the manager; those of local by the test. Included once per test
+ * program, whose main() begins with house_main().
  */
 #ifndef TESTS_UNIT_MANAGER_HOUSE_H
 #define TESTS_UNIT_MANAGER_HOUSE_H
@@ -35,13 +36,17 @@ enum {
 static const struct record *const house_settings[] = {
     &settings_limits_record,
     &settings_retry_record,
+    &settings_deliver_record,
     NULL,
 };
 
 static const struct service_link house_links[] = {
     {"smtpd", &writer_dialogue, writer_routes, writers_up, writers_down},
     {"router", &router_dialogue, router_routes, routes_up, routes_down},
-    {"local", &job_dialogue, agent_routes, agents_up, agents_down},
+    {"resolver", &resolver_dialogue, resolver_routes, sites_up, sites_down},
+    {"local", &job_dialogue, agent_routes, agents_up_local, agents_down},
+    {"smtp", &job_dialogue, agent_routes, agents_up_smtp, agents_down},
+    {"local-system", &job_dialogue, agent_routes, agents_up_system, agents_down},
     {"control", &queue_dialogue, admin_routes, admin_up, admin_down},
     {NULL, NULL, NULL, NULL, NULL},
 };
@@ -60,12 +65,13 @@ static const struct service house_service = {
     .orphaned = manager_orphaned,
 };
 
-/* A job that an agent was given. */
-struct job {
+/* A recipient of a job that an agent was given. */
+struct seen {
 	uint64_t message;
 	uint32_t recipient, attempt;
 	unsigned agent;
-	char user[65];
+	size_t start; /* of the job: number of its first one */
+	char user[65], address[321], next_hop[200], destination[200];
 	size_t content; /* octets of it that came in the packet */
 	bool answered, noted;
 };
@@ -74,11 +80,12 @@ static struct house {
 	char path[64];
 	int dir;
 	pid_t pid;
-	struct channel *master, *smtpd, *router, *agents[AGENTS], *control;
+	struct channel *master, *smtpd, *router, *resolver, *agents[AGENTS], *control;
 	int log;
 	bool ready, drained;
 	struct settings_limits limits;
 	struct settings_retry retry;
+	bool system_users;
 	/* writer */
 	struct writer *writer;
 	uint64_t last_id, drawn; /* drawn: the next message's, before a manager's death */
@@ -87,9 +94,15 @@ static struct house {
 	/* router */
 	size_t questions;
 	bool router_silent;
+	char last_question[321]; /* its recipient */
+	/* resolver */
+	size_t site_questions;
+	bool resolver_silent;
+	uint32_t site_ttl;
 	/* agents */
-	struct job jobs[JOBS_SEEN_MAX];
+	struct seen jobs[JOBS_SEEN_MAX];
 	size_t job_count;
+	uint32_t more; /* recipients of the last job that are still to come */
 	bool delivers; /* at once; else the test answers */
 	/* control */
 	struct {
@@ -213,6 +226,11 @@ static inline void send_settings(void)
 	channel_send(house.master, MASTER_SETTINGS_BEGIN, &begin);
 	send_setting(&settings_limits_record, &house.limits);
 	send_setting(&settings_retry_record, &house.retry);
+	if (house.system_users) {
+		struct settings_deliver d = {
+		    .number = 1, .domain = 1, .kind = SLICE("system-mbox")};
+		send_setting(&settings_deliver_record, &d);
+	}
 	channel_send(house.master, MASTER_SETTINGS_END, &end);
 }
 
@@ -292,6 +310,9 @@ static inline void notice(void *arg, uint64_t lease, const struct writer_entry *
 		put_u32(p + 32, e->recipients);
 		put_u32(p + 36, e->origin);
 		memcpy(p + 40, e->digest, DIGEST_SIZE);
+		put_u64(p + 72, e->parent);
+		put_u32(p + 80, e->parent_mark);
+		put_u32(p + 84, 0);
 	}
 	m.entries = slice_make(octets, count * WRITER_ENTRY_SIZE);
 	if (house.smtpd)
@@ -397,16 +418,34 @@ static inline uint64_t send_to(const char *address)
 	return send_mail(&address, 1, 100);
 }
 
-/* Router: what an address leads to, by its local part. */
+/* Router: what an address leads to, by its local part at trial.example, else by its domain:
+ *	X.example	MX hosts of X.example; a.site.example and b.site.example have the same
+ *	fixed.example	[relay.example]:25
+ *	chain.example	chain.example [relay.example]:25
+ *	system.example	the machine's users
+ */
 
 static inline void route_to(uint64_t request, struct slice address, bool none)
 {
+	struct slice domain = slice_from(address, slice_find(address, '@') + 1);
 	struct router_delivery d = {.request = request,
 				    .address = address,
-				    .transport = none ? SLICE("none") : SLICE("local"),
-				    .deliver = 1,
-				    .user = slice_sub(address, 0, slice_find(address, '@')),
-				    .domain = SLICE("trial.example")};
+				    .transport = none ? SLICE("none") : SLICE("smtp"),
+				    .next_hop = domain};
+	if (slice_equal(domain, SLICE("trial.example")) && !none)
+		d.transport = SLICE("local");
+	if (slice_equal(domain, SLICE("system.example")))
+		d.transport = SLICE("system");
+	if (slice_equal(domain, SLICE("fixed.example")))
+		d.next_hop = SLICE("[relay.example]:25");
+	if (slice_equal(domain, SLICE("chain.example")))
+		d.next_hop = SLICE("chain.example:26 [relay.example]:25");
+	if (!slice_equal(d.transport, SLICE("smtp"))) {
+		d.deliver = 1;
+		d.next_hop = SLICE_EMPTY;
+		d.user = slice_sub(address, 0, slice_find(address, '@'));
+		d.domain = domain;
+	}
 	ck_assert(channel_send(house.router, ROUTER_DELIVERY, &d));
 }
 
@@ -418,6 +457,7 @@ static inline void on_question(struct channel *c, const void *record)
 	unsigned members;
 	char name[32];
 	house.questions++;
+	slice_copy(m->recipient, house.last_question, sizeof(house.last_question));
 	if (house.router_silent)
 		return;
 	slice_copy(user, name, sizeof(name));
@@ -441,9 +481,40 @@ static inline void on_question(struct channel *c, const void *record)
 
 static const struct route router_side[] = {{ROUTER_ASK, ROUTE_ALWAYS, on_question}, {0, 0, NULL}};
 
+/* Resolver: X.site.example have the site mx.site.example; nowhere.example does not exist;
+ * later.example can't be looked up now; X else has mx.X. */
+
+static inline void on_site_question(struct channel *c, const void *record)
+{
+	const struct resolve_site *m = record;
+	struct resolve_site_answer a = {.request = m->request, .ttl = house.site_ttl};
+	char site[300];
+	house.site_questions++;
+	if (house.resolver_silent)
+		return;
+	snprintf(site, sizeof(site), "mx.%.*s", SLICE_FMT(m->domain));
+	if (slice_ends_fold(m->domain, SLICE(".site.example")))
+		snprintf(site, sizeof(site), "mx.site.example");
+	if (slice_equal(m->domain, SLICE("nowhere.example")) ||
+	    slice_equal(m->domain, SLICE("chain.example"))) {
+		a.code = 550;
+		a.enhanced = SLICE("5.4.4");
+		a.text = SLICE("no such domain");
+	} else if (slice_equal(m->domain, SLICE("later.example"))) {
+		a.code = 451;
+		a.enhanced = SLICE("4.4.3");
+		a.text = SLICE("SERVFAIL");
+	} else
+		a.site = slice_str(site);
+	ck_assert(channel_send(c, RESOLVE_SITE_ANSWER, &a));
+}
+
+static const struct route resolver_side[] = {{RESOLVE_SITE, ROUTE_ALWAYS, on_site_question},
+					     {0, 0, NULL}};
+
 /* Agents */
 
-static inline void answer(struct job *j, enum job_status status, uint32_t code, bool site)
+static inline void answer(struct seen *j, enum job_status status, uint32_t code, bool site)
 {
 	struct job_outcome o = {.message = j->message,
 				.recipient = j->recipient,
@@ -458,19 +529,52 @@ static inline void answer(struct job *j, enum job_status status, uint32_t code, 
 	ck_assert(channel_send(house.agents[j->agent], JOB_OUTCOME, &o));
 }
 
+static inline unsigned agent_number(const struct channel *c)
+{
+	for (unsigned i = 0; i < AGENTS; i++)
+		if (house.agents[i] == c)
+			return i;
+	ck_abort_msg("no agent of ours");
+}
+
+static inline struct seen *see(struct channel *c, uint64_t message, uint32_t recipient,
+			       uint32_t attempt, struct slice address)
+{
+	struct seen *j = &house.jobs[house.job_count++];
+	ck_assert_uint_lt(house.job_count, JOBS_SEEN_MAX);
+	*j = (struct seen){.message = message,
+			   .recipient = recipient,
+			   .attempt = attempt,
+			   .agent = agent_number(c),
+			   .start = house.job_count - 1};
+	slice_copy(address, j->address, sizeof(j->address));
+	return j;
+}
+
 static inline void on_job(struct channel *c, const void *record)
 {
 	const struct job_start *m = record;
-	struct job *j = &house.jobs[house.job_count++];
-	ck_assert_uint_lt(house.job_count, JOBS_SEEN_MAX);
-	*j = (struct job){.message = m->message,
-			  .recipient = m->recipient,
-			  .attempt = m->attempt,
-			  .agent = c == house.agents[AGENT_SUSPECTS],
-			  .content = m->header.len + m->body.len};
+	struct seen *j = see(c, m->message, m->recipient, m->attempt, m->address);
+	j->content = m->header.len + m->body.len;
 	slice_copy(m->user, j->user, sizeof(j->user));
+	slice_copy(m->next_hop, j->next_hop, sizeof(j->next_hop));
+	slice_copy(m->destination, j->destination, sizeof(j->destination));
+	house.more = m->more;
 	if (m->fd >= 0)
 		close(m->fd);
+	if (house.delivers)
+		answer(j, JOB_DELIVERED, 250, false);
+}
+
+static inline void on_more(struct channel *c, const void *record)
+{
+	const struct job_more *m = record;
+	struct seen *before = &house.jobs[house.job_count - 1], *j;
+	ck_assert_uint_gt(house.more, 0);
+	house.more--;
+	ck_assert_uint_eq(m->message, before->message);
+	j = see(c, m->message, m->recipient, m->attempt, m->address);
+	j->start = before->start;
 	if (house.delivers)
 		answer(j, JOB_DELIVERED, 250, false);
 }
@@ -487,6 +591,7 @@ static inline void on_noted(struct channel *c, const void *record)
 
 static const struct route agent_side[] = {
     {JOB_START, ROUTE_ALWAYS, on_job},
+    {JOB_MORE, ROUTE_ALWAYS, on_more},
     {JOB_NOTED, ROUTE_ALWAYS, on_noted},
     {0, 0, NULL},
 };
@@ -494,7 +599,13 @@ static const struct route agent_side[] = {
 /* An agent that has just been started; it holds what the caller tells before agent_told(). */
 static inline void agent_link(unsigned agent)
 {
-	house.agents[agent] = link_peer("local", agent, &job_dialogue, agent_side);
+	static const struct {
+		const char *peer;
+		unsigned instance;
+	} places[AGENTS] = {
+	    {"local", 0}, {"local", 1}, {"smtp", 0}, {"smtp", 1}, {"local-system", 0}};
+	house.agents[agent] =
+	    link_peer(places[agent].peer, places[agent].instance, &job_dialogue, agent_side);
 }
 
 static inline void agent_told(unsigned agent)
@@ -512,6 +623,18 @@ static inline void agent_start(unsigned agent)
 static inline void agent_kill(unsigned agent)
 {
 	channel_free(&house.agents[agent]);
+}
+
+static inline void agent_again(unsigned agent)
+{
+	agent_kill(agent);
+	agent_start(agent);
+}
+
+static inline void agents_start(void)
+{
+	agent_start(AGENT_LOCAL);
+	agent_start(AGENT_LOCAL_SUSPECTS);
 }
 
 /* Control */
@@ -626,6 +749,7 @@ static inline void house_link_neighbours(void)
 {
 	house.smtpd = link_peer("smtpd", 0, &writer_dialogue, smtpd_routes);
 	house.router = link_peer("router", 0, &router_dialogue, router_side);
+	house.resolver = link_peer("resolver", 0, &resolver_dialogue, resolver_side);
 	house.control = link_peer("control", 0, &queue_dialogue, control_side);
 }
 
@@ -646,6 +770,8 @@ static inline void house_begin(void)
 	if (house.writer)
 		writer_found(house.writer);
 	run_until(is_ready);
+	agent_start(AGENT_SMTP);
+	agent_start(AGENT_SMTP_SUSPECTS);
 }
 
 static inline void house_end(void)
@@ -658,8 +784,9 @@ static inline void house_end(void)
 	channel_free(&house.smtpd);
 	channel_free(&house.router);
 	channel_free(&house.control);
-	channel_free(&house.agents[0]);
-	channel_free(&house.agents[1]);
+	channel_free(&house.resolver);
+	for (unsigned i = 0; i < AGENTS; i++)
+		channel_free(&house.agents[i]);
 	channel_free(&house.master);
 	close(house.log);
 }
@@ -671,14 +798,16 @@ static inline void house_prepare(void)
 						  failed,     abandoned, NULL};
 	memset(&house, 0, sizeof(house));
 	house.limits = (struct settings_limits){.queue_messages = 100000};
-	house.retry = (struct settings_retry){
-	    .first = 100000, .longest = 100000, .give_up = UINT64_C(3600) * 1000000,
-	    .give_up_bounces = UINT64_C(3600) * 1000000};
+	house.retry = (struct settings_retry){.first = 100000,
+					      .longest = 100000,
+					      .give_up = UINT64_C(3600) * 1000000,
+					      .give_up_bounces = UINT64_C(3600) * 1000000};
 	snprintf(house.path, sizeof(house.path), "/tmp/stagepost-manager-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(house.path));
 	house.dir = open(house.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (getuid() == 0)
 		ck_assert_int_eq(fchown(house.dir, NOBODY, NOBODY), 0);
+	house.site_ttl = 3600;
 	house.writer = writer_new(&hooks);
 }
 
@@ -686,8 +815,7 @@ static inline void house_setup(void)
 {
 	house_prepare();
 	house_begin();
-	agent_start(AGENT_ALL);
-	agent_start(AGENT_SUSPECTS);
+	agents_start();
 }
 
 static inline void house_teardown(void)
@@ -709,11 +837,25 @@ static inline bool has_jobs(void)
 	return house.job_count >= wanted_jobs;
 }
 
-static inline struct job *job(size_t number)
+static inline struct seen *job(size_t number)
 {
 	wanted_jobs = number + 1;
 	run_until(has_jobs);
 	return &house.jobs[number];
+}
+
+static size_t wanted_questions;
+
+static inline bool has_questions(void)
+{
+	return house.questions >= wanted_questions;
+}
+
+/* The router was asked so often. */
+static inline void run_until_questions(size_t count)
+{
+	wanted_questions = count;
+	run_until(has_questions);
 }
 
 static inline bool is_noted(void)
@@ -721,7 +863,7 @@ static inline bool is_noted(void)
 	return house.jobs[wanted_jobs - 1].noted;
 }
 
-static inline void run_until_noted(const struct job *j)
+static inline void run_until_noted(const struct seen *j)
 {
 	wanted_jobs = (size_t)(j - house.jobs) + 1;
 	run_until(is_noted);

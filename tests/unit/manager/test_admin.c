@@ -24,7 +24,7 @@ END_TEST
 START_TEST(a_message_held_while_it_is_out_takes_its_outcome)
 {
 	uint64_t id = send_to("bob@trial.example");
-	struct job *j = job(0);
+	struct seen *j = job(0);
 	ck_assert_uint_eq(ask(QUEUE_HOLD, id), 1);
 	ck_assert_uint_eq(ask(QUEUE_HOLD, id), 0);
 	ck_assert_str_eq(state_of(id), "active");
@@ -40,7 +40,7 @@ START_TEST(a_message_held_while_its_agent_dies_is_not_tried_again)
 	uint64_t id = send_to("bob@trial.example");
 	job(0);
 	ck_assert_uint_eq(ask(QUEUE_HOLD, id), 1);
-	agent_kill(AGENT_ALL);
+	agent_kill(AGENT_LOCAL);
 	run_until_state(id, "hold");
 	ck_assert_uint_eq(house.job_count, 1);
 }
@@ -49,7 +49,7 @@ END_TEST
 START_TEST(a_hold_that_is_not_there_yet_can_be_released)
 {
 	uint64_t id = send_to("bob@trial.example");
-	struct job *j = job(0);
+	struct seen *j = job(0);
 	ck_assert_uint_eq(ask(QUEUE_HOLD, id), 1);
 	ck_assert_uint_eq(ask(QUEUE_RELEASE, id), 1);
 	answer(j, JOB_DEFERRED, 451, false);
@@ -61,7 +61,7 @@ END_TEST
 START_TEST(a_message_deleted_while_it_is_out_ends_with_its_outcome)
 {
 	uint64_t id = send_to("bob@trial.example");
-	struct job *j = job(0);
+	struct seen *j = job(0);
 	ck_assert_uint_eq(ask(QUEUE_DELETE, id), 1);
 	ck_assert_uint_eq(ask(QUEUE_DELETE, id), 0);
 	ck_assert_uint_eq(ask(QUEUE_HOLD, id), 0);
@@ -75,7 +75,7 @@ START_TEST(a_deleted_message_is_not_there_after_a_crash)
 {
 	uint64_t id;
 	ask(QUEUE_STATUS, 0); /* the agents have told */
-	agent_kill(AGENT_ALL);
+	agent_kill(AGENT_LOCAL);
 	id = send_to("bob@trial.example");
 	run_until_state(id, "active");
 	ck_assert_uint_eq(ask(QUEUE_DELETE, id), 1);
@@ -94,8 +94,8 @@ START_TEST(retry_makes_deferred_mail_due)
 	house_end();
 	house.retry.first = house.retry.longest = UINT64_C(3600) * 1000000;
 	house_begin();
-	agent_start(AGENT_ALL);
-	agent_start(AGENT_SUSPECTS);
+	agent_start(AGENT_LOCAL);
+	agent_start(AGENT_LOCAL_SUSPECTS);
 	id = send_to("bob@trial.example");
 	answer(job(0), JOB_DEFERRED, 451, false);
 	run_until_state(id, "deferred");

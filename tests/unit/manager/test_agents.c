@@ -3,13 +3,7 @@
  */
 #include "tests/unit/manager/house.h"
 
-static void agent_again(unsigned agent)
-{
-	agent_kill(agent);
-	agent_start(agent);
-}
-
-static void tell_held(const struct job *j)
+static void tell_held(const struct seen *j)
 {
 	struct job_holding m = {j->message, j->recipient, j->attempt};
 	ck_assert(channel_send(house.agents[j->agent], JOB_HOLDING, &m));
@@ -27,14 +21,14 @@ START_TEST(what_kills_agents_alone_is_set_aside_and_nothing_else)
 	uint64_t poison = send_to("poison@trial.example"), good = send_to("bob@trial.example");
 	size_t deaths = 0, tried = 2;
 	job(1);
-	agent_again(AGENT_ALL);
+	agent_again(AGENT_LOCAL);
 	while (deaths < 3) {
-		struct job *j = job(tried++);
-		ck_assert_uint_eq(j->agent, AGENT_SUSPECTS);
+		struct seen *j = job(tried++);
+		ck_assert_uint_eq(j->agent, AGENT_LOCAL_SUSPECTS);
 		settle();
 		ck_assert_uint_eq(house.job_count, tried); /* one at a time */
 		if (j->message == poison) {
-			agent_again(AGENT_SUSPECTS);
+			agent_again(AGENT_LOCAL_SUSPECTS);
 			deaths++;
 		} else
 			answer(j, JOB_DELIVERED, 250, false);
@@ -45,7 +39,7 @@ START_TEST(what_kills_agents_alone_is_set_aside_and_nothing_else)
 	run_until_state(good, "");
 	/* Nothing is suspect any more. */
 	send_to("bob@trial.example");
-	ck_assert_uint_eq(job(6)->agent, AGENT_ALL);
+	ck_assert_uint_eq(job(6)->agent, AGENT_LOCAL);
 }
 END_TEST
 
@@ -53,18 +47,18 @@ START_TEST(a_suspect_stays_one_when_the_manager_dies)
 {
 	uint64_t poison = send_to("poison@trial.example");
 	job(0);
-	agent_again(AGENT_ALL);
-	ck_assert_uint_eq(job(1)->agent, AGENT_SUSPECTS);
-	agent_again(AGENT_SUSPECTS);
-	ck_assert_uint_eq(job(2)->agent, AGENT_SUSPECTS);
+	agent_again(AGENT_LOCAL);
+	ck_assert_uint_eq(job(1)->agent, AGENT_LOCAL_SUSPECTS);
+	agent_again(AGENT_LOCAL_SUSPECTS);
+	ck_assert_uint_eq(job(2)->agent, AGENT_LOCAL_SUSPECTS);
 	house_end();
 	house_begin();
-	agent_start(AGENT_ALL);
-	agent_start(AGENT_SUSPECTS);
-	ck_assert_uint_eq(job(3)->agent, AGENT_SUSPECTS);
-	agent_again(AGENT_SUSPECTS);
+	agent_start(AGENT_LOCAL);
+	agent_start(AGENT_LOCAL_SUSPECTS);
+	ck_assert_uint_eq(job(3)->agent, AGENT_LOCAL_SUSPECTS);
+	agent_again(AGENT_LOCAL_SUSPECTS);
 	job(4);
-	agent_again(AGENT_SUSPECTS);
+	agent_again(AGENT_LOCAL_SUSPECTS);
 	run_until_state(poison, "corrupt");
 }
 END_TEST
@@ -72,21 +66,21 @@ END_TEST
 /* A job that an agent has from a former manager counts: it is not alone. */
 START_TEST(a_suspect_waits_for_what_its_agent_holds_still)
 {
-	struct job *old, *young;
+	struct seen *old, *young;
 	send_to("bob@trial.example");
 	job(0);
-	agent_again(AGENT_ALL);
+	agent_again(AGENT_LOCAL);
 	old = job(1);
-	ck_assert_uint_eq(old->agent, AGENT_SUSPECTS);
+	ck_assert_uint_eq(old->agent, AGENT_LOCAL_SUSPECTS);
 	house_end();
 	house_begin();
-	agent_start(AGENT_ALL);
-	agent_link(AGENT_SUSPECTS);
+	agent_start(AGENT_LOCAL);
+	agent_link(AGENT_LOCAL_SUSPECTS);
 	tell_held(old);
-	agent_told(AGENT_SUSPECTS);
+	agent_told(AGENT_LOCAL_SUSPECTS);
 	young = job((send_to("alice@trial.example"), 2));
-	ck_assert_uint_eq(young->agent, AGENT_ALL);
-	agent_again(AGENT_ALL);
+	ck_assert_uint_eq(young->agent, AGENT_LOCAL);
+	agent_again(AGENT_LOCAL);
 	settle();
 	ck_assert_uint_eq(house.job_count, 3);
 	answer(old, JOB_DELIVERED, 250, false);
@@ -96,15 +90,15 @@ END_TEST
 
 START_TEST(a_job_that_outlives_the_manager_is_not_repeated)
 {
-	struct job *j;
+	struct seen *j;
 	uint64_t id = send_to("bob@trial.example");
 	j = job(0);
 	house_end();
 	house_begin();
-	agent_start(AGENT_SUSPECTS);
-	agent_link(AGENT_ALL);
+	agent_start(AGENT_LOCAL_SUSPECTS);
+	agent_link(AGENT_LOCAL);
 	tell_held(j);
-	agent_told(AGENT_ALL);
+	agent_told(AGENT_LOCAL);
 	settle();
 	answer(j, JOB_DELIVERED, 250, false);
 	run_until_noted(j);
@@ -116,16 +110,16 @@ END_TEST
 /* Whoever looks at the message meanwhile changes nothing. */
 START_TEST(a_list_does_not_take_back_what_an_agent_holds)
 {
-	struct job *j;
+	struct seen *j;
 	uint64_t id = send_to("bob@trial.example");
 	j = job(0);
 	house_end();
 	house_begin();
 	ck_assert_str_ne(state_of(id), "");
-	agent_start(AGENT_SUSPECTS);
-	agent_link(AGENT_ALL);
+	agent_start(AGENT_LOCAL_SUSPECTS);
+	agent_link(AGENT_LOCAL);
 	tell_held(j);
-	agent_told(AGENT_ALL);
+	agent_told(AGENT_LOCAL);
 	settle();
 	ck_assert_str_ne(state_of(id), "");
 	answer(j, JOB_DELIVERED, 250, false);
@@ -138,17 +132,17 @@ END_TEST
 /* The outcome was kept; its agent dies as soon as it has told it again. */
 START_TEST(an_outcome_counts_though_its_agent_dies_at_once)
 {
-	struct job *j;
+	struct seen *j;
 	uint64_t id = send_to("bob@trial.example"), late;
 	j = job(0);
 	house_end();
 	house_begin();
-	agent_start(AGENT_SUSPECTS);
-	agent_link(AGENT_ALL);
+	agent_start(AGENT_LOCAL_SUSPECTS);
+	agent_link(AGENT_LOCAL);
 	answer(j, JOB_DELIVERED, 250, false);
-	agent_told(AGENT_ALL);
+	agent_told(AGENT_LOCAL);
 	settle();
-	agent_again(AGENT_ALL);
+	agent_again(AGENT_LOCAL);
 	late = send_to("alice@trial.example");
 	ck_assert_uint_eq(job(1)->message, late);
 	ck_assert_str_eq(state_of(id), "");
@@ -161,8 +155,8 @@ START_TEST(what_is_not_held_any_more_is_tried_again)
 	job(0);
 	house_end();
 	house_begin();
-	agent_start(AGENT_SUSPECTS);
-	agent_start(AGENT_ALL);
+	agent_start(AGENT_LOCAL_SUSPECTS);
+	agent_start(AGENT_LOCAL);
 	ck_assert_uint_eq(job(1)->message, id);
 	ck_assert_uint_eq(job(1)->attempt, 2);
 }
@@ -176,7 +170,7 @@ static void drain(void)
 
 START_TEST(a_drain_waits_for_what_is_out)
 {
-	struct job *j;
+	struct seen *j;
 	send_to("bob@trial.example");
 	j = job(0);
 	drain();
@@ -192,8 +186,8 @@ START_TEST(a_drain_ends_when_the_agents_die)
 	uint64_t id = send_to("bob@trial.example");
 	job(0);
 	drain();
-	agent_kill(AGENT_ALL);
-	agent_kill(AGENT_SUSPECTS);
+	agent_kill(AGENT_LOCAL);
+	agent_kill(AGENT_LOCAL_SUSPECTS);
 	run_until(is_drained);
 	house_end();
 	house_begin();

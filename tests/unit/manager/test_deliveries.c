@@ -6,7 +6,7 @@
 START_TEST(a_message_is_delivered_and_ends)
 {
 	uint64_t id = send_to("bob@trial.example");
-	struct job *j = job(0);
+	struct seen *j = job(0);
 	ck_assert_uint_eq(j->message, id);
 	ck_assert_uint_eq(j->attempt, 1);
 	ck_assert_str_eq(j->user, "bob");
@@ -20,7 +20,7 @@ END_TEST
 START_TEST(a_large_message_is_a_file_for_the_agent)
 {
 	uint64_t id = send_mail((const char *[]){"bob@trial.example"}, 1, 150000);
-	struct job *j = job(0);
+	struct seen *j = job(0);
 	ck_assert_uint_eq(j->content, 0);
 	answer(j, JOB_DELIVERED, 250, false);
 	run_until_state(id, "");
@@ -116,8 +116,8 @@ START_TEST(a_dead_mailbox_parks_its_mail_and_returns)
 	house_end();
 	house.retry.first = house.retry.longest = UINT64_C(3600) * 1000000;
 	house_begin();
-	agent_start(AGENT_ALL);
-	agent_start(AGENT_SUSPECTS);
+	agent_start(AGENT_LOCAL);
+	agent_start(AGENT_LOCAL_SUSPECTS);
 	first = send_to("bob@trial.example");
 	job(0);
 	for (int i = 1; i < 4; i++) {
@@ -132,7 +132,8 @@ START_TEST(a_dead_mailbox_parks_its_mail_and_returns)
 	run_until_state(parked, "deferred");
 	ck_assert_uint_eq(house.job_count, 4);
 	answer(job(3), JOB_DELIVERED, 250, false); /* it works again */
-	ck_assert_uint_eq(job(4)->message, parked);
+	job(5); /* that of its last failure, and what was not tried */
+	ck_assert(house.jobs[4].message == parked || house.jobs[5].message == parked);
 	ck_assert_str_eq(state_of(first), "deferred");
 }
 END_TEST
@@ -167,8 +168,8 @@ START_TEST(a_message_whose_ledger_line_is_damaged_is_set_aside)
 	house_end();
 	house.retry.first = house.retry.longest = UINT64_C(3600) * 1000000;
 	house_begin();
-	agent_start(AGENT_ALL);
-	agent_start(AGENT_SUSPECTS);
+	agent_start(AGENT_LOCAL);
+	agent_start(AGENT_LOCAL_SUSPECTS);
 	id = send_to("bob@trial.example");
 	answer(job(0), JOB_DEFERRED, 451, false);
 	run_until_state(id, "deferred");
@@ -185,8 +186,8 @@ START_TEST(the_attempt_after_give_up_is_the_last)
 	house_end();
 	house.retry.give_up = 1;
 	house_begin();
-	agent_start(AGENT_ALL);
-	agent_start(AGENT_SUSPECTS);
+	agent_start(AGENT_LOCAL);
+	agent_start(AGENT_LOCAL_SUSPECTS);
 	id = send_to("bob@trial.example");
 	answer(job(0), JOB_DEFERRED, 451, false);
 	run_until_state(id, "undeliverable");
@@ -202,8 +203,8 @@ START_TEST(what_was_not_attempted_is_not_given_up)
 	house.retry = (struct settings_retry){
 	    .first = 100000, .longest = UINT64_C(3600) * 1000000, .give_up = 1};
 	house_begin();
-	agent_start(AGENT_ALL);
-	agent_start(AGENT_SUSPECTS);
+	agent_start(AGENT_LOCAL);
+	agent_start(AGENT_LOCAL_SUSPECTS);
 	id = send_to("later@trial.example");
 	run_until_state(id, "deferred");
 }

@@ -1,0 +1,133 @@
+/*
+ * What becomes of a recipient: the log line, and the line in the ledger. The attempt that fails
+ * after `give-up` was the last.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "common/os/clock.h"
+#include "queue/manager/manager.h"
+
+struct reply reply_of(unsigned code, struct slice enhanced, struct slice text)
+{
+	struct reply r = {.code = (uint16_t)code, .text = text};
+	struct slice rest = enhanced, part;
+	uint64_t number;
+
+	for (int i = 0; i < 3; i++) {
+		slice_split(rest, '.', &part, &rest);
+		if (slice_number(part, 999, &number))
+			r.enhanced[i] = (uint16_t)number;
+	}
+	return r;
+}
+
+static const char *event_of(enum recipient_status status)
+{
+	switch (status) {
+	case RECIPIENT_DELIVERED:
+		return "delivered";
+	case RECIPIENT_DEFERRED:
+		return "deferred";
+	default:
+		return "failed";
+	}
+}
+
+/* relay: the server; local: we did it; none: nobody was asked. */
+static void log_agent(struct log_line *line, const struct job_outcome *o)
+{
+	if (o == NULL) {
+		log_pair(line, "relay", SLICE("none"));
+		return;
+	}
+	log_pair(line, "relay", o->relay.len > 0 ? o->relay : SLICE("local"));
+	if (o->tls)
+		log_pair(line, "tls", SLICE("yes"));
+}
+
+static void log_times(struct log_line *line, const struct active *a, const struct job_outcome *o)
+{
+	uint64_t now = clock_wall_us();
+
+	log_text(line, "delay", "%.3f",
+		 now > a->m.arrived ? (double)(now - a->m.arrived) / 1e6 : 0.0);
+	if (o == NULL || o->setup_us + o->transfer_us == 0)
+		return;
+	log_text(line, "setup", "%.3f", (double)o->setup_us / 1e6);
+	log_text(line, "transfer", "%.3f", (double)o->transfer_us / 1e6);
+}
+
+static void log_result(const struct active *a, const struct result *r, uint64_t next)
+{
+	struct log_line line;
+
+	log_start(&line, LOG_LEVEL_INFO, a->entry->id, event_of(r->status));
+	log_pair(&line, "to", r->address);
+	if (!slice_equal(r->address, r->original))
+		log_pair(&line, "orig-to", r->original);
+	log_agent(&line, r->outcome);
+	log_times(&line, a, r->outcome);
+	log_text(&line, "dsn", "%u.%u.%u", r->reply.enhanced[0], r->reply.enhanced[1],
+		 r->reply.enhanced[2]);
+	log_text(&line, "reply", "%u %.*s", r->reply.code, SLICE_FMT(r->reply.text));
+	if (next > 0)
+		log_number(&line, "next", (next - manager_now()) / CLOCK_SECOND);
+	log_end(&line);
+}
+
+static void log_removed(uint64_t id)
+{
+	struct log_line line;
+
+	log_start(&line, LOG_LEVEL_INFO, id, "removed");
+	log_end(&line);
+}
+
+/* That no way was found just now is no attempt, unless all had time to be tried since the start
+ * (S60). */
+static bool may_give_up(const struct active *a)
+{
+	return a->tried || manager_now() - manager.started > manager.retry.longest;
+}
+
+/* "given up after 5d 2h: REPLY": the codes stay those of the last reply (RFC 3464 2.3.4). */
+static struct slice given_up_text(uint64_t age, struct slice reply, char *text, size_t size)
+{
+	uint64_t minutes = age / (60 * CLOCK_SECOND);
+	char tried[40];
+	int len;
+
+	if (minutes >= 48 * 60)
+		snprintf(tried, sizeof(tried), "%" PRIu64 " days", minutes / (24 * 60));
+	else if (minutes >= 120)
+		snprintf(tried, sizeof(tried), "%" PRIu64 " hours", minutes / 60);
+	else if (minutes >= 2)
+		snprintf(tried, sizeof(tried), "%" PRIu64 " minutes", minutes);
+	else
+		snprintf(tried, sizeof(tried), "%" PRIu64 " seconds", age / CLOCK_SECOND);
+	len = snprintf(text, size, "given up after it was tried for %s: %.*s", tried,
+		       SLICE_FMT(reply));
+	return slice_make(text, (size_t)len < size ? (size_t)len : size - 1);
+}
+
+bool result_take(struct active *a, const struct result *given)
+{
+	char text[REPLY_TEXT_MAX + 1];
+	struct entry *e = a->entry;
+	struct result r = *given;
+	uint64_t id = e->id, now = manager_now(), arrived = manager_arrived(e), next = 0;
+
+	if (r.status == RECIPIENT_DEFERRED && may_give_up(a) &&
+	    schedule_give_up(manager.schedule, arrived, a->sender.len == 0, now)) {
+		r.status = RECIPIENT_FAILED;
+		r.reply.text = given_up_text(now - arrived, r.reply.text, text, sizeof(text));
+	}
+	if (r.status == RECIPIENT_DEFERRED)
+		next = schedule_retry_at(manager.schedule, arrived, now);
+	log_result(a, &r, next);
+	if (!spool_result(manager.spool, e, r.recipient, r.status, next, &r.reply))
+		return false;
+	log_removed(id);
+	return true;
+}
