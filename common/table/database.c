@@ -153,16 +153,17 @@ static int open_private(struct database *d, uint64_t cache)
 	return r;
 }
 
-static int close_private(struct database *d)
+/* All that counts is synced before. */
+static void close_private(struct database *d)
 {
-	int r = 0, s = 0;
+	if (d->env) /* what was given up for a spoiled page is freed all the same */
+		d->env->set_flags(d->env, DB_NOPANIC, 1);
 	if (d->db)
-		r = d->db->close(d->db, DB_NOSYNC);
+		d->db->close(d->db, DB_NOSYNC);
 	if (d->env)
-		s = d->env->close(d->env, 0);
+		d->env->close(d->env, 0);
 	d->db = NULL;
 	d->env = NULL;
-	return r != 0 ? r : s;
 }
 
 static const char *fault_text(const struct database *d, int r)
