@@ -33,7 +33,7 @@ struct wanted {
 static struct wanted wanted;
 static struct servers used_servers;
 static char *used_anchor, *used_insecure;
-static bool started, configured;
+static bool started, configured, in_set; /* in_set: the set is not whole yet */
 static struct loop_timer soon;
 
 static void replace_text(char **text, struct slice s)
@@ -92,7 +92,7 @@ static void apply(void *arg)
 				    .anchor = slice_str(anchor_wanted()),
 				    .insecure = slice_str(wanted.insecure)};
 	(void)arg;
-	if (nothing_new())
+	if (in_set || nothing_new())
 		return;
 	if (use(&config) || configured) {
 		dns_run();
@@ -112,6 +112,7 @@ static void apply_soon(void)
 
 void resolver_settings_begin(void)
 {
+	in_set = true;
 	own_begin();
 	wanted.named.count = 0;
 	wanted.validates = false;
@@ -135,6 +136,7 @@ void resolver_setting(const struct record *record, const void *value)
 
 void resolver_settings_end(void)
 {
+	in_set = false;
 	apply_soon();
 }
 
