@@ -141,13 +141,13 @@ class Stagepost:
             shutil.copytree(BUILD / part, self.programs / part)
 
     def configure(self, *, top="", limits="", listen="", domain="", deliver=None, retry="first 1s; longest 2s",
-                  log="text"):
+                  log="text", resolver=""):
         """Writes stagepost.conf; each argument is text for that place."""
         if "per-client" not in limits:
             limits = f"per-client 1000; {limits}"
         if self.net:
             listen += "; listen *:25 smtp"
-            top += f"\nresolver {{ server {self.net.ip4('dns')}:53 }}"
+            top += f"\nresolver {{ server {self.net.ip4('dns')}:53; {resolver} }}"
         self.write("stagepost.conf", f"""\
 hostname mx.{DOMAIN}
 origin {DOMAIN}
