@@ -127,11 +127,11 @@ static bool wants_tls(const struct session *s)
 
 static void greeted(struct session *s)
 {
+	walk_greeted(s->opener);
 	if (s->answer.code != 220) {
 		greeting_refused(s);
 		return;
 	}
-	walk_greeted(s->opener);
 	say_ehlo(s);
 }
 
