@@ -14,6 +14,7 @@ const struct service_row services[ROLES] = {
     [ROLE_ROUTER]   = {"router", NULL,   1, NULL,              GIFT_ALIASES,                    2, false, false},
     [ROLE_RESOLVER] = {"resolver", NULL, 1, NULL,              GIFT_DNS,                        2, false, false},
     [ROLE_QUEUE]    = {"queue", NULL,    1, NULL,              GIFT_SPOOL,                      1, false, false},
+    [ROLE_BOUNCE]   = {"bounce", NULL,   1, NULL,              0,                               2, false, false},
     [ROLE_LOCAL]    = {"local", NULL,    2, NULL,              GIFT_MAILBOXES,                  2, true,  false},
     [ROLE_LOCAL_SYSTEM] = {"local-system", "local", 1, NULL,   0,                               2, false, true},
     [ROLE_CONTROL]  = {"control", NULL,  1, NULL,              GIFT_CONTROL | GIFT_ASK,         2, false, false},

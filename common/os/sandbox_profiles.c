@@ -19,6 +19,7 @@ const struct sandbox_profile sandbox_profiles[] = {
     {"control", SANDBOX_ACCEPT, "the administrator's socket"},
     {"resolver", SANDBOX_READ | SANDBOX_CONNECT | SANDBOX_DATAGRAM, "name servers"},
     {"smtp", SANDBOX_READ | SANDBOX_CONNECT, "mail servers; content, read only"},
+    {"bounce", SANDBOX_APPEND | SANDBOX_READ, "segments leased to it; content, read only"},
     {"log", 0, "log files and the syslog socket, as they were given"},
     {NULL, 0, NULL},
 };

@@ -22,7 +22,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("BUILD", ROOT / "build"))
-ROLES = ["accounts", "router", "resolver", "queue", "local", "control", "smtpd"]
+ROLES = ["accounts", "router", "resolver", "queue", "bounce", "local", "control", "smtpd"]
 STATUS, STOP, RELOAD = b"1", b"2", b"3"
 NOBODY = 65534
 
@@ -194,8 +194,8 @@ def is_there(pid):
         return False
 
 
-EVERYONE = {"log", "accounts", "router", "resolver", "queue", "local", "local-1", "control", "smtpd",
-            "smtpd-1"}
+EVERYONE = {"log", "accounts", "router", "resolver", "queue", "bounce", "local", "local-1", "control",
+            "smtpd", "smtpd-1"}
 
 
 @pytest.fixture(params=MODES)
