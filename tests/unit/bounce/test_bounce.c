@@ -42,7 +42,8 @@ static void lend(void)
 {
 	static uint64_t number;
 	int fd = number == 0 ? segment : temporary(SEGMENT); /* the first is the one in use */
-	struct writer_leased m = {.number = ++number,
+	number++;
+	struct writer_leased m = {.number = number,
 				  .nonce = SLICE("0123456789abcdef"),
 				  .segment = (uint32_t)number,
 				  .size = SEGMENT,
