@@ -197,8 +197,9 @@ static void greeted(struct session *s, const struct router_verdict *v)
 		session_close(s, "refused");
 		return;
 	}
-	/* RFC 5321 3.1: the client waits for our greeting. One that does not is no mail server. */
-	if (stream_spoke(s->stream)) {
+	/* RFC 5321 3.1: the client waits for our greeting. One that does not is no mail server; but
+	 * a program of this machine may have a script that was written to `sendmail -bs`. */
+	if (!s->local && stream_spoke(s->stream)) {
 		session_log_refusal(s, "connect", 554, "5.5.0", SLICE("spoke before the greeting"),
 				    SLICE_EMPTY);
 		session_reply(s, 554, "5.5.0", "%s you spoke before the greeting",
@@ -229,7 +230,7 @@ static bool pipelines_wrongly(struct session *s, const struct verb_row *row, siz
 	bool more = stream_input(s->stream).len > used;
 
 	/* RFC 2920 3.1; a client that said HELO was not told of PIPELINING at all (S11). */
-	return more && (row->last || (s->helo != NULL && !s->esmtp));
+	return more && !s->local && (row->last || (s->helo != NULL && !s->esmtp));
 }
 
 /* Counts for the log; from here on replies are to this verb. */

@@ -139,6 +139,18 @@ def test_a_user_alone_has_the_socket_too(stagepost):
     assert not (house.folder / "run" / "submit").exists()
 
 
+def test_a_script_need_not_wait_for_replies(shared):
+    """As whoever writes one to `sendmail -bs`."""
+    with local(shared, greet=False) as wire:
+        wire.send("EHLO x\r\nMAIL FROM:<script>\r\nRCPT TO:<bob>\r\nDATA\r\nSubject: script\r\n\r\nx\r\n.\r\nNOOP\r\nQUIT\r\n")
+        wire.expect("220")
+        wire.expect("250", plain=True)
+        for short in ("250 2.1.0", "250 2.1.5", "354", "250 2.0.0", "250 2.0.0", "221 2.0.0"):
+            wire.expect(short)
+        assert wire.ended() == b""
+    only(shared, "script@trial.example")
+
+
 # Trust
 
 
