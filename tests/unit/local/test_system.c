@@ -707,10 +707,31 @@ START_TEST(outcomes_go_to_the_next_manager)
 }
 END_TEST
 
+static const char *const deaths[] = {
+    "local-child:create:1:kill", "local-child:write:1:kill",	 "local-child:fsync:1:kill",
+    "local-child:rename:1:kill", "local-child:fsync-dir:1:kill",
+};
+/* The same for each child: so the message has killed two, alone. */
+START_TEST(a_child_may_die_at_each_step)
+{
+	if (!disk_faults_built())
+		return;
+	setenv("STAGEPOST_FAULTS", deaths[_i], 1);
+	setup();
+	start(1, "u1", DELIVER_MAILDIR);
+	start(2, "nobody", DELIVER_MAILDIR);
+	run_until_outcomes(2);
+	ck_assert_uint_eq(outcome_of(1)->status, JOB_CRASHED);
+	check_outcome(2, 550, "5.1.1");
+	teardown();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("system");
-	TCase *tc = tcase_create("system"), *impatient = tcase_create("impatient");
+	TCase *tc = tcase_create("system"), *impatient = tcase_create("impatient"),
+	      *deadly = tcase_create("deadly");
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, S53_a_maildir_is_made_in_the_home_by_its_user);
@@ -729,6 +750,10 @@ int main(void)
 	tcase_add_checked_fixture(impatient, setup_impatient, teardown);
 	tcase_add_test(impatient, a_delivery_that_takes_too_long_is_ended_and_waits);
 	suite_add_tcase(s, impatient);
+	tcase_set_timeout(deadly, 60);
+	tcase_add_loop_test(deadly, a_child_may_die_at_each_step, 0,
+			    sizeof(deaths) / sizeof(deaths[0]));
+	suite_add_tcase(s, deadly);
 	SRunner *sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
 	int failed = srunner_ntests_failed(sr);
