@@ -111,5 +111,5 @@ def test_messages_of_real_life_are_relayed_octet_for_octet(world):
         octets = path.read_bytes()
         came[octets[octets.index(b"<") + 1:octets.index(b">")].decode()] = octets
     compare(messages, ids, came, as_postfix_keeps)
-    wait_for(lambda: re.search(r" disconnect from us\S* .* bdat=\d", world.postfix.log()), what="Postfix saying that it got chunks")
+    wait_for(lambda: re.search(r" disconnect from .*\[.* bdat=\d", world.postfix.log()), what="word that Postfix got chunks")
     world.us.assert_clean()
