@@ -32,6 +32,7 @@ static void place_later(struct entry *e)
 void active_arrived(void *arg, struct entry *e)
 {
 	(void)arg;
+	report_arrived(e->id);
 	stub_of(e)->schedule.origin = writers_origin(e->id);
 	active_place(e, TRANSPORT_NONE, SLICE_EMPTY);
 	/* What can't become active soon waits as a stub. */
@@ -115,7 +116,7 @@ void active_content_spare(struct active *a)
 	a->m.header = a->m.body = SLICE_EMPTY;
 }
 
-/* When is it tried again? UINT64_MAX: nothing of it waits. What is due and was not tried has met
+/* When is it tried again? What is due and was not tried, or is to be told and was not, has met
  * trouble of our own. */
 static uint64_t next_attempt(const struct message_state *state)
 {
@@ -127,8 +128,7 @@ static uint64_t next_attempt(const struct message_state *state)
 
 		if (r->status == RECIPIENT_DEFERRED && r->next > now)
 			at = r->next;
-		else if (r->status != RECIPIENT_PENDING && r->status != RECIPIENT_ATTEMPT &&
-			 r->status != RECIPIENT_DEFERRED)
+		else if (recipient_ended(r->status))
 			continue;
 		next = at < next ? at : next;
 	}
@@ -148,12 +148,22 @@ static void rest(struct active *a, struct entry *e)
 		spool_rest(manager.spool, e, MESSAGE_CORRUPT, 0);
 	} else if (a->hold)
 		spool_rest(manager.spool, e, MESSAGE_HELD, 0);
-	else if (next == UINT64_MAX) {
-		log_state(e, "undeliverable", "every recipient has ended and some failed");
-		spool_rest(manager.spool, e, MESSAGE_UNDELIVERABLE, 0);
-	} else
+	else
 		spool_rest(manager.spool, e, MESSAGE_QUEUED, next);
 	spool_stays(manager.spool, e);
+}
+
+/* True: a report on it is under way. */
+static bool tell(struct active *a)
+{
+	const struct entry *e = a->entry;
+
+	if (!a->ready || a->hold || a->remove || a->corrupt != NULL || e->state == NULL ||
+	    e->disposition != MESSAGE_QUEUED)
+		return false;
+	if (a->bounce)
+		result_fail_rest(a);
+	return report_begin(a);
 }
 
 void active_settle(struct active *a)
@@ -164,8 +174,11 @@ void active_settle(struct active *a)
 		return;
 	if (e != NULL)
 		jobs_group(a);
-	if (a->open > 0 || a->reading > 0)
+	if (a->open > 0 || a->reading > 0 || a->report != NULL)
 		return;
+	if (e != NULL && tell(a))
+		return;
+	e = a->entry;
 	if (e == NULL) {
 		forget(a);
 		return;
@@ -205,11 +218,14 @@ const struct stored_recipient *active_received(struct active *a, uint32_t recipi
 	return NULL;
 }
 
-/* Recipients that are to be tried now; those that failed wait for an administrator. */
+/* Recipients that are to be tried now. */
 static void route_recipients(struct active *a)
 {
 	const struct message_state *state = a->entry->state;
 	uint32_t count = state->count;
+	uint64_t now = manager_now();
+	/* It came for what is to be told alone, when the last report could not be made. */
+	bool due_only = spool_told_mark(a->entry) != 0 && !stub_of(a->entry)->schedule.urged;
 
 	a->routing++; /* until all are asked */
 	for (uint32_t i = 0; i < count && a->entry != NULL; i++) {
@@ -218,6 +234,8 @@ static void route_recipients(struct active *a)
 
 		if (r->status != RECIPIENT_PENDING && r->status != RECIPIENT_DEFERRED &&
 		    r->status != RECIPIENT_ATTEMPT)
+			continue;
+		if (due_only && r->status == RECIPIENT_DEFERRED && r->next > now)
 			continue;
 		if (added)
 			routes_ask(a, i, arena_copy(&a->arena, r->address),
@@ -236,6 +254,7 @@ static bool keep_envelope(struct active *a)
 	a->sender = arena_copy(&a->arena, a->m.reverse_path);
 	a->client = arena_copy(&a->arena, a->m.client);
 	a->trace = arena_copy(&a->arena, a->m.trace);
+	a->envid = arena_copy(&a->arena, a->m.envid);
 	a->recipients = arena_get(&a->arena, count * sizeof(*a->recipients));
 	if (a->recipients == NULL)
 		return false;
@@ -244,7 +263,8 @@ static bool keep_envelope(struct active *a)
 
 		*r = a->m.recipients[i];
 		r->address = arena_copy(&a->arena, r->address);
-		if (r->address.ptr == NULL)
+		r->orcpt = arena_copy(&a->arena, r->orcpt);
+		if (r->orcpt.ptr == NULL)
 			return false;
 	}
 	return true;
@@ -278,6 +298,7 @@ static void record_there(struct active *a)
 		active_corrupt(a, "its envelope is larger than any that is accepted");
 		return;
 	}
+	a->ready = true;
 	a->origin = crc32c(0, a->client.ptr, a->client.len);
 	active_content_spare(a);
 	route_recipients(a);
@@ -338,6 +359,7 @@ void active_begin(struct entry *e)
 	a = memory_zero(1, sizeof(*a));
 
 	a->entry = e;
+	a->id = e->id;
 	a->file = -1;
 	a->first = true;
 	arena_init(&a->arena, ACTIVE_ARENA_MAX);

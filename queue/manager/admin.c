@@ -45,8 +45,6 @@ const char *admin_state(const struct entry *e)
 	switch (e->disposition) {
 	case MESSAGE_HELD:
 		return "hold";
-	case MESSAGE_UNDELIVERABLE:
-		return "undeliverable";
 	case MESSAGE_CORRUPT:
 		return "corrupt";
 	}
@@ -59,7 +57,7 @@ const char *admin_state(const struct entry *e)
 static bool changes(uint32_t verb)
 {
 	return verb == QUEUE_HOLD || verb == QUEUE_RELEASE || verb == QUEUE_RETRY ||
-	       verb == QUEUE_DELETE;
+	       verb == QUEUE_DELETE || verb == QUEUE_BOUNCE;
 }
 
 static void answer_status(struct question *q)
@@ -76,12 +74,11 @@ static void answer_status(struct question *q)
 		m.incoming = queued - m.deferred - m.active;
 	m.hold = counts->by_disposition[MESSAGE_HELD];
 	m.corrupt = counts->by_disposition[MESSAGE_CORRUPT];
-	m.undeliverable = counts->by_disposition[MESSAGE_UNDELIVERABLE];
 	m.segments = status.segments;
 	m.spool_bytes = status.segment_octets + status.ledger_octets;
 	m.pressure = slice_str(writers_pressure_reason());
 	admin_send(q, QUEUE_COUNTS, &m);
-	admin_done(q, EX_OK, "");
+	admin_done(q, EX_OK, agents_missing());
 }
 
 static void verified(void *arg, const struct verify_result *r)

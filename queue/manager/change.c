@@ -1,6 +1,6 @@
 /*
- * What an administrator does to a message: hold, release, retry, delete. One that is active takes
- * it when nothing of it is with an agent any more.
+ * What an administrator does to a message: hold, release, retry, delete, return. One that is active
+ * takes it when nothing of it is with an agent any more.
  */
 #include "queue/manager/admin.h"
 
@@ -23,25 +23,13 @@ static bool hold(struct entry *e)
 	if (a != NULL) {
 		a->hold = true;
 		jobs_withdraw(a);
+		report_withdraw(a);
 		active_settle(a);
 		return true;
 	}
 	schedule_forget(manager.schedule, &stub_of(e)->schedule, manager_now());
 	spool_dispose(manager.spool, e, MESSAGE_HELD, 0);
 	return true;
-}
-
-/* Recipients that had failed for good are tried again. */
-static void revive(struct entry *e)
-{
-	for (uint32_t i = 0; e->state != NULL && i < e->state->count; i++) {
-		struct recipient_state *r = &e->state->recipients[i];
-		struct reply reply = r->reply;
-
-		if (r->status == RECIPIENT_FAILED)
-			spool_result(manager.spool, e, i, RECIPIENT_DEFERRED, manager_now(),
-				     &reply);
-	}
 }
 
 static bool release(struct entry *e)
@@ -56,7 +44,6 @@ static bool release(struct entry *e)
 	if (e->disposition == MESSAGE_QUEUED)
 		return false;
 	log_change(e, "released");
-	revive(e);
 	spool_dispose(manager.spool, e, MESSAGE_QUEUED, manager_now());
 	active_place(e, TRANSPORT_NONE, SLICE_EMPTY);
 	stub_of(e)->schedule.urged = true;
@@ -86,7 +73,36 @@ static bool remove_message(struct entry *e)
 	}
 	a->remove = true;
 	jobs_withdraw(a);
+	report_withdraw(a);
 	active_settle(a);
+	return true;
+}
+
+/* What has not ended fails for good: at rest its state is loaded. Then it becomes active, and its
+ * sender is told. */
+static bool bounce(struct entry *e)
+{
+	static const struct reply reply = {
+	    .code = 554, .enhanced = {5, 0, 0}, .text = {"returned by the administrator", 29}};
+	struct active *a = stub_of(e)->active;
+
+	if (e->disposition == MESSAGE_CORRUPT || (a != NULL && (a->bounce || a->remove)) ||
+	    (a == NULL && e->state == NULL))
+		return false;
+	log_change(e, "returned");
+	if (a != NULL) {
+		a->bounce = true;
+		a->hold = false;
+		jobs_withdraw(a);
+		active_settle(a);
+		return true;
+	}
+	for (uint32_t i = 0; i < e->state->count; i++)
+		if (e->state->recipients[i].status < RECIPIENT_FAILED)
+			spool_result(manager.spool, e, i, RECIPIENT_FAILED, 0, &reply);
+	schedule_forget(manager.schedule, &stub_of(e)->schedule, manager_now());
+	spool_dispose(manager.spool, e, MESSAGE_QUEUED, manager_now());
+	active_place(e, TRANSPORT_NONE, SLICE_EMPTY);
 	return true;
 }
 
@@ -99,6 +115,8 @@ bool change_message(uint32_t verb, struct entry *e)
 		return release(e);
 	case QUEUE_RETRY:
 		return retry(e);
+	case QUEUE_BOUNCE:
+		return bounce(e);
 	case QUEUE_DELETE:
 		return remove_message(e);
 	}

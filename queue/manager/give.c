@@ -10,15 +10,16 @@
 #include "common/os/disk.h"
 #include "queue/manager/jobs.h"
 
-static bool content_there(const struct active *a)
+bool content_there(const struct active *a)
 {
 	return a->m.file.number != 0 ? a->file >= 0 : a->record.len > 0;
 }
 
 static void job_describe(const struct job *j, struct job_start *start)
 {
-	const struct active *a = j->active;
+	struct active *a = j->active;
 	const struct delivery *d = TAILQ_FIRST(&j->deliveries);
+	const struct stored_recipient *r = active_received(a, d->recipient, d->original);
 
 	*start = (struct job_start){
 	    .message = a->entry->id,
@@ -28,6 +29,10 @@ static void job_describe(const struct job *j, struct job_start *start)
 	    .address = d->address,
 	    .original = d->original,
 	    .more = j->count - 1,
+	    .notify = r != NULL ? r->notify : 0,
+	    .orcpt = r != NULL ? r->orcpt : SLICE_EMPTY,
+	    .flags = a->m.flags,
+	    .envid = a->envid,
 	    .content = a->m.content_flags,
 	    .next_hop = j->next_hop,
 	    .destination = j->destination,
@@ -41,7 +46,7 @@ static void job_describe(const struct job *j, struct job_start *start)
 	};
 }
 
-static void content_describe(const struct active *a, struct job_start *start)
+void content_describe(const struct active *a, struct job_start *start)
 {
 	const struct stored_file *f = &a->m.file;
 
@@ -72,12 +77,16 @@ static bool job_send(struct job *j, struct channel *to)
 	if (!channel_send(to, JOB_START, &start))
 		return false;
 	while ((d = TAILQ_NEXT(d, link)) != NULL) {
+		const struct stored_recipient *r =
+		    active_received(j->active, d->recipient, d->original);
 		struct job_more more = {
 		    .message = start.message,
 		    .recipient = d->recipient,
 		    .attempt = d->attempt,
 		    .address = d->address,
 		    .original = d->original,
+		    .notify = r != NULL ? r->notify : 0,
+		    .orcpt = r != NULL ? r->orcpt : SLICE_EMPTY,
 		};
 
 		if (!channel_send(to, JOB_MORE, &more)) {
@@ -88,7 +97,7 @@ static bool job_send(struct job *j, struct channel *to)
 	return true;
 }
 
-void job_content_came(struct active *a, int err)
+static void content_came(struct active *a, int err)
 {
 	struct job *j, *next;
 
@@ -105,7 +114,10 @@ void job_content_came(struct active *a, int err)
 		else
 			job_take_back(j);
 	}
-	active_settle(a);
+	if (a->report != NULL)
+		report_content_came(a, err);
+	else
+		active_settle(a);
 }
 
 static void on_file(void *arg, int fd, int err)
@@ -113,7 +125,7 @@ static void on_file(void *arg, int fd, int err)
 	struct active *a = arg;
 
 	a->file = fd;
-	job_content_came(a, err);
+	content_came(a, err);
 }
 
 static void on_content(void *arg, int err)
@@ -132,10 +144,10 @@ static void on_content(void *arg, int err)
 	}
 	arena_free(&scratch);
 	active_content_kept(a);
-	job_content_came(a, err);
+	content_came(a, err);
 }
 
-static void content_fetch(struct active *a)
+void content_fetch(struct active *a)
 {
 	int result;
 

@@ -1,14 +1,13 @@
 /*
  * queue: the queue manager. It alone decides and writes what becomes of each recipient.
  */
+#include "common/dialogue/bounce.h"
 #include "common/dialogue/queue.h"
 #include "queue/manager/manager.h"
 
 static const struct record *const settings[] = {
-    &settings_limits_record,
-    &settings_retry_record,
-    &settings_deliver_record,
-    NULL,
+    &settings_limits_record, &settings_retry_record,  &settings_deliver_record,
+    &settings_server_record, &settings_domain_record, NULL,
 };
 
 static const struct service_link links[] = {
@@ -18,6 +17,7 @@ static const struct service_link links[] = {
     {"local", &job_dialogue, agent_routes, agents_up_local, agents_down},
     {"smtp", &job_dialogue, agent_routes, agents_up_smtp, agents_down},
     {"local-system", &job_dialogue, agent_routes, agents_up_system, agents_down},
+    {"bounce", &bounce_dialogue, bounce_routes, reports_up, reports_down},
     {"control", &queue_dialogue, admin_routes, admin_up, admin_down},
     {NULL, NULL, NULL, NULL, NULL},
 };

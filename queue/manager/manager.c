@@ -4,6 +4,7 @@
  */
 #include <bsd/stdlib.h>
 #include <malloc.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "common/os/clock.h"
@@ -42,6 +43,12 @@ struct manager manager;
 static struct settings_limits limits_coming;
 static struct settings_retry retry_coming;
 static bool system_users_coming;
+static struct {
+	char postmaster[ADDRESS_MAX_OCTETS + 1]; /* as configured; may be empty */
+	char hostname[HOST_NAME_MAX_OCTETS + 1], origin[HOST_NAME_MAX_OCTETS + 1];
+	char domain[HOST_NAME_MAX_OCTETS + 1]; /* the first of ours; empty: none */
+	bool hostname_ours, origin_ours;
+} names_coming;
 static int spool_directory = -1;
 static char boot_id[BOOT_ID_SIZE];
 static struct helper *helper;
@@ -83,12 +90,43 @@ void manager_settings_begin(void)
 	limits_coming = (struct settings_limits){0};
 	retry_coming = (struct settings_retry){0};
 	system_users_coming = false;
+	memset(&names_coming, 0, sizeof(names_coming));
 }
 
 /* system-maildir, system-mbox */
 static bool is_system(const struct settings_deliver *d)
 {
 	return slice_equal(slice_sub(d->kind, 0, 7), SLICE("system-"));
+}
+
+static void take_server(const struct settings_server *s)
+{
+	slice_copy(s->postmaster, names_coming.postmaster, sizeof(names_coming.postmaster));
+	slice_copy(s->hostname, names_coming.hostname, sizeof(names_coming.hostname));
+	slice_copy(s->origin, names_coming.origin, sizeof(names_coming.origin));
+}
+
+static void take_domain(const struct settings_domain *d)
+{
+	if (names_coming.domain[0] == '\0')
+		slice_copy(d->name, names_coming.domain, sizeof(names_coming.domain));
+	names_coming.origin_ours |= slice_equal_fold(d->name, slice_str(names_coming.origin));
+	names_coming.hostname_ours |= slice_equal_fold(d->name, slice_str(names_coming.hostname));
+}
+
+/* At a domain of ours, where there is one: every such has a postmaster (RFC 5321 4.5.1). */
+static void name_postmaster(void)
+{
+	const char *at = names_coming.origin_ours     ? names_coming.origin
+			 : names_coming.hostname_ours ? names_coming.hostname
+			 : names_coming.domain[0]     ? names_coming.domain
+			 : names_coming.origin[0]     ? names_coming.origin
+						      : names_coming.hostname;
+
+	if (names_coming.postmaster[0] != '\0')
+		memcpy(manager.postmaster, names_coming.postmaster, sizeof(manager.postmaster));
+	else
+		snprintf(manager.postmaster, sizeof(manager.postmaster), "postmaster@%s", at);
 }
 
 void manager_setting(const struct record *record, const void *value)
@@ -99,6 +137,10 @@ void manager_setting(const struct record *record, const void *value)
 		retry_coming = *(const struct settings_retry *)value;
 	else if (record == &settings_deliver_record)
 		system_users_coming |= is_system(value);
+	else if (record == &settings_server_record)
+		take_server(value);
+	else if (record == &settings_domain_record)
+		take_domain(value);
 }
 
 void manager_settings_end(void)
@@ -106,6 +148,7 @@ void manager_settings_end(void)
 	manager.limits = limits_coming;
 	manager.retry = retry_coming;
 	manager.system_users = system_users_coming;
+	name_postmaster();
 	agents_expect();
 	if (manager.spool != NULL)
 		spool_limit(manager.spool, manager.limits.spool_size, manager.limits.spool_free);
@@ -148,6 +191,7 @@ void manager_warm(void)
 	record_warm();
 	routes_warm();
 	sites_warm();
+	reports_warm();
 }
 
 static void spool_became(void *arg, bool safe)
@@ -164,6 +208,9 @@ static void spool_became(void *arg, bool safe)
 static void place(void *arg, struct entry *e)
 {
 	(void)arg;
+	/* A former version kept what failed: its senders are told now. */
+	if (e->disposition == MESSAGE_UNDELIVERABLE)
+		spool_dispose(manager.spool, e, MESSAGE_QUEUED, manager_now());
 	active_place(e, TRANSPORT_NONE, SLICE_EMPTY);
 }
 
@@ -174,6 +221,7 @@ static void look(void *arg)
 	writers_serve();
 	routes_look();
 	sites_look();
+	reports_look();
 	agents_look();
 	loop_timer_start(&look_timer, PRESSURE_LOOK_US, look, NULL);
 }
@@ -189,6 +237,7 @@ static void open_spool(void)
 	    .spool_size = manager.limits.spool_size,
 	    .spool_free = manager.limits.spool_free,
 	    .arrived = active_arrived,
+	    .welcome = report_welcome,
 	    .ended = active_ended,
 	    .safe = spool_became,
 	};
@@ -274,6 +323,7 @@ static void at_turn_end(void *arg)
 	more |= activate_some();
 	routes_pump();
 	sites_pump();
+	reports_pump();
 	jobs_pump();
 	more |= admin_step();
 	if (spool_flush(manager.spool))
@@ -281,7 +331,7 @@ static void at_turn_end(void *arg)
 	set_due_timer();
 	if (more)
 		loop_turn_again();
-	if (manager.draining && jobs_out() == 0) {
+	if (manager.draining && jobs_out() == 0 && reports_out() == 0) {
 		spool_close(&manager.spool);
 		service_drained();
 	}

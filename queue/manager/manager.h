@@ -12,6 +12,7 @@
  *	give.c      jobs to the agents, with the content
  *	outcomes.c  and back: outcomes, deaths
  *	results.c   what becomes of a recipient: log and ledger
+ *	reports.c   asks bounce to tell the sender
  *	agents.c    the agents' channels, and what they hold
  *	orphans.c   outcomes of jobs that a manager before this one gave
  *	admin.c     what an administrator asks; walk.c goes through the messages for it, change.c
@@ -111,24 +112,28 @@ TAILQ_HEAD(job_list, job);
 
 /* An active message. */
 struct active {
-	struct entry *entry;
+	struct entry *entry; /* NULL: the message has ended */
+	uint64_t id;
 	struct arena arena;
 	struct buffer record;	 /* empty: not kept, it is read again when it is wanted */
 	struct stored_message m; /* slices of record only while that is kept */
-	struct slice sender, client, trace;
+	struct slice sender, client, trace, envid;
 	struct stored_recipient *recipients; /* as received */
 	uint32_t origin;
-	int file;	  /* of a large message; -1: not open */
-	uint32_t counted; /* recipients, of manager.recipients */
-	uint32_t routing; /* questions to the router that are not answered */
-	uint32_t siting;  /* deliveries that wait for the name of their site */
-	uint32_t open;	  /* jobs queued or out */
-	uint32_t reading; /* reads under way: load, record, file */
-	uint32_t content; /* jobs that wait for the content or with it: UNREAD or PICKED */
-	bool first;	  /* no job was queued yet */
-	bool tried;	  /* an agent had it, or its destination is known to be dead */
+	int file;	       /* of a large message; -1: not open */
+	uint32_t counted;      /* recipients, of manager.recipients */
+	uint32_t routing;      /* questions to the router that are not answered */
+	uint32_t siting;       /* deliveries that wait for the name of their site */
+	uint32_t open;	       /* jobs queued or out */
+	uint32_t reading;      /* reads under way: load, record, file */
+	uint32_t content;      /* jobs, or a report, that need the content or wait for it */
+	struct report *report; /* on it, under way; NULL: none */
+	bool ready;	       /* the record was read: envelope and recipients are here */
+	bool told_later;       /* a report could not be made just now */
+	bool first;	       /* no job was queued yet */
+	bool tried;	       /* an agent had it, or its destination is known to be dead */
 	/* What an administrator has said of it, done when nothing is out any more. */
-	bool hold, remove;
+	bool hold, remove, bounce;
 	uint8_t parked_at;		/* enum transport */
 	struct slice parked;		/* key of a destination that is dead; empty: none */
 	const char *corrupt;		/* why it is to be set aside; NULL: it is not */
@@ -153,6 +158,7 @@ struct manager {
 	size_t content_kept;
 	size_t recipients; /* of active messages */
 	bool draining;
+	char postmaster[ADDRESS_MAX_OCTETS + 1];
 	bool system_users; /* some mail goes to the machine's own users */
 	bool agents_known; /* every agent has said what it holds: messages may become active */
 };
@@ -185,7 +191,7 @@ uint64_t manager_arrived(const struct entry *e); /* queue time, microseconds */
 uint64_t manager_wall(uint64_t queue_time);
 
 /* writers.c */
-extern const struct route writer_routes[];
+extern const struct route writer_routes[], bounce_routes[];
 void writers_up(struct channel *c, unsigned instance);
 void writers_down(struct channel *c);
 void writers_pressure(void);		   /* tells them when it has changed */
@@ -229,7 +235,30 @@ struct result {
 };
 /* Logs and writes it; true: that ended the message (a is settled soon). */
 bool result_take(struct active *a, const struct result *r);
+/* What has not ended fails, by word of an administrator. */
+void result_fail_rest(struct active *a);
+void result_log_removed(uint64_t id);
 struct reply reply_of(unsigned code, struct slice enhanced, struct slice text);
+
+/* reports.c */
+void reports_warm(void);
+void reports_up(struct channel *c, unsigned instance);
+void reports_down(struct channel *c);
+void reports_pump(void);
+void reports_look(void);
+size_t reports_out(void); /* that a peer is at */
+/* Of a message of which nothing is under way. True: there is something to tell, and a report is
+ * begun; the message settles when it is over. Else it has to come again when something is left to
+ * tell. May end the message. */
+bool report_begin(struct active *a);
+void report_withdraw(struct active *a); /* unless bounce is at it */
+void report_content_came(struct active *a, int err);
+/* Does the sender want to hear that this one was reached? */
+bool report_wants_success(struct active *a, uint32_t recipient, struct slice original);
+/* See spool_setup; and its notification has arrived. */
+bool report_welcome(void *arg, uint64_t parent, uint32_t mark);
+void report_arrived(uint64_t id);
+void report_done(struct channel *c, const void *record);
 
 /* routes.c */
 extern const struct route router_routes[];
@@ -275,7 +304,11 @@ void delivery_close(struct delivery *d);
 
 /* give.c */
 void jobs_pump(void); /* at the turn's end */
-void job_content_came(struct active *a, int err);
+bool content_there(const struct active *a);
+/* Reads it: jobs and report hear of it. Only when nothing is being read. */
+void content_fetch(struct active *a);
+/* The content's fields of a job; fd is the message's. */
+void content_describe(const struct active *a, struct job_start *start);
 
 /* outcomes.c */
 /* What an outcome makes of the recipient; spoiled content is no fault of its address. */

@@ -28,9 +28,9 @@ static void log_orphan(const struct orphan *o)
 	struct log_line line;
 
 	log_start(&line, LOG_LEVEL_INFO, o->message,
-		  o->status == RECIPIENT_DELIVERED ? "delivered"
-		  : o->status == RECIPIENT_FAILED  ? "failed"
-						   : "deferred");
+		  o->status == RECIPIENT_FAILED	    ? "failed"
+		  : o->status == RECIPIENT_DEFERRED ? "deferred"
+						    : "delivered");
 	log_number(&line, "recipient", o->recipient);
 	log_text(&line, "reply", "%u %.*s", o->reply.code, SLICE_FMT(o->reply.text));
 	log_end(&line);
@@ -135,6 +135,9 @@ void orphan_outcome(unsigned agent, const struct job_outcome *from)
 	o->recipient = from->recipient;
 	o->attempt = from->attempt;
 	o->status = job_status_of(from);
+	/* Whether the sender wants to hear of it is known when the record is read. */
+	if (o->status == RECIPIENT_DELIVERED && !from->dsn)
+		o->status = RECIPIENT_REACHED;
 	memcpy(o->text, from->text.ptr, from->text.len);
 	o->reply = reply_of(from->code, from->enhanced, slice_make(o->text, from->text.len));
 	TAILQ_INSERT_TAIL(&orphans, o, link);

@@ -76,7 +76,7 @@ static void log_result(const struct active *a, const struct result *r, uint64_t 
 	log_end(&line);
 }
 
-static void log_removed(uint64_t id)
+void result_log_removed(uint64_t id)
 {
 	struct log_line line;
 
@@ -123,11 +123,39 @@ bool result_take(struct active *a, const struct result *given)
 		r.status = RECIPIENT_FAILED;
 		r.reply.text = given_up_text(now - arrived, r.reply.text, text, sizeof(text));
 	}
+	r.reply.relay = r.outcome != NULL ? r.outcome->relay : SLICE_EMPTY;
 	if (r.status == RECIPIENT_DEFERRED)
 		next = schedule_retry_at(manager.schedule, arrived, now);
 	log_result(a, &r, next);
+	/* A server that offers DSN tells the sender itself (RFC 3461 5.2.2). */
+	if (r.status == RECIPIENT_DELIVERED && !(r.outcome != NULL && r.outcome->dsn) &&
+	    report_wants_success(a, r.recipient, r.original))
+		r.status = RECIPIENT_REACHED;
 	if (!spool_result(manager.spool, e, r.recipient, r.status, next, &r.reply))
 		return false;
-	log_removed(id);
+	result_log_removed(id);
 	return true;
+}
+
+void result_fail_rest(struct active *a)
+{
+	struct result r = {
+	    .status = RECIPIENT_FAILED,
+	    .reply = {.code = 554,
+		      .enhanced = {5, 0, 0},
+		      .text = SLICE("returned by the administrator")},
+	};
+
+	for (uint32_t i = 0; i < a->entry->state->count; i++) {
+		const struct recipient_state *s = &a->entry->state->recipients[i];
+		bool added = i >= a->entry->state->received;
+
+		if (s->status != RECIPIENT_PENDING && s->status != RECIPIENT_ATTEMPT &&
+		    s->status != RECIPIENT_DEFERRED)
+			continue;
+		r.recipient = i;
+		r.address = added ? s->address : a->recipients[i].address;
+		r.original = added ? s->original : a->recipients[i].address;
+		result_take(a, &r);
+	}
 }

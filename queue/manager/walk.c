@@ -238,7 +238,7 @@ static void on_state(void *arg, struct entry *e, int err)
 
 static bool needs_reading(const struct question *q)
 {
-	return q->verb == QUEUE_LIST || q->verb == QUEUE_SHOW || q->verb == QUEUE_RELEASE ||
+	return q->verb == QUEUE_LIST || q->verb == QUEUE_SHOW || q->verb == QUEUE_BOUNCE ||
 	       q->sender[0] != '\0' || q->recipient[0] != '\0';
 }
 

@@ -7,6 +7,7 @@
 
 #include "common/base/bytes.h"
 #include "common/base/memory.h"
+#include "common/dialogue/bounce.h"
 #include "queue/manager/manager.h"
 
 enum { LEASES_WANTED_MAX = 8, FILES_WANTED_MAX = 1024 };
@@ -264,12 +265,19 @@ static void on_abandoned(struct channel *c, const void *record)
 		channel_break(c, "abandoned a file that it does not have");
 }
 
-const struct route writer_routes[] = {
-    {WRITER_WANT_LEASE, ROUTE_ALWAYS, on_want_lease},
-    {WRITER_WANT_FILE, ROUTE_ALWAYS, on_want_file},
-    {WRITER_NOTICE, ROUTE_ALWAYS, on_notice},
-    {WRITER_SEALED, ROUTE_ALWAYS, on_sealed},
-    {WRITER_FAILED, ROUTE_ALWAYS, on_failed},
-    {WRITER_ABANDONED, ROUTE_ALWAYS, on_abandoned},
+/* clang-format off */
+#define WRITER_ROUTES \
+	{WRITER_WANT_LEASE, ROUTE_ALWAYS, on_want_lease}, \
+	{WRITER_WANT_FILE, ROUTE_ALWAYS, on_want_file}, \
+	{WRITER_NOTICE, ROUTE_ALWAYS, on_notice}, \
+	{WRITER_SEALED, ROUTE_ALWAYS, on_sealed}, \
+	{WRITER_FAILED, ROUTE_ALWAYS, on_failed}, \
+	{WRITER_ABANDONED, ROUTE_ALWAYS, on_abandoned}
+
+const struct route writer_routes[] = {WRITER_ROUTES, {0, 0, NULL}};
+const struct route bounce_routes[] = {
+    WRITER_ROUTES,
+    {BOUNCE_DONE, ROUTE_ALWAYS, report_done},
     {0, 0, NULL},
 };
+/* clang-format on */

@@ -1,8 +1,8 @@
 /*
  * house: the queue manager as a process of its own, in its sandbox, on a real spool. The test is
- * all of its neighbours: master, writer (the real one), router, resolver, the agents, control.
- * Those of smtp are started with the manager; those of local by the test. Included once per test
- * program, whose main() begins with house_main().
+ * all of its neighbours: master, writer (the real one), router, resolver, the agents, bounce,
+ * control. Those of smtp are started with the manager; those of local by the test. Included once
+ * per test program, whose main() begins with house_main().
  */
 #ifndef TESTS_UNIT_MANAGER_HOUSE_H
 #define TESTS_UNIT_MANAGER_HOUSE_H
@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "common/base/bytes.h"
+#include "common/dialogue/bounce.h"
 #include "common/dialogue/master.h"
 #include "common/dialogue/queue.h"
 #include "common/os/loop.h"
@@ -28,16 +29,15 @@
 enum {
 	JOBS_SEEN_MAX = 4096,
 	ITEMS_SEEN_MAX = 64,
-	WAIT_SECONDS = 25,
+	REPORTS_SEEN_MAX = 64,
+	WAIT_SECONDS = 15,
 	NOBODY = 65534,
 	AGENT_MOST = 400,
 };
 
 static const struct record *const house_settings[] = {
-    &settings_limits_record,
-    &settings_retry_record,
-    &settings_deliver_record,
-    NULL,
+    &settings_limits_record, &settings_retry_record,  &settings_deliver_record,
+    &settings_server_record, &settings_domain_record, NULL,
 };
 
 static const struct service_link house_links[] = {
@@ -47,6 +47,7 @@ static const struct service_link house_links[] = {
     {"local", &job_dialogue, agent_routes, agents_up_local, agents_down},
     {"smtp", &job_dialogue, agent_routes, agents_up_smtp, agents_down},
     {"local-system", &job_dialogue, agent_routes, agents_up_system, agents_down},
+    {"bounce", &bounce_dialogue, bounce_routes, reports_up, reports_down},
     {"control", &queue_dialogue, admin_routes, admin_up, admin_down},
     {NULL, NULL, NULL, NULL, NULL},
 };
@@ -76,11 +77,23 @@ struct seen {
 	bool answered, noted;
 };
 
+/* What bounce was asked to tell. */
+struct told {
+	uint64_t request, parent;
+	uint32_t mark, kind, promised;
+	char to[321], text[401];
+	char actions[256]; /* of the recipients: Failed, Delivered, Relayed */
+	uint32_t count;
+	size_t content;
+	bool ended;
+	uint64_t made; /* its notification */
+};
+
 static struct house {
 	char path[64];
 	int dir;
 	pid_t pid;
-	struct channel *master, *smtpd, *router, *resolver, *agents[AGENTS], *control;
+	struct channel *master, *smtpd, *router, *resolver, *bounce, *agents[AGENTS], *control;
 	int log;
 	bool ready, drained;
 	struct settings_limits limits;
@@ -91,6 +104,13 @@ static struct house {
 	uint64_t last_id, drawn; /* drawn: the next message's, before a manager's death */
 	size_t committed, refused, full_told;
 	bool full;
+	const char *sender; /* of mail; NULL: a@b.example */
+	uint32_t notify;    /* of its recipients */
+	/* bounce */
+	struct writer *bounce_writer;
+	struct told reports[REPORTS_SEEN_MAX];
+	size_t report_count;
+	bool reports_at_once; /* else the test answers */
 	/* router */
 	size_t questions;
 	bool router_silent;
@@ -223,9 +243,14 @@ static inline void send_settings(void)
 {
 	struct master_settings_begin begin = {1};
 	struct master_settings_end end = {1};
+	struct settings_server server = {.hostname = SLICE("mx.example"),
+					 .origin = SLICE("trial.example")};
+	struct settings_domain domain = {.number = 1, .name = SLICE("trial.example")};
 	channel_send(house.master, MASTER_SETTINGS_BEGIN, &begin);
 	send_setting(&settings_limits_record, &house.limits);
 	send_setting(&settings_retry_record, &house.retry);
+	send_setting(&settings_server_record, &server);
+	send_setting(&settings_domain_record, &domain);
 	if (house.system_users) {
 		struct settings_deliver d = {
 		    .number = 1, .domain = 1, .kind = SLICE("system-mbox")};
@@ -277,20 +302,29 @@ static inline void house_spawn(void)
 
 /* Writer */
 
+/* There are two: smtpd's, and bounce's, whose hooks have an argument. */
+static inline void writer_send(void *arg, uint16_t number, const void *record)
+{
+	struct channel *c = arg ? house.bounce : house.smtpd;
+	if (c)
+		channel_send(c, number, record);
+}
+
+static inline struct writer *writer_at(const struct channel *c)
+{
+	return c == house.bounce ? house.bounce_writer : house.writer;
+}
+
 static inline void want_lease(void *arg, bool fresh)
 {
 	struct writer_want_lease m = {.fresh = fresh};
-	(void)arg;
-	if (house.smtpd)
-		channel_send(house.smtpd, WRITER_WANT_LEASE, &m);
+	writer_send(arg, WRITER_WANT_LEASE, &m);
 }
 
 static inline void want_file(void *arg)
 {
 	struct writer_want_file m = {.count = 1};
-	(void)arg;
-	if (house.smtpd)
-		channel_send(house.smtpd, WRITER_WANT_FILE, &m);
+	writer_send(arg, WRITER_WANT_FILE, &m);
 }
 
 static inline void notice(void *arg, uint64_t lease, const struct writer_entry *entries,
@@ -298,7 +332,6 @@ static inline void notice(void *arg, uint64_t lease, const struct writer_entry *
 {
 	char octets[64 * WRITER_ENTRY_SIZE], *p = octets;
 	struct writer_notice m = {.lease = lease};
-	(void)arg;
 	ck_assert_uint_le(count, 64);
 	for (size_t i = 0; i < count; i++, p += WRITER_ENTRY_SIZE) {
 		const struct writer_entry *e = &entries[i];
@@ -315,16 +348,21 @@ static inline void notice(void *arg, uint64_t lease, const struct writer_entry *
 		put_u32(p + 84, 0);
 	}
 	m.entries = slice_make(octets, count * WRITER_ENTRY_SIZE);
-	if (house.smtpd)
-		channel_send(house.smtpd, WRITER_NOTICE, &m);
+	writer_send(arg, WRITER_NOTICE, &m);
+	/* Bounce says that it has done, after the notice. */
+	for (size_t i = 0; arg && house.bounce && i < count; i++) {
+		struct bounce_done done = {.id = entries[i].id};
+		for (size_t k = 0; k < house.report_count; k++)
+			if (house.reports[k].made == done.id)
+				done.request = house.reports[k].request;
+		channel_send(house.bounce, BOUNCE_DONE, &done);
+	}
 }
 
 static inline void sealed(void *arg, uint64_t lease, uint32_t records, uint64_t end)
 {
 	struct writer_sealed m = {.lease = lease, .records = records, .end = end};
-	(void)arg;
-	if (house.smtpd)
-		channel_send(house.smtpd, WRITER_SEALED, &m);
+	writer_send(arg, WRITER_SEALED, &m);
 }
 
 static inline void failed(void *arg, uint64_t lease, uint32_t records, uint64_t end, int err)
@@ -346,21 +384,20 @@ static inline void on_leased(struct channel *c, const void *record)
 				     .size = m->size,
 				     .spool = m->spool,
 				     .incarnation = m->incarnation};
-	(void)c;
 	memcpy(lease.nonce, m->nonce.ptr, NONCE_SIZE);
-	writer_take_lease(house.writer, &lease, m->fd);
+	writer_take_lease(writer_at(c), &lease, m->fd);
 }
 
 static inline void on_filed(struct channel *c, const void *record)
 {
 	const struct writer_filed *m = record;
-	(void)c;
-	writer_take_file(house.writer, m->number, (const uint8_t *)m->nonce.ptr, m->fd);
+	writer_take_file(writer_at(c), m->number, (const uint8_t *)m->nonce.ptr, m->fd);
 }
 
 static inline void on_pressure(struct channel *c, const void *record)
 {
-	(void)c;
+	if (c == house.bounce)
+		return;
 	house.full = ((const struct writer_pressure *)record)->full;
 	house.full_told++;
 }
@@ -396,6 +433,7 @@ static inline uint64_t send_mail(const char *const *to, uint32_t count, size_t s
 	for (uint32_t i = 0; i < count; i++) {
 		snprintf(names[i], sizeof(names[i]), "user%u@trial.example", i);
 		recipients[i].address = slice_str(to ? to[i] : names[i]);
+		recipients[i].notify = house.notify;
 	}
 	memset(body, 'b', sizeof(body));
 	d = draft_new(house.writer, house.last_id);
@@ -403,7 +441,8 @@ static inline uint64_t send_mail(const char *const *to, uint32_t count, size_t s
 	struct stored_message m = {.id = house.last_id,
 				   .arrived = 1,
 				   .content_size = size,
-				   .reverse_path = SLICE("a@b.example"),
+				   .reverse_path =
+				       slice_str(house.sender ? house.sender : "a@b.example"),
 				   .client = SLICE("192.0.2.1"),
 				   .trace = SLICE("Received: x\r\n"),
 				   .header = SLICE("Subject: y\r\n"),
@@ -416,6 +455,116 @@ static inline uint64_t send_mail(const char *const *to, uint32_t count, size_t s
 static inline uint64_t send_to(const char *address)
 {
 	return send_mail(&address, 1, 100);
+}
+
+/* Bounce */
+
+static inline void bounce_done(const struct told *t, uint64_t id, bool spoiled)
+{
+	struct bounce_done m = {
+	    .request = t->request, .id = id, .spoiled = spoiled, .text = SLICE("not now")};
+	ck_assert(channel_send(house.bounce, BOUNCE_DONE, &m));
+}
+
+static inline void notified(void *arg, int err)
+{
+	(void)arg;
+	ck_assert_int_eq(err, 0);
+}
+
+static inline bool is_bounce_ready(void)
+{
+	return writer_state(house.bounce_writer) == WRITER_READY;
+}
+
+/* Its notification, with the null sender, to who is told. */
+static inline uint64_t bounce_make(struct told *t)
+{
+	static struct stored_recipient recipient;
+	uint64_t id = writer_draw_id(house.bounce_writer);
+	struct draft *d = draft_new(house.bounce_writer, id);
+	struct stored_message m = {.id = id,
+				   .arrived = 1,
+				   .parent = t->parent,
+				   .parent_mark = t->mark,
+				   .parent_kind = t->kind,
+				   .header = SLICE("Subject: returned\r\n"),
+				   .content_size = 19,
+				   .recipients = &recipient,
+				   .recipient_count = 1};
+	recipient.address = slice_str(t->to);
+	t->made = id;
+	draft_commit(&d, &m, notified, t);
+	return id;
+}
+
+static inline struct told *told_of(uint64_t request)
+{
+	for (size_t i = house.report_count; i-- > 0;)
+		if (house.reports[i].request == request)
+			return &house.reports[i];
+	ck_abort_msg("a report that was not begun");
+}
+
+static inline void on_report(struct channel *c, const void *record)
+{
+	const struct bounce_start *m = record;
+	struct told *t = &house.reports[house.report_count++];
+	(void)c;
+	ck_assert_uint_lt(house.report_count, REPORTS_SEEN_MAX);
+	*t = (struct told){.request = m->request,
+			   .parent = m->parent,
+			   .mark = m->mark,
+			   .kind = m->kind,
+			   .promised = m->recipients,
+			   .content = m->header.len + m->body.len};
+	slice_copy(m->to, t->to, sizeof(t->to));
+	if (m->fd >= 0)
+		close(m->fd);
+}
+
+static inline void on_report_recipient(struct channel *c, const void *record)
+{
+	const struct bounce_recipient *m = record;
+	struct told *t = told_of(m->request);
+	(void)c;
+	if (t->count < sizeof(t->actions) - 1)
+		t->actions[t->count] = " FDRE"[m->action];
+	t->count++;
+	slice_copy(m->text, t->text, sizeof(t->text));
+}
+
+static inline void on_report_end(struct channel *c, const void *record)
+{
+	struct told *t = told_of(((const struct bounce_end *)record)->request);
+	(void)c;
+	ck_assert_uint_eq(t->count, t->promised);
+	t->ended = true;
+	if (house.reports_at_once)
+		bounce_make(t);
+}
+
+static const struct route bounce_side[] = {
+    {WRITER_LEASED, ROUTE_ALWAYS, on_leased},
+    {WRITER_FILED, ROUTE_ALWAYS, on_filed},
+    {WRITER_PRESSURE, ROUTE_ALWAYS, on_pressure},
+    {BOUNCE_START, ROUTE_ALWAYS, on_report},
+    {BOUNCE_RECIPIENT, ROUTE_ALWAYS, on_report_recipient},
+    {BOUNCE_END, ROUTE_ALWAYS, on_report_end},
+    {0, 0, NULL},
+};
+
+static inline void bounce_start(void)
+{
+	house.bounce = link_peer("bounce", 0, &bounce_dialogue, bounce_side);
+	writer_found(house.bounce_writer);
+	run_until(is_bounce_ready);
+}
+
+static inline void bounce_kill(void)
+{
+	channel_free(&house.bounce);
+	writer_lost(house.bounce_writer);
 }
 
 /* Router: what an address leads to, by its local part at trial.example, else by its domain:
@@ -469,6 +618,10 @@ static inline void on_question(struct channel *c, const void *record)
 	} else if (slice_equal(user, SLICE("half"))) {
 		route_to(m->request, SLICE("bob@trial.example"), false);
 		route_to(m->request, SLICE("later@trial.example"), true);
+	} else if (slice_equal(user, SLICE("unknown"))) {
+		end.code = 550;
+		end.enhanced = SLICE("5.1.1");
+		end.text = SLICE("User unknown");
 	} else if (slice_equal(user, SLICE("later"))) {
 		end.code = 451;
 		end.enhanced = SLICE("4.3.0");
@@ -785,6 +938,8 @@ static inline void house_end(void)
 	channel_free(&house.router);
 	channel_free(&house.control);
 	channel_free(&house.resolver);
+	if (house.bounce)
+		bounce_kill();
 	for (unsigned i = 0; i < AGENTS; i++)
 		channel_free(&house.agents[i]);
 	channel_free(&house.master);
@@ -796,6 +951,9 @@ static inline void house_prepare(void)
 {
 	static const struct writer_hooks hooks = {want_lease, want_file, notice, sealed,
 						  failed,     abandoned, NULL};
+	static struct writer_hooks bounce_hooks;
+	bounce_hooks = hooks;
+	bounce_hooks.arg = &house.bounce;
 	memset(&house, 0, sizeof(house));
 	house.limits = (struct settings_limits){.queue_messages = 100000};
 	house.retry = (struct settings_retry){.first = 100000,
@@ -809,6 +967,7 @@ static inline void house_prepare(void)
 		ck_assert_int_eq(fchown(house.dir, NOBODY, NOBODY), 0);
 	house.site_ttl = 3600;
 	house.writer = writer_new(&hooks);
+	house.bounce_writer = writer_new(&bounce_hooks);
 }
 
 static inline void house_setup(void)
@@ -823,6 +982,7 @@ static inline void house_teardown(void)
 	char command[96];
 	house_end();
 	writer_free(&house.writer);
+	writer_free(&house.bounce_writer);
 	close(house.dir);
 	snprintf(command, sizeof(command), "rm -rf %s", house.path);
 	ck_assert_int_eq(system(command), 0);
@@ -856,6 +1016,21 @@ static inline void run_until_questions(size_t count)
 {
 	wanted_questions = count;
 	run_until(has_questions);
+}
+
+static size_t wanted_reports;
+
+static inline bool has_reports(void)
+{
+	return house.report_count >= wanted_reports && house.reports[wanted_reports - 1].ended;
+}
+
+/* The report that bounce is asked for so many times. */
+static inline struct told *report(size_t number)
+{
+	wanted_reports = number + 1;
+	run_until(has_reports);
+	return &house.reports[number];
 }
 
 static inline bool is_noted(void)

@@ -102,7 +102,7 @@ START_TEST(a_job_that_outlives_the_manager_is_not_repeated)
 	settle();
 	answer(j, JOB_DELIVERED, 250, false);
 	run_until_noted(j);
-	ck_assert_str_eq(state_of(id), "");
+	run_until_state(id, "");
 	ck_assert_uint_eq(house.job_count, 1);
 }
 END_TEST
@@ -124,7 +124,7 @@ START_TEST(a_list_does_not_take_back_what_an_agent_holds)
 	ck_assert_str_ne(state_of(id), "");
 	answer(j, JOB_DELIVERED, 250, false);
 	run_until_noted(j);
-	ck_assert_str_eq(state_of(id), "");
+	run_until_state(id, "");
 	ck_assert_uint_eq(house.job_count, 1);
 }
 END_TEST
@@ -145,7 +145,7 @@ START_TEST(an_outcome_counts_though_its_agent_dies_at_once)
 	agent_again(AGENT_LOCAL);
 	late = send_to("alice@trial.example");
 	ck_assert_uint_eq(job(1)->message, late);
-	ck_assert_str_eq(state_of(id), "");
+	run_until_state(id, "");
 }
 END_TEST
 

@@ -49,17 +49,6 @@ START_TEST(what_was_deferred_is_tried_again)
 }
 END_TEST
 
-START_TEST(what_fails_is_set_aside_as_undeliverable_and_released)
-{
-	uint64_t id = send_to("bob@trial.example");
-	answer(job(0), JOB_FAILED, 550, false);
-	run_until_state(id, "undeliverable");
-	ck_assert_uint_eq(ask(QUEUE_RELEASE, id), 1);
-	answer(job(1), JOB_DELIVERED, 250, false);
-	run_until_state(id, "");
-}
-END_TEST
-
 START_TEST(spoiled_content_is_set_aside_as_corrupt)
 {
 	uint64_t id = send_to("bob@trial.example");
@@ -180,21 +169,6 @@ START_TEST(a_message_whose_ledger_line_is_damaged_is_set_aside)
 }
 END_TEST
 
-START_TEST(the_attempt_after_give_up_is_the_last)
-{
-	uint64_t id;
-	house_end();
-	house.retry.give_up = 1;
-	house_begin();
-	agent_start(AGENT_LOCAL);
-	agent_start(AGENT_LOCAL_SUSPECTS);
-	id = send_to("bob@trial.example");
-	answer(job(0), JOB_DEFERRED, 451, false);
-	run_until_state(id, "undeliverable");
-	ck_assert_str_eq(house.statuses, "f");
-}
-END_TEST
-
 /* S60: expiry is judged after a delivery attempt; that nobody knew the way just now is none. */
 START_TEST(what_was_not_attempted_is_not_given_up)
 {
@@ -223,7 +197,6 @@ int main(int argc, char **argv)
 	tcase_add_test(c, a_large_message_is_a_file_for_the_agent);
 	tcase_add_test(c, a_thousand_recipients_are_a_thousand_jobs);
 	tcase_add_test(c, what_was_deferred_is_tried_again);
-	tcase_add_test(c, what_fails_is_set_aside_as_undeliverable_and_released);
 	tcase_add_test(c, spoiled_content_is_set_aside_as_corrupt);
 	tcase_add_test(c, an_address_that_no_job_can_carry_is_set_aside);
 	tcase_add_test(c, a_list_becomes_its_members);
@@ -231,7 +204,6 @@ int main(int argc, char **argv)
 	tcase_add_test(c, an_alias_that_leads_nowhere_loses_nothing);
 	tcase_add_test(c, a_dead_mailbox_parks_its_mail_and_returns);
 	tcase_add_test(c, a_message_whose_ledger_line_is_damaged_is_set_aside);
-	tcase_add_test(c, the_attempt_after_give_up_is_the_last);
 	tcase_add_test(c, what_was_not_attempted_is_not_given_up);
 	suite_add_tcase(s, c);
 	SRunner *sr = srunner_create(s);
