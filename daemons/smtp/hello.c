@@ -127,7 +127,7 @@ static bool wants_tls(const struct session *s)
 
 static void greeted(struct session *s)
 {
-	walk_greeted(s->opener);
+	walk_greeted(s->opener, s->host.name);
 	if (s->answer.code != 220) {
 		greeting_refused(s);
 		return;

@@ -62,6 +62,7 @@ static struct outcome *outcome_new(const struct reason *r, const struct job *j)
 	if (relay.len > 0)
 		memcpy(o->octets + text.len, relay.ptr, relay.len);
 	o->setup_us = j->setup_us;
+	o->transfer_us = 0;
 	if (j->walk.looking)
 		o->setup_us += loop_now() - j->walk.since;
 	else if (j->began)

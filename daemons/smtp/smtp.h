@@ -151,8 +151,11 @@ struct walk {
 	struct next_hop item;
 	struct lookup *lookup; /* under way */
 	struct host *hosts;    /* of the item */
-	size_t host_count, host_next;
-	unsigned addresses, sessions; /* tried of the item */
+	size_t host_count;
+	uint32_t used;		       /* a bit for each */
+	unsigned last;		       /* the one in use */
+	char answered[HOST_NAME_SIZE]; /* name of the last that did */
+	unsigned addresses, sessions;  /* tried of the item */
 	unsigned tried_count;
 	struct net_address tried[TRIED_MAX];
 	bool looking;	/* for a host that answers */
@@ -170,7 +173,7 @@ void walk_found(struct job *j);
 void walk_tried(struct job *j, const struct net_address *a);
 bool walk_may_use(const struct job *j, const struct session *s);
 /* A host has greeted (S40). */
-void walk_greeted(struct job *j);
+void walk_greeted(struct job *j, const char *name);
 /* The same host once more, without TLS. */
 void walk_again(struct job *j);
 void walk_free(struct walk *w);

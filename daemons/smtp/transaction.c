@@ -72,7 +72,7 @@ static bool enter(struct session *s, struct job *j)
 	uint64_t looked = j->walk.since ? now - j->walk.since : 0;
 	uint32_t said = commands_select(s, j);
 	if (s->transactions > 0)
-		walk_greeted(j);
+		walk_greeted(j, s->host.name);
 	j->step = wants_reset(s) ? STEP_RSET : STEP_MAIL;
 	j->session = s;
 	TAILQ_INSERT_TAIL(&s->jobs, j, link);

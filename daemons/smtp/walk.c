@@ -12,7 +12,8 @@ void walk_free(struct walk *w)
 	lookup_free(&w->lookup);
 	memory_free(w->hosts);
 	w->hosts = NULL;
-	w->host_count = w->host_next = 0;
+	w->host_count = 0;
+	w->used = 0;
 }
 
 static bool same_address(const struct net_address *a, const struct net_address *b)
@@ -43,9 +44,10 @@ bool walk_may_use(const struct job *j, const struct session *s)
 	       !was_tried(w, &s->host.address);
 }
 
-void walk_greeted(struct job *j)
+void walk_greeted(struct job *j, const char *name)
 {
 	j->walk.sessions++;
+	slice_copy(slice_str(name), j->walk.answered, sizeof(j->walk.answered));
 }
 
 void walk_again(struct job *j)
@@ -55,24 +57,35 @@ void walk_again(struct job *j)
 	walk_next(j);
 }
 
-/* The next address of the item that is worth a try. */
-static const struct host *next_host(struct walk *w)
+/* Another host is worth more than another address of the one that has just answered. */
+static const struct host *find_host(struct walk *w, bool other)
 {
-	if (w->again) {
-		w->again = false;
-		return &w->hosts[w->host_next - 1];
-	}
-	if (w->addresses >= ITEM_ADDRESSES_MAX || w->sessions >= ITEM_SESSIONS_MAX ||
-	    w->tried_count == TRIED_MAX)
-		return NULL;
-	while (w->host_next < w->host_count) {
-		const struct host *h = &w->hosts[w->host_next++];
-		if (was_tried(w, &h->address))
+	for (unsigned i = 0; i < w->host_count; i++) {
+		const struct host *h = &w->hosts[i];
+		if ((w->used >> i & 1) || was_tried(w, &h->address) ||
+		    (other && strcmp(h->name, w->answered) == 0))
 			continue;
+		w->used |= UINT32_C(1) << i;
+		w->last = i;
 		w->addresses++;
 		return h;
 	}
 	return NULL;
+}
+
+/* The next address of the item that is worth a try. */
+static const struct host *next_host(struct walk *w)
+{
+	const struct host *h;
+	if (w->again) {
+		w->again = false;
+		return &w->hosts[w->last];
+	}
+	if (w->addresses >= ITEM_ADDRESSES_MAX || w->sessions >= ITEM_SESSIONS_MAX ||
+	    w->tried_count == TRIED_MAX)
+		return NULL;
+	h = find_host(w, true);
+	return h ? h : find_host(w, false);
 }
 
 static void set_hosts(struct walk *w, const struct host *hosts, size_t count)

@@ -115,8 +115,8 @@ static const struct route manager_routes[] = {
     {0, 0, NULL},
 };
 
-/* "m1.test" has host 1, "m23.test" hosts 2 and 3 in that order, of which the first is the best;
- * others are answered with the code at their front: "550.test". */
+/* "m1.test" has host 1, "m23.test" hosts 2 and 3 in that order, of which the first is the best (5
+ * is another address of 2); others are answered with the code at their front: "550.test". */
 static inline void on_hosts(struct channel *c, const void *record)
 {
 	const struct resolve_hosts *m = record;
@@ -126,7 +126,7 @@ static inline void on_hosts(struct channel *c, const void *record)
 	for (size_t i = 1; m->name.ptr[0] == 'm' && i < m->name.len && m->name.ptr[i] != '.'; i++) {
 		int n = m->name.ptr[i] - '0';
 		snprintf(address, sizeof(address), "127.0.0.%d", n);
-		snprintf(host, sizeof(host), "mx%d.test", n);
+		snprintf(host, sizeof(host), "mx%d.test", n == 5 ? 2 : n);
 		struct resolve_address a = {.request = m->request,
 					    .host = slice_str(host),
 					    .address = slice_str(address),

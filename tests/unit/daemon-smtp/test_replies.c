@@ -338,7 +338,7 @@ END_TEST
 /* By MX (S40, S43) and the resolver's answers. */
 static const struct {
 	const char *name, *next_hop;
-	const char *scripts[3];
+	const char *scripts[5];
 	const char *expected;
 } walks[] = {
     {"the hosts of a domain", "m12.test", {">421 no", GOOD}, "1 250 2.6.0 - 2 taken"},
@@ -354,6 +354,10 @@ static const struct {
      "m456781.test",
      {GOOD},
      "2 451 4.4.1 site 0 connect to mx8.test[127.0.0.8]:"},
+    {"another host before another address of the same",
+     "m251.test",
+     {GOOD, ">421 b", NULL, NULL, ">421 e"},
+     "1 250 2.6.0 - 1 taken"},
     {"five addresses of each item", "m456781.test+m1.test", {GOOD}, "1 250 2.6.0 - 1 taken"},
     {"there is no such domain", "550.test", {GOOD}, "3 550 5.4.4 - 0 no such host"},
     {"the name server fails", "451.test", {GOOD}, "2 451 4.4.3 - 0 no such host"},
@@ -374,7 +378,7 @@ START_TEST(the_hosts_of_a_next_hop_are_tried_in_order)
 	char next_hop[200] = "";
 	struct slice rest = slice_str(walks[_i].next_hop), item;
 	struct job_start m;
-	for (unsigned i = 0; i < 3; i++)
+	for (unsigned i = 0; i < 5; i++)
 		server_start(i, walks[_i].scripts[i]);
 	while (rest.len > 0) {
 		slice_split(rest, '+', &item, &rest);
