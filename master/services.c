@@ -1,7 +1,7 @@
 /*
  * The picture of the house. Each line of `services` is a daemon, each line of `pairs` a channel
- * between every process of the one and every process of the other. Local runs twice: instance 0
- * for all mail, instance 1 for what an agent held when it died.
+ * between every process of the one and every process of the other. Local and smtp run twice:
+ * instance 0 for all mail, instance 1 for what an agent held when it died.
  */
 #include "master/services.h"
 
@@ -17,6 +17,7 @@ const struct service_row services[ROLES] = {
     [ROLE_BOUNCE]   = {"bounce", NULL,   1, NULL,              0,                               2, false, false},
     [ROLE_LOCAL]    = {"local", NULL,    2, NULL,              GIFT_MAILBOXES,                  2, true,  false},
     [ROLE_LOCAL_SYSTEM] = {"local-system", "local", 1, NULL,   0,                               2, false, true},
+    [ROLE_SMTP]     = {"smtp", NULL,     2, NULL,              0,                               2, false, false},
     [ROLE_CONTROL]  = {"control", NULL,  1, NULL,              GIFT_CONTROL | GIFT_ASK,         2, false, false},
     [ROLE_SMTPD]    = {"smtpd", NULL,    0, "processes.smtpd", GIFT_LISTENERS,                  0, false, false},
 };
@@ -26,8 +27,11 @@ static const struct { enum role_id a, b; } pairs[] = {
     {ROLE_SMTPD,   ROLE_QUEUE},	   /* segments, and notices of what is durable */
     {ROLE_SMTPD,   ROLE_RESOLVER}, /* what is the client's name? */
     {ROLE_QUEUE,   ROLE_ROUTER},   /* deliveries of each recipient */
+    {ROLE_QUEUE,   ROLE_RESOLVER}, /* which MX site is a domain of? */
     {ROLE_QUEUE,   ROLE_LOCAL},	   /* jobs and their outcomes */
     {ROLE_QUEUE,   ROLE_LOCAL_SYSTEM}, /* the same for the machine's users */
+    {ROLE_QUEUE,   ROLE_SMTP},	   /* the same for other servers */
+    {ROLE_SMTP,    ROLE_RESOLVER}, /* addresses of their hosts */
     {ROLE_ROUTER,  ROLE_ACCOUNTS}, /* is this a user, where is the mailbox */
     {ROLE_ACCOUNTS, ROLE_ACCOUNTS_SYSTEM}, /* is this a user of the machine */
     {ROLE_LOCAL_SYSTEM, ROLE_ACCOUNTS},	   /* the numbers and the home of one */

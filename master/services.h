@@ -17,6 +17,7 @@ enum role_id {
 	ROLE_BOUNCE,
 	ROLE_LOCAL,
 	ROLE_LOCAL_SYSTEM,
+	ROLE_SMTP,
 	ROLE_CONTROL,
 	ROLE_SMTPD,
 	ROLES /* how many there are */
