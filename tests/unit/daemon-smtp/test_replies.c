@@ -4,6 +4,8 @@
  */
 #include "tests/unit/daemon-smtp/house.h"
 
+#include "tests/unit/daemon-smtp/expect.h"
+
 #define DATA_OK "<MAIL\n>250 ok\n<RCPT\n>250 ok\n<DATA\n>354 go\n.\n"
 #define TWO	"<MAIL\n<RCPT TO:<r1@\n<RCPT TO:<r2@\n<DATA\n"
 
@@ -293,28 +295,6 @@ static const struct {
      {"2 421 4.0.0 site 3 c"}},
 };
 
-/* status code enhanced site relay text */
-static void expect(const char *name, const struct seen *s, const char *expected)
-{
-	char relay[32] = "0", text[JOB_TEXT_MAX + 200];
-	unsigned host = 0;
-	if (s->relay[0])
-		sscanf(s->relay, "%*[^[][127.0.0.%u", &host);
-	snprintf(relay, sizeof(relay), "%u", host);
-	snprintf(text, sizeof(text), "%u %u %s %s %s %s", s->status, s->code, s->enhanced,
-		 s->site ? "site" : "-", relay, s->text);
-	ck_assert_msg(strncmp(text, expected, strlen(expected)) == 0, "%s: \"%s\", not \"%s\"",
-		      name, text, expected);
-}
-
-static unsigned last_server;
-static const char *awaited_text;
-
-static bool is_heard(void)
-{
-	return server_heard(last_server, awaited_text);
-}
-
 START_TEST(each_recipient_hears_what_became_of_it)
 {
 	struct job_start m;
@@ -327,11 +307,8 @@ START_TEST(each_recipient_hears_what_became_of_it)
 	if (cases[_i].recipients > 1)
 		expect(cases[_i].name, outcome_of(1, cases[_i].recipients), cases[_i].expected[1]);
 	ck_assert_uint_eq(outcome_count, cases[_i].recipients);
-	if (cases[_i].heard) {
-		last_server = cases[_i].hosts - 1;
-		awaited_text = cases[_i].heard;
-		run_until(is_heard);
-	}
+	if (cases[_i].heard)
+		run_until_heard(cases[_i].hosts - 1, cases[_i].heard);
 }
 END_TEST
 
