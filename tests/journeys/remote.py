@@ -62,6 +62,10 @@ class Session(threading.Thread):
             pass
         finally:
             self.remote.ended(self)
+            try:
+                self.connection.shutdown(socket.SHUT_RDWR)  # the file made of it keeps it open
+            except OSError:
+                pass
             self.connection.close()
 
     def command(self, line):

@@ -61,6 +61,14 @@ def world():
         net.end()
 
 
+@pytest.fixture(autouse=True)
+def log_of_failures(world, request):
+    """What the log has gained, for a test that fails."""
+    before = len(world.us.log())
+    yield
+    print(world.us.log()[before:][-6000:])
+
+
 @pytest.fixture
 def at(world):
     """at(host, ...): a scripted server on that host's port 25."""
@@ -102,6 +110,11 @@ def received(remote, count=1, seconds=30):
     return remote.received
 
 
+def wait_gone(world, domain):
+    """Nothing for that domain is in the queue any more."""
+    wait_for(lambda: not world.us.queue("--to", f"@{domain}"), 30, f"the end of mail for {domain}")
+
+
 def send(world, *recipients, content=CONTENT, sender=SENDER):
     return world.us.deliver(content, *recipients, sender=sender)
 
@@ -114,11 +127,10 @@ def test_mail_goes_to_the_mx_with_the_lowest_preference(world, at):
     assert second.sessions == []
     assert first.received[0].content.endswith(b"\r\n\r\n.a line\r\nthe last\r\n")
     assert first.received[0].sender.startswith(f"FROM:<{SENDER}>")
-    world.us.wait_empty()
+    wait_gone(world, "pref.example")
 
 
-def test_a_dead_first_mx_is_passed_over(world, at):
-    world.us.logged  # the address of dead.hosts.test does not exist: its MX is skipped (S37)
+def test_S37_an_mx_without_address_is_passed_over(world, at):
     live = at("live")
     send(world, "you@dead.example")
     assert len(received(live)) == 1
@@ -141,7 +153,7 @@ def test_4xx_is_tried_again_and_delivered_once(world, at):
     soft = at("soft", script={"RCPT": ["450 4.2.0 not now"]})
     send(world, "you@soft.example")
     assert len(received(soft)) == 1
-    world.us.wait_empty()
+    wait_gone(world, "soft.example")
     assert len(soft.received) == 1
 
 
@@ -159,7 +171,7 @@ def test_S46_one_refused_recipient_does_not_stop_the_others(world, at):
     send(world, "a@part.example", "b@part.example", "c@part.example")
     assert len(received(part)[0].recipients) == 2
     wait_bounce(world.us, "b@part.example")
-    world.us.wait_empty()
+    wait_gone(world, "part.example")
     assert len(part.received) == 1
 
 
@@ -181,7 +193,7 @@ def test_S45_a_connection_lost_after_the_dot_is_tried_again(world, at):
     dot = at("dot", script={"END": [CLOSE]})
     send(world, "you@dot.example")
     received(dot, 2)
-    world.us.wait_empty()
+    wait_gone(world, "dot.example")
     assert len(dot.received) == 2  # it had the first one, and said nothing
 
 
@@ -231,7 +243,8 @@ def test_domains_with_the_same_hosts_are_one_destination(world, at):
     many = at("many")
     send(world, "a@many1.example", "b@many2.example")
     received(many, 1)
-    world.us.wait_empty()
+    wait_gone(world, "many1.example")
+    wait_gone(world, "many2.example")
     assert sum(len(m.recipients) for m in many.received) == 2
 
 
@@ -240,7 +253,7 @@ def test_a_destination_that_comes_back_gets_what_has_waited(world, at):
     world.us.logged("deferred .*@back.example", count=3)
     back = at("back")
     received(back, len(ids))
-    world.us.wait_empty()
+    wait_gone(world, "back.example")
 
 
 class TestPostfix:
