@@ -28,6 +28,7 @@ static const struct { enum role_id a, b; } pairs[] = {
     {ROLE_SMTPD,   ROLE_RESOLVER}, /* what is the client's name? */
     {ROLE_QUEUE,   ROLE_ROUTER},   /* deliveries of each recipient */
     {ROLE_QUEUE,   ROLE_RESOLVER}, /* which MX site is a domain of? */
+    {ROLE_QUEUE,   ROLE_BOUNCE},   /* reports on what failed, and their notices */
     {ROLE_QUEUE,   ROLE_LOCAL},	   /* jobs and their outcomes */
     {ROLE_QUEUE,   ROLE_LOCAL_SYSTEM}, /* the same for the machine's users */
     {ROLE_QUEUE,   ROLE_SMTP},	   /* the same for other servers */

@@ -86,7 +86,7 @@ static void recipient_json(struct listing *l, const struct queue_recipient *m)
 		json_put(o, "orig_address", json_text(m->original));
 	if (m->status.len > 0)
 		json_put(o, "status", json_text(m->status));
-	if (m->reply.len > 0 && has_status(m, "failed"))
+	if (m->reply.len > 0 && (has_status(m, "failed") || has_status(m, "bounced")))
 		json_put(o, "bounce_reason", json_text(m->reply));
 	else if (m->reply.len > 0 && has_status(m, "delivered"))
 		json_put(o, "reply", json_text(m->reply));
@@ -190,7 +190,8 @@ void listing_item(struct listing *l, const struct queue_item *m)
 /* A list is about what is still to be done, or has failed. */
 static bool is_finished(const struct queue_recipient *m)
 {
-	return has_status(m, "delivered") || has_status(m, "expanded") || has_status(m, "deleted");
+	return has_status(m, "delivered") || has_status(m, "expanded") ||
+	       has_status(m, "deleted") || has_status(m, "bounced");
 }
 
 void listing_recipient(struct listing *l, const struct queue_recipient *m)

@@ -35,8 +35,7 @@ static const struct option options[] = {
 
 enum { SELECTOR_ADDRESS_MAX = 320 };
 
-static const char *const states[] = {"incoming", "active",	  "deferred",
-				     "hold",	 "undeliverable", "corrupt"};
+static const char *const states[] = {"incoming", "active", "deferred", "hold", "corrupt"};
 
 static bool take_state(struct selectors *s, const char *text, struct error *e)
 {
@@ -46,8 +45,7 @@ static bool take_state(struct selectors *s, const char *text, struct error *e)
 			return true;
 		}
 	return error_set(e, EX_USAGE,
-			 "--state %.40s: one of incoming, active, deferred, hold, undeliverable "
-			 "and corrupt",
+			 "--state %.40s: one of incoming, active, deferred, hold and corrupt",
 			 text);
 }
 

@@ -27,7 +27,7 @@ struct status {
 	bool all_serve, have_counts;
 	struct queue_counts counts;
 	char pressure[PRESSURE_MAX + 1];
-	char trouble[TROUBLE_MAX];
+	char trouble[TROUBLE_MAX], remark[TROUBLE_MAX];
 };
 
 struct status *status_new(int landlock)
@@ -69,6 +69,11 @@ void status_counts(struct status *s, const struct queue_counts *m)
 	s->counts.pressure = slice_str(s->pressure);
 }
 
+void status_remark(struct status *s, const char *text)
+{
+	snprintf(s->remark, sizeof(s->remark), "%s", text);
+}
+
 void status_queue_missing(struct status *s, const char *why)
 {
 	status_stopped(s, why);
@@ -101,7 +106,6 @@ static json_t *queue_json(const struct queue_counts *c)
 	json_put(o, "deferred", json_count(c->deferred));
 	json_put(o, "hold", json_count(c->hold));
 	json_put(o, "corrupt", json_count(c->corrupt));
-	json_put(o, "undeliverable", json_count(c->undeliverable));
 	json_put(o, "segments", json_count(c->segments));
 	json_put(o, "spool_bytes", json_count(c->spool_bytes));
 	json_put(o, "pressure", c->pressure.len > 0 ? json_text(c->pressure) : json_null());
@@ -126,6 +130,8 @@ json_t *status_json(const struct status *s, int code)
 		json_array_append_new(list, q);
 	}
 	json_put(o, "landlock", json_count((uint64_t)(s->landlock > 0 ? s->landlock : 0)));
+	if (s->remark[0])
+		json_put(o, "remark", json_text(slice_str(s->remark)));
 	if (s->trouble[0])
 		json_put(o, "trouble", json_text(slice_str(s->trouble)));
 	return o;
@@ -143,13 +149,18 @@ static void queue_text(const struct status *s, FILE *to)
 	}
 	fprintf(to,
 		"queue     %" PRIu64 " incoming, %" PRIu64 " active, %" PRIu64 " deferred, %" PRIu64
-		" hold, %" PRIu64 " corrupt, %" PRIu64 " undeliverable\n",
-		c->incoming, c->active, c->deferred, c->hold, c->corrupt, c->undeliverable);
+		" hold, %" PRIu64 " corrupt\n",
+		c->incoming, c->active, c->deferred, c->hold, c->corrupt);
 	fprintf(to, "spool     %s octets in %" PRIu64 " segments\n",
 		words_size(c->spool_bytes, size), c->segments);
 	if (c->pressure.len > 0) {
 		fputs("          new mail gets 452: ", to);
 		words_print(to, c->pressure);
+		fputc('\n', to);
+	}
+	if (s->remark[0]) {
+		fputs("          ", to);
+		words_print(to, slice_str(s->remark));
 		fputc('\n', to);
 	}
 }

@@ -27,6 +27,8 @@ const char *status_trouble(const struct status *s);
 /* state: "running"; "degraded": not every process serves; "stopped" (code EX_UNAVAILABLE);
  * "unknown": it does not answer. queue is null when the manager does not answer. */
 json_t *status_json(const struct status *s, int code);
+/* What the manager has to say beside its counts; may be empty. */
+void status_remark(struct status *s, const char *text);
 void status_text(const struct status *s, FILE *to);
 
 #endif

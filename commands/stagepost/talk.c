@@ -138,6 +138,7 @@ PART(process, master_process)
 PART(item, queue_item)
 PART(recipient, queue_recipient)
 PART(line, queue_line)
+PART(destination, queue_destination)
 PART(counts, queue_counts)
 PART(step, router_step)
 
@@ -186,6 +187,7 @@ static const struct route routes[] = {
     {COMMAND_QUEUE_ITEM, ROUTE_ALWAYS, on_item},
     {COMMAND_QUEUE_RECIPIENT, ROUTE_ALWAYS, on_recipient},
     {COMMAND_QUEUE_LINE, ROUTE_ALWAYS, on_line},
+    {COMMAND_QUEUE_DESTINATION, ROUTE_ALWAYS, on_destination},
     {COMMAND_QUEUE_COUNTS, ROUTE_ALWAYS, on_counts},
     {COMMAND_QUEUE_DONE, ROUTE_ALWAYS, on_queue_done},
     {COMMAND_ROUTER_STEP, ROUTE_ALWAYS, on_step},

@@ -22,6 +22,7 @@ struct talk_calls {
 	void (*item)(void *arg, const struct queue_item *m);
 	void (*recipient)(void *arg, const struct queue_recipient *m);
 	void (*line)(void *arg, const struct queue_line *m);
+	void (*destination)(void *arg, const struct queue_destination *m);
 	void (*counts)(void *arg, const struct queue_counts *m);
 	void (*step)(void *arg, const struct router_step *m);
 };

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "commands/stagepost/destinations.h"
 #include "commands/stagepost/json.h"
 #include "commands/stagepost/listing.h"
 #include "commands/stagepost/place.h"
@@ -28,7 +29,10 @@ static const struct queue_word {
     {"release", QUEUE_RELEASE, SELECTORS_MUST, "released",
      "held and set-aside messages: try again, now"},
     {"retry", QUEUE_RETRY, SELECTORS_MUST, "due now", "deferred messages: try now"},
+    {"bounce", QUEUE_BOUNCE, SELECTORS_MUST, "returned", "give up: their senders are told at once"},
     {"delete", QUEUE_DELETE, SELECTORS_MUST, "deleted", "remove them; nobody is told"},
+    {"destinations", QUEUE_DESTINATIONS, SELECTORS_NONE, NULL,
+     "where mail goes: what waits there, and which are in trouble"},
     {"verify", QUEUE_VERIFY, SELECTORS_NONE, NULL,
      "read the spool and compare it with what the server knows"},
     {0},
@@ -38,7 +42,7 @@ static int help(FILE *to, int code)
 {
 	fprintf(to, "usage: stagepost queue VERB [ID ...] [selectors] [--json]\n");
 	for (const struct queue_word *w = words; w->name; w++)
-		fprintf(to, "  %-8s %s\n", w->name, w->sentence);
+		fprintf(to, "  %-12s %s\n", w->name, w->sentence);
 	fprintf(to, "selectors, all of which must hold:\n"
 		    "  --all  --state STATE  --from ADDRESS|@DOMAIN  --to ADDRESS|@DOMAIN\n"
 		    "  --older TIME  --limit NUMBER\n");
@@ -50,6 +54,7 @@ struct asking {
 	const struct selectors *selectors;
 	struct talk *talk;
 	struct listing *listing;
+	struct destinations *destinations;
 	uint64_t count;
 	int code;
 	char remark[TALK_TEXT_SIZE]; /* the last one, of an answer that was fine */
@@ -57,21 +62,30 @@ struct asking {
 
 static void on_item(void *arg, const struct queue_item *m)
 {
-	listing_item(arg, m);
+	struct asking *a = arg;
+	listing_item(a->listing, m);
 }
 
 static void on_recipient(void *arg, const struct queue_recipient *m)
 {
-	listing_recipient(arg, m);
+	struct asking *a = arg;
+	listing_recipient(a->listing, m);
 }
 
 static void on_line(void *arg, const struct queue_line *m)
 {
-	listing_line(arg, m->text);
+	struct asking *a = arg;
+	listing_line(a->listing, m->text);
+}
+
+static void on_destination(void *arg, const struct queue_destination *m)
+{
+	struct asking *a = arg;
+	destinations_add(a->destinations, m);
 }
 
 static const struct talk_calls calls = {
-    .item = on_item, .recipient = on_recipient, .line = on_line};
+    .item = on_item, .recipient = on_recipient, .line = on_line, .destination = on_destination};
 
 /* One question; id 0: by the other selectors. */
 static void ask(struct asking *a, uint64_t id)
@@ -85,8 +99,8 @@ static void ask(struct asking *a, uint64_t id)
 	if (id)
 		queue_id_text(id, text);
 	code = talk_ask(a->talk, COMMAND_QUEUE_ASK, &question,
-			a->word->verb == QUEUE_VERIFY ? TALK_VERIFY_US : TALK_USUAL_US, &calls,
-			a->listing, &end);
+			a->word->verb == QUEUE_VERIFY ? TALK_VERIFY_US : TALK_USUAL_US, &calls, a,
+			&end);
 	listing_flush(a->listing);
 	a->count += end.count;
 	if (code != EX_OK)
@@ -115,7 +129,9 @@ static void sum_up(const struct asking *a)
 {
 	bool json = a->selectors->json;
 	json_t *o;
-	if (a->word->verb == QUEUE_VERIFY) {
+	if (a->word->verb == QUEUE_DESTINATIONS) {
+		destinations_print(a->destinations, stdout, json);
+	} else if (a->word->verb == QUEUE_VERIFY) {
 		if (json) {
 			o = listing_findings(a->listing);
 			json_put(o, "clean", json_boolean(a->code == EX_OK));
@@ -169,9 +185,11 @@ int verb_queue(const char *config_path, int argc, char **argv)
 	a.talk = place_talk(config_path, &a.code);
 	if (a.talk) {
 		a.listing = listing_new(stdout, a.word->verb, selectors.json);
+		a.destinations = destinations_new();
 		ask_all(&a);
 		sum_up(&a);
 		listing_free(&a.listing);
+		destinations_free(&a.destinations);
 		talk_free(&a.talk);
 	}
 	selectors_free(&selectors);

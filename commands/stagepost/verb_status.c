@@ -45,6 +45,8 @@ static int ask(struct status *s, const char *run)
 		status_stopped(s, end.text);
 	else if (talk_ask(t, COMMAND_QUEUE_ASK, &queue, TALK_STATUS_US, &calls, s, &end) != EX_OK)
 		status_queue_missing(s, end.text);
+	else
+		status_remark(s, end.text);
 	talk_free(&t);
 	return code;
 }

@@ -10,7 +10,7 @@ enum queue_verb {
 	QUEUE_LIST = 1,
 	QUEUE_SHOW,
 	QUEUE_HOLD,
-	QUEUE_RELEASE, /* held, undeliverable and corrupt ones become queued again, due now */
+	QUEUE_RELEASE, /* held and corrupt ones become queued again, due now */
 	QUEUE_RETRY,   /* deferred ones become due now */
 	QUEUE_DELETE,
 	QUEUE_VERIFY,
@@ -20,37 +20,38 @@ enum queue_verb {
 };
 
 /* Which messages; all that is given must hold. id 0 and empty strings: not asked for. */
-#define QUEUE_ASK_FIELDS(F, S)                                                         \
-	F(S, u64, request, 0, "repeated in the answers")                               \
-	F(S, u32, verb, QUEUE_BOUNCE, "enum queue_verb")                               \
-	F(S, u64, id, 0, "this message alone")                                         \
-	F(S, bool, all, 0, "every message: must be said, for verbs that change")       \
-	F(S, string, state, 32, "incoming active deferred hold undeliverable corrupt") \
-	F(S, string, sender, 320, "reverse-path, or @domain; <> is the null sender")   \
-	F(S, string, recipient, 320, "address or @domain")                             \
-	F(S, u64, older, 0, "seconds since arrival at least")                          \
+#define QUEUE_ASK_FIELDS(F, S)                                                       \
+	F(S, u64, request, 0, "repeated in the answers")                             \
+	F(S, u32, verb, QUEUE_BOUNCE, "enum queue_verb")                             \
+	F(S, u64, id, 0, "this message alone")                                       \
+	F(S, bool, all, 0, "every message: must be said, for verbs that change")     \
+	F(S, string, state, 32, "incoming active deferred hold corrupt")             \
+	F(S, string, sender, 320, "reverse-path, or @domain; <> is the null sender") \
+	F(S, string, recipient, 320, "address or @domain")                           \
+	F(S, u64, older, 0, "seconds since arrival at least")                        \
 	F(S, u64, limit, 0, "at most so many; 0: all")
 RECORD_DECLARE(queue_ask, QUEUE_ASK_FIELDS)
 
 /* One message of a list or show. */
-#define QUEUE_ITEM_FIELDS(F, S)                                                        \
-	F(S, u64, request, 0, "of the question")                                       \
-	F(S, u64, id, 0, "queue id")                                                   \
-	F(S, string, state, 32, "incoming active deferred hold undeliverable corrupt") \
-	F(S, u64, arrived, 0, "Unix seconds")                                          \
-	F(S, u64, size, 0, "octets")                                                   \
-	F(S, string, sender, 320, "reverse-path; empty: null sender or not readable")  \
-	F(S, u64, next_attempt, 0, "Unix seconds, 0: none")                            \
-	F(S, u32, attempts, 0, "so far, the most of any recipient")                    \
-	F(S, u32, recipients, 0, "how many QUEUE_RECIPIENT follow")                    \
-	F(S, string, client, 64, "who sent it")                                        \
+#define QUEUE_ITEM_FIELDS(F, S)                                                       \
+	F(S, u64, request, 0, "of the question")                                      \
+	F(S, u64, id, 0, "queue id")                                                  \
+	F(S, string, state, 32, "incoming active deferred hold corrupt")              \
+	F(S, u64, arrived, 0, "Unix seconds")                                         \
+	F(S, u64, size, 0, "octets")                                                  \
+	F(S, string, sender, 320, "reverse-path; empty: null sender or not readable") \
+	F(S, u64, next_attempt, 0, "Unix seconds, 0: none")                           \
+	F(S, u32, attempts, 0, "so far, the most of any recipient")                   \
+	F(S, u32, recipients, 0, "how many QUEUE_RECIPIENT follow")                   \
+	F(S, string, client, 64, "who sent it")                                       \
 	F(S, string, remark, 400, "why it was set aside")
 RECORD_DECLARE(queue_item, QUEUE_ITEM_FIELDS)
-#define QUEUE_RECIPIENT_FIELDS(F, S)                                                   \
-	F(S, u64, request, 0, "of the question")                                       \
-	F(S, string, address, 320, "where it goes")                                    \
-	F(S, string, original, 320, "as received, when another")                       \
-	F(S, string, status, 32, "pending deferred delivered failed expanded deleted") \
+#define QUEUE_RECIPIENT_FIELDS(F, S)                                           \
+	F(S, u64, request, 0, "of the question")                               \
+	F(S, string, address, 320, "where it goes")                            \
+	F(S, string, original, 320, "as received, when another")               \
+	F(S, string, status, 32,                                               \
+	  "pending active deferred delivered failed bounced expanded deleted") \
 	F(S, string, reply, 440, "last reply, codes and text")
 RECORD_DECLARE(queue_recipient, QUEUE_RECIPIENT_FIELDS)
 /* Where mail goes: an MX site, a relay host, a mailbox. */
@@ -78,7 +79,6 @@ RECORD_DECLARE(queue_line, QUEUE_LINE_FIELDS)
 	F(S, u64, deferred, 0, "messages")                                          \
 	F(S, u64, hold, 0, "messages")                                              \
 	F(S, u64, corrupt, 0, "messages set aside as corrupt")                      \
-	F(S, u64, undeliverable, 0, "messages set aside as undeliverable")          \
 	F(S, u64, segments, 0, "in the spool")                                      \
 	F(S, u64, spool_bytes, 0, "octets the spool takes on the disk")             \
 	F(S, string, pressure, 200, "why new mail gets 452; empty: it does not")

@@ -192,6 +192,7 @@ ANSWER(on_process, master_process, PARTNER_MASTER, COMMAND_MASTER_PROCESS, false
 ANSWER(on_master_done, master_done, PARTNER_MASTER, COMMAND_MASTER_DONE, true)
 ANSWER(on_item, queue_item, PARTNER_QUEUE, COMMAND_QUEUE_ITEM, false)
 ANSWER(on_recipient, queue_recipient, PARTNER_QUEUE, COMMAND_QUEUE_RECIPIENT, false)
+ANSWER(on_destination, queue_destination, PARTNER_QUEUE, COMMAND_QUEUE_DESTINATION, false)
 ANSWER(on_line, queue_line, PARTNER_QUEUE, COMMAND_QUEUE_LINE, false)
 ANSWER(on_counts, queue_counts, PARTNER_QUEUE, COMMAND_QUEUE_COUNTS, false)
 ANSWER(on_queue_done, queue_done, PARTNER_QUEUE, COMMAND_QUEUE_DONE, true)
@@ -206,6 +207,7 @@ const struct route relay_master_routes[] = {
 const struct route relay_queue_routes[] = {
     {QUEUE_ITEM, ROUTE_ALWAYS, on_item},
     {QUEUE_RECIPIENT, ROUTE_ALWAYS, on_recipient},
+    {QUEUE_DESTINATION, ROUTE_ALWAYS, on_destination},
     {QUEUE_LINE, ROUTE_ALWAYS, on_line}, /* of a header, or a finding */
     {QUEUE_COUNTS, ROUTE_ALWAYS, on_counts},
     {QUEUE_DONE, ROUTE_ALWAYS, on_queue_done},

@@ -35,6 +35,7 @@ void admin_done(struct question *q, uint32_t code, const char *text)
 	};
 
 	admin_send(q, QUEUE_DONE, &done);
+	schedule_walk_end(&q->destinations);
 	TAILQ_REMOVE(&questions, q, link);
 	question_count--;
 	memory_free(q);
@@ -185,7 +186,7 @@ bool admin_step(void)
 		else if (!admin_room())
 			continue; /* its reader is slow: the walk goes on when there is room */
 		else
-			more |= walk_step(q);
+			more |= q->verb == QUEUE_DESTINATIONS ? destinations_step(q) : walk_step(q);
 	}
 	return more;
 }

@@ -1,5 +1,5 @@
 /*
- * admin: what admin.c and walk.c share: a question of an administrator under way.
+ * admin: what admin.c, walk.c and destinations.c share: a question of an administrator under way.
  */
 #ifndef QUEUE_MANAGER_ADMIN_H
 #define QUEUE_MANAGER_ADMIN_H
@@ -26,7 +26,8 @@ struct question {
 	size_t batch_count, batch_at;
 	uint32_t reading; /* a read of the message is under way */
 	struct buffer record;
-	uint64_t count; /* messages listed or changed */
+	struct schedule_walk destinations;
+	uint64_t count; /* messages, or destinations, listed or changed */
 };
 
 /* Nothing is sent to who does not wait for it any more. */
@@ -39,6 +40,9 @@ const char *admin_state(const struct entry *e);
 
 /* walk.c: some more messages; true: more can be done in the next turn. */
 bool walk_step(struct question *q);
+
+/* destinations.c: the same for QUEUE_DESTINATIONS. */
+bool destinations_step(struct question *q);
 
 /* change.c: does to the message what the verb says; false: nothing was to be done. */
 bool change_message(uint32_t verb, struct entry *e);

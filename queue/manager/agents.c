@@ -154,15 +154,7 @@ static void forget_holdings(unsigned agent)
 /* Is it in this house at all? The master links all that are, or will. */
 static bool is_expected(unsigned agent)
 {
-	switch (agent) {
-	case AGENT_SMTP:
-	case AGENT_SMTP_SUSPECTS:
-		return agents[agent].channel != NULL;
-	case AGENT_SYSTEM:
-		return manager.system_users;
-	default:
-		return true;
-	}
+	return agent != AGENT_SYSTEM || manager.system_users;
 }
 
 void agents_expect(void)

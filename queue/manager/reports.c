@@ -357,6 +357,7 @@ void report_arrived(uint64_t id)
 	arriving = NULL;
 }
 
+/* Bounce has said so, too: here it is true in the ledger. */
 static void log_notified(const struct report *r)
 {
 	const struct active *a = r->active;
@@ -364,7 +365,7 @@ static void log_notified(const struct report *r)
 	struct log_line line;
 
 	queue_id_text(r->notification, id);
-	log_start(&line, LOG_LEVEL_INFO, r->parent, "notified");
+	log_start(&line, LOG_LEVEL_DEBUG, r->parent, "notified");
 	log_pair(&line, "to",
 		 r->kind == BOUNCE_TO_SENDER ? a->sender : slice_str(manager.postmaster));
 	log_pair(&line, "by", slice_str(id));

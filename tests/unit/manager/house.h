@@ -133,6 +133,8 @@ static struct house {
 	size_t item_count, recipient_count;
 	char statuses[256]; /* of the recipients: first letters; D is delivered, d deferred */
 	struct queue_counts counts;
+	struct queue_destination destination; /* the last; its texts: */
+	char destination_key[201], destination_reply[441];
 	uint64_t asked, done_request, done_count;
 	uint32_t done_code;
 	size_t dones;
@@ -819,6 +821,15 @@ static inline void on_line(struct channel *c, const void *record)
 	(void)c, (void)record;
 }
 
+static inline void on_destination(struct channel *c, const void *record)
+{
+	const struct queue_destination *m = record;
+	(void)c;
+	house.destination = *m;
+	slice_copy(m->key, house.destination_key, sizeof(house.destination_key));
+	slice_copy(m->reply, house.destination_reply, sizeof(house.destination_reply));
+}
+
 static inline void on_counts(struct channel *c, const void *record)
 {
 	(void)c;
@@ -836,9 +847,13 @@ static inline void on_done(struct channel *c, const void *record)
 }
 
 static const struct route control_side[] = {
-    {QUEUE_ITEM, ROUTE_ALWAYS, on_item}, {QUEUE_RECIPIENT, ROUTE_ALWAYS, on_recipient},
-    {QUEUE_LINE, ROUTE_ALWAYS, on_line}, {QUEUE_COUNTS, ROUTE_ALWAYS, on_counts},
-    {QUEUE_DONE, ROUTE_ALWAYS, on_done}, {0, 0, NULL},
+    {QUEUE_ITEM, ROUTE_ALWAYS, on_item},
+    {QUEUE_RECIPIENT, ROUTE_ALWAYS, on_recipient},
+    {QUEUE_LINE, ROUTE_ALWAYS, on_line},
+    {QUEUE_COUNTS, ROUTE_ALWAYS, on_counts},
+    {QUEUE_DONE, ROUTE_ALWAYS, on_done},
+    {QUEUE_DESTINATION, ROUTE_ALWAYS, on_destination},
+    {0, 0, NULL},
 };
 
 static inline bool is_done(void)

@@ -200,6 +200,34 @@ START_TEST(a_dead_site_parks_the_mail_of_all_its_domains)
 }
 END_TEST
 
+START_TEST(an_administrator_sees_the_destinations)
+{
+	uint64_t parked;
+	two_days();
+	send_to("a@a.site.example");
+	job(0);
+	ck_assert_uint_eq(ask(QUEUE_DESTINATIONS, 0), 1);
+	ck_assert_str_eq(house.destination_key, "mx.site.example:25");
+	ck_assert_uint_eq(house.destination.out, 1);
+	ck_assert_uint_eq(house.destination.window, 20);
+	for (size_t i = 1; i < 3; i++) {
+		send_to("b@b.site.example");
+		job(i);
+	}
+	for (int i = 0; i < 3; i++) {
+		answer(&house.jobs[i], JOB_DEFERRED, 421, true);
+		run_until_noted(&house.jobs[i]);
+	}
+	parked = send_to("c@c.site.example");
+	run_until_state(parked, "deferred");
+	ck_assert_uint_eq(ask(QUEUE_DESTINATIONS, 0), 1);
+	ck_assert_uint_eq(house.destination.deferred, 2);
+	ck_assert_uint_eq(house.destination.failures, 3);
+	ck_assert_uint_gt(house.destination.dead_until, 0);
+	ck_assert_str_eq(house.destination_reply, "421 4.2.0 as told");
+}
+END_TEST
+
 START_TEST(refused_recipients_leave_the_site_alive)
 {
 	two_days();
@@ -271,6 +299,7 @@ int main(int argc, char **argv)
 	tcase_add_test(c, a_slow_domain_does_not_hold_the_others_for_long);
 	tcase_add_test(c, each_recipient_has_its_own_outcome);
 	tcase_add_test(c, a_dead_site_parks_the_mail_of_all_its_domains);
+	tcase_add_test(c, an_administrator_sees_the_destinations);
 	tcase_add_test(c, refused_recipients_leave_the_site_alive);
 	tcase_add_test(c, what_smtp_died_of_goes_alone_and_is_set_aside);
 	tcase_add_test(c, ten_thousand_recipients_do_not_take_long);

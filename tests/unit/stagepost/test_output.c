@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "commands/stagepost/destinations.h"
 #include "commands/stagepost/json.h"
 #include "commands/stagepost/listing.h"
 #include "commands/stagepost/status.h"
@@ -250,6 +251,56 @@ START_TEST(gathers_the_findings_of_verify)
 }
 END_TEST
 
+/* Destinations */
+
+static void print_destinations(bool json)
+{
+	const struct queue_destination list[] = {
+	    {.transport = SLICE("smtp"),
+	     .key = SLICE("mx.idle.example:25"),
+	     .out = 1,
+	     .window = 20},
+	    {.transport = SLICE("smtp"),
+	     .key = SLICE("mx.dead.example:25"),
+	     .deferred = 7,
+	     .window = 1,
+	     .failures = 3,
+	     .dead_until = 1700000000,
+	     .reply = SLICE("421 4.3.2 no\x1b[2J")},
+	};
+	struct destinations *d = destinations_new();
+	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
+		destinations_add(d, &list[i]);
+	destinations_print(d, to, json);
+	destinations_free(&d);
+	fflush(to);
+}
+
+START_TEST(destinations_with_most_waiting_come_first)
+{
+	open_text();
+	print_destinations(false);
+	ck_assert_ptr_nonnull(strstr(text, "mx.dead"));
+	ck_assert(strstr(text, "mx.dead") < strstr(text, "mx.idle"));
+	ck_assert_ptr_null(strchr(text, 0x1b));
+	close_text();
+}
+END_TEST
+
+START_TEST(destinations_are_objects_for_programs)
+{
+	open_text();
+	print_destinations(true);
+	*strchr(text, '\n') = '\0';
+	json_t *o = parse_line(text);
+	ck_assert_str_eq(string(o, "destination"), "mx.dead.example:25");
+	ck_assert_int_eq(number(o, "deferred"), 7);
+	ck_assert_int_eq(number(o, "dead_until"), 1700000000);
+	json_decref(o);
+	close_text();
+}
+END_TEST
+
 /* Status */
 
 static struct status *running(void)
@@ -345,6 +396,8 @@ int main(void)
 	tcase_add_test(t, lists_for_people_in_a_table);
 	tcase_add_test(t, shows_a_message_for_people);
 	tcase_add_test(t, gathers_the_findings_of_verify);
+	tcase_add_test(t, destinations_with_most_waiting_come_first);
+	tcase_add_test(t, destinations_are_objects_for_programs);
 	tcase_add_test(t, tells_programs_the_state);
 	tcase_add_test(t, says_degraded_when_a_process_does_not_serve);
 	tcase_add_test(t, says_stopped_when_nobody_listens);
