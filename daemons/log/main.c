@@ -5,7 +5,7 @@
 #include "common/service/service.h"
 #include "daemons/log/input.h"
 #include "daemons/log/output.h"
-#include "daemons/log/settings.h"
+#include "daemons/log/naming.h"
 
 static const struct record *const settings[] = {&settings_log_record, NULL};
 
@@ -38,7 +38,7 @@ static void drain(void)
 static const struct service log_service = {
     .name = "log",
     .settings = settings,
-    .setting = settings_take,
+    .setting = naming_setting,
     .descriptor = take_descriptor, /* where lines come from, and where they go */
     .start = start,
     .drain = drain,

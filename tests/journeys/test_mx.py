@@ -17,7 +17,7 @@ from remote import CLOSE, Remote
 from stagepost import DOMAIN, Stagepost, wait_for
 
 SENDER = f"alice@{DOMAIN}"
-CONTENT = b"From: alice\r\nSubject: far away\r\n\r\n.a line\r\nthe last\r\n"
+CONTENT = b"From: alice\r\nDate: Tue, 24 Nov 2026 09:00:00 +0000\r\nMessage-ID: <far@away>\r\nSubject: far away\r\n\r\n.a line\r\nthe last\r\n"
 HOSTS = ["us", "pref1", "pref2", "live", "live2", "soft", "hard", "busy1", "busy2", "dot", "six", "better",
          "implicit", "canonical", "part", "postfix", "greet1", "greet2", "many", "back"]
 ZONES = {

@@ -1,7 +1,7 @@
 /*
  * The one settings record that concerns the log: its name and its format.
  */
-#include "daemons/log/settings.h"
+#include "daemons/log/naming.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -21,7 +21,7 @@ static const char *our_host(void)
 	return host;
 }
 
-void settings_take(const struct record *record, const void *value)
+void naming_setting(const struct record *record, const void *value)
 {
 	const struct settings_log *log = value;
 	enum style style = style_find(log->format);
