@@ -3,7 +3,7 @@
  * connection has a script, a line for each step:
  *
  *	>TEXT	says TEXT and CRLF
- *	=TEXT	says TEXT alone
+ *	=TEXT	says TEXT at once, with CRLF for each |
  *	<TEXT	hears a line that begins with TEXT
  *	.	hears content up to its final dot
  *	,N	hears N octets and no more
@@ -154,6 +154,18 @@ static inline bool talk_say(struct talk *t, struct slice s)
 	return true;
 }
 
+static inline bool talk_say_lines(struct talk *t, struct slice text)
+{
+	struct buffer b;
+	bool said;
+	buffer_init(&b, TALK_ROOM);
+	for (size_t i = 0; i < text.len; i++)
+		buffer_append(&b, text.ptr[i] == '|' ? SLICE("\r\n") : slice_make(text.ptr + i, 1));
+	said = talk_say(t, buffer_slice(&b));
+	buffer_free(&b);
+	return said;
+}
+
 static inline void talk_bdat(struct talk *t, struct slice line)
 {
 	struct slice word;
@@ -200,7 +212,7 @@ static inline bool talk_step(struct talk *t, struct slice step)
 	case '>':
 		return talk_say(t, text) && talk_say(t, SLICE("\r\n"));
 	case '=':
-		return talk_say(t, text);
+		return talk_say_lines(t, text);
 	case '<':
 		line = talk_line(t);
 		if (slice_starts(line, SLICE("BDAT ")))
