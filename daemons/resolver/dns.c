@@ -26,7 +26,7 @@ TAILQ_HEAD(query_list, dns_query);
 
 static struct query_list asked = TAILQ_HEAD_INITIALIZER(asked);
 static struct query_list done = TAILQ_HEAD_INITIALIZER(done);
-static struct ub_ctx *context;
+static struct ub_ctx *contexts[DNS_USES];
 static char from[SERVERS_TEXT_SIZE]; /* " from 192.0.2.1, 192.0.2.2", for texts; may be empty */
 static bool running;
 
@@ -59,7 +59,7 @@ static const struct option options[] = {
     {"key-cache-size:", "4m"},		{"neg-cache-size:", "2m"},
     {"infra-cache-numhosts:", "10000"}, {"infra-host-ttl:", "60"},
     {"infra-keep-probing:", "yes"},	{"cache-max-ttl:", "86400"},
-    {"cache-max-negative-ttl:", "300"}, {"outgoing-range:", "512"},
+    {"cache-max-negative-ttl:", "300"}, {"outgoing-range:", "2048"},
     {"outgoing-num-tcp:", "64"},	{"num-queries-per-thread:", "2048"},
     {"rrset-roundrobin:", "no"},	{"minimal-responses:", "yes"},
 };
@@ -172,37 +172,54 @@ static void write_from(const struct servers *s)
 
 static void begin(struct dns_query *q);
 
-/* All that is under way goes over to the new context. */
-static void replace_context(struct ub_ctx *fresh)
+/* All that is under way goes over to the new contexts. */
+static void replace_contexts(struct ub_ctx *fresh[DNS_USES])
 {
 	struct query_list again = TAILQ_HEAD_INITIALIZER(again);
 	struct dns_query *q;
 	TAILQ_CONCAT(&again, &asked, next);
 	TAILQ_FOREACH (q, &again, next)
-		ub_cancel(context, q->id);
-	ub_ctx_delete(context);
-	context = fresh;
-	ub_ctx_debugout(context, NULL); /* the deletion let it speak on stderr again */
+		ub_cancel(contexts[q->use], q->id);
+	for (unsigned use = 0; use < DNS_USES; use++) {
+		ub_ctx_delete(contexts[use]);
+		contexts[use] = fresh[use];
+		ub_ctx_debugout(contexts[use], NULL); /* a deletion lets it speak on stderr again */
+	}
 	while ((q = TAILQ_FIRST(&again))) {
 		TAILQ_REMOVE(&again, q, next);
 		begin(q);
 	}
 }
 
-bool dns_configure(const struct dns_config *config, struct error *e)
+/* NULL: it can't be used. */
+static struct ub_ctx *make_context(const struct dns_config *config, struct error *e)
 {
 	struct ub_ctx *c = ub_ctx_create_ub_event(events_base(dns_run));
-	if (!c)
-		return error_set(e, EX_OSERR, "libunbound can't be used");
+	if (!c) {
+		error_set(e, EX_OSERR, "libunbound can't be used");
+		return NULL;
+	}
 	ub_ctx_debugout(c, NULL);
-	if (!set_options(c, options, sizeof(options) / sizeof(options[0]), e) ||
-	    !set_servers(c, &config->servers, e) || !set_validation(c, config, e) ||
-	    !set_zones(c, e)) {
-		ub_ctx_delete(c);
+	if (set_options(c, options, sizeof(options) / sizeof(options[0]), e) &&
+	    set_servers(c, &config->servers, e) && set_validation(c, config, e) && set_zones(c, e))
+		return c;
+	ub_ctx_delete(c);
+	return NULL;
+}
+
+bool dns_configure(const struct dns_config *config, struct error *e)
+{
+	struct ub_ctx *fresh[DNS_USES] = {NULL};
+	for (unsigned use = 0; use < DNS_USES; use++) {
+		fresh[use] = make_context(config, e);
+		if (fresh[use])
+			continue;
+		while (use-- > 0)
+			ub_ctx_delete(fresh[use]);
 		return false;
 	}
 	write_from(&config->servers);
-	replace_context(c);
+	replace_contexts(fresh);
 	return true;
 }
 
@@ -239,13 +256,16 @@ static void begin(struct dns_query *q)
 	q->security = 0;
 	q->why[0] = '\0';
 	TAILQ_INSERT_TAIL(&asked, q, next);
-	if (ub_resolve_event(context, q->name, q->type, CLASS_IN, q, answered, &q->id) != 0 &&
+	if (ub_resolve_event(contexts[q->use], q->name, q->type, CLASS_IN, q, answered, &q->id) !=
+		0 &&
 	    q->state == DNS_ASKED)
 		finish(q, REPLY_SERVFAIL);
 }
 
-void dns_ask(struct dns_query *q, const char *name, uint16_t type, dns_call *call, void *arg)
+void dns_ask(struct dns_query *q, enum dns_use use, const char *name, uint16_t type, dns_call *call,
+	     void *arg)
 {
+	q->use = use;
 	snprintf(q->name, sizeof(q->name), "%s", name);
 	q->type = type;
 	q->call = call;
@@ -256,7 +276,7 @@ void dns_ask(struct dns_query *q, const char *name, uint16_t type, dns_call *cal
 void dns_cancel(struct dns_query *q)
 {
 	if (q->state == DNS_ASKED) {
-		ub_cancel(context, q->id);
+		ub_cancel(contexts[q->use], q->id);
 		TAILQ_REMOVE(&asked, q, next);
 	} else if (q->state == DNS_DONE) {
 		TAILQ_REMOVE(&done, q, next);

@@ -30,6 +30,10 @@ struct dns_answer {
 	const char *text;   /* what was asked and what came */
 };
 
+/* What strangers make us ask by connecting must not stand in the way of mail: each use has sockets
+ * and a cache of its own. */
+enum dns_use { DNS_FOR_MAIL, DNS_FOR_NAMES, DNS_USES };
+
 typedef void dns_call(void *arg, const struct dns_answer *answer);
 
 /* A question; zero before its first use. Its owner keeps it where it is until it is answered or
@@ -37,6 +41,7 @@ typedef void dns_call(void *arg, const struct dns_answer *answer);
 struct dns_query {
 	TAILQ_ENTRY(dns_query) next;
 	enum { DNS_IDLE, DNS_ASKED, DNS_DONE } state;
+	enum dns_use use;
 	int id; /* libunbound's number */
 	uint16_t type;
 	char name[REPLY_NAME_SIZE];
@@ -57,7 +62,8 @@ struct dns_config {
 /* From now on. False: it can't be used, and all is as it was. */
 bool dns_configure(const struct dns_config *config, struct error *e);
 /* name is usable (reply_name_usable). The call comes later, from dns_run(). */
-void dns_ask(struct dns_query *q, const char *name, uint16_t type, dns_call *call, void *arg);
+void dns_ask(struct dns_query *q, enum dns_use use, const char *name, uint16_t type, dns_call *call,
+	     void *arg);
 void dns_cancel(struct dns_query *q); /* one that was answered, or never asked, too */
 /* Hands out the answers that are there: after every turn of questions. */
 void dns_run(void);

@@ -26,6 +26,14 @@ struct lookup {
 	size_t host; /* number in the list */
 };
 
+/* What is needed while it is worked on: those that wait are small. */
+struct work {
+	struct mx_list hosts;
+	struct lookup lookups[LOOKUPS_AT_ONCE];
+	char text[DNS_TEXT_SIZE]; /* of the first that failed for now, else of the last that found
+				     nothing */
+};
+
 struct hosts_question {
 	struct question base;
 	char name[REPLY_NAME_SIZE];
@@ -33,14 +41,12 @@ struct hosts_question {
 	uint32_t port;
 	struct dns_query mx;
 	bool mx_secure;
-	struct mx_list hosts;
-	struct lookup lookups[LOOKUPS_AT_ONCE];
-	size_t next; /* look-up that is to be begun: two of each host */
-	size_t open; /* that are under way */
+	struct work *work; /* NULL before it is begun */
+	size_t next;	   /* look-up that is to be begun: two of each host */
+	size_t open;	   /* that are under way */
 	struct target *targets;
 	size_t count, size;
-	bool trouble;		  /* a look-up failed for now */
-	char text[DNS_TEXT_SIZE]; /* of the first that did, else of the last that found nothing */
+	bool trouble; /* a look-up failed for now */
 };
 
 static void send_done(struct question *q, struct verdict v, const char *text)
@@ -64,9 +70,10 @@ static void send_targets(struct hosts_question *q)
 	for (size_t i = 0; i < q->count; i++) {
 		const struct target *t = &q->targets[i];
 		struct resolve_address m = {.request = q->base.request,
-					    .host = slice_str(q->hosts.list[t->host].host),
+					    .host = slice_str(q->work->hosts.list[t->host].host),
 					    .preference = t->preference,
-					    .best = t->preference == q->hosts.list[0].preference,
+					    .best =
+						t->preference == q->work->hosts.list[0].preference,
 					    .secure = t->secure};
 		m.address = slice_make(address, net_ip_format(&t->address, address));
 		questions_send(&q->base, RESOLVE_ADDRESS, &m);
@@ -85,12 +92,12 @@ static bool refuse_own(struct hosts_question *q)
 		q->targets[i].ours = own_has(&q->targets[i].address);
 	if (!order_drop_own(q->targets, &q->count, &own) || q->count > 0)
 		return false;
-	if (own == q->hosts.list[0].preference) {
+	if (own == q->work->hosts.list[0].preference) {
 		snprintf(text, sizeof(text), "mail for %s loops back to myself", q->name);
 		refuse(q, loop, text);
 	} else {
 		snprintf(text, sizeof(text), "the better MX hosts of %s have no address: %.100s",
-			 q->name, q->text);
+			 q->name, q->work->text);
 		refuse(q, unreachable, text);
 	}
 	return true;
@@ -102,7 +109,7 @@ static void conclude(struct hosts_question *q)
 	if (q->by_mx && q->port == SMTP_PORT && refuse_own(q))
 		return;
 	if (q->count == 0) {
-		refuse(q, q->trouble ? verdict_later : verdict_no_domain, q->text);
+		refuse(q, q->trouble ? verdict_later : verdict_no_domain, q->work->text);
 		return;
 	}
 	order_targets(q->targets, &q->count, RESOLVER_ADDRESSES_MAX, arc4random_uniform);
@@ -117,7 +124,7 @@ static void add_target(struct hosts_question *q, size_t host, const struct net_a
 		q->targets = memory_resize(q->targets, q->size, sizeof(*q->targets));
 	}
 	q->targets[q->count++] = (struct target){.address = *a,
-						 .preference = q->hosts.list[host].preference,
+						 .preference = q->work->hosts.list[host].preference,
 						 .host = host,
 						 .secure = secure};
 }
@@ -141,7 +148,7 @@ static void looked_up(void *arg, const struct dns_answer *a)
 	if (a->status == DNS_FOUND)
 		take_addresses(q, l->host, a);
 	else if (!q->trouble)
-		snprintf(q->text, sizeof(q->text), "%s", a->text);
+		snprintf(q->work->text, sizeof(q->work->text), "%s", a->text);
 	if (a->status == DNS_TROUBLE)
 		q->trouble = true;
 	begin_lookups(q);
@@ -150,8 +157,8 @@ static void looked_up(void *arg, const struct dns_answer *a)
 static struct lookup *free_lookup(struct hosts_question *q)
 {
 	for (size_t i = 0; i < LOOKUPS_AT_ONCE; i++)
-		if (!q->lookups[i].question)
-			return &q->lookups[i];
+		if (!q->work->lookups[i].question)
+			return &q->work->lookups[i];
 	return NULL;
 }
 
@@ -159,11 +166,12 @@ static void begin_lookups(struct hosts_question *q)
 {
 	static const uint16_t types[] = {REPLY_A, REPLY_AAAA};
 	struct lookup *l;
-	while (q->next < 2 * q->hosts.count && (l = free_lookup(q))) {
+	while (q->next < 2 * q->work->hosts.count && (l = free_lookup(q))) {
 		l->question = q;
 		l->host = q->next / 2;
 		q->open++;
-		dns_ask(&l->query, q->hosts.list[l->host].host, types[q->next % 2], looked_up, l);
+		dns_ask(&l->query, DNS_FOR_MAIL, q->work->hosts.list[l->host].host,
+			types[q->next % 2], looked_up, l);
 		q->next++;
 	}
 	if (q->open == 0)
@@ -173,7 +181,7 @@ static void begin_lookups(struct hosts_question *q)
 static void mx_answered(void *arg, const struct dns_answer *a)
 {
 	struct hosts_question *q = arg;
-	struct verdict v = verdict_mx(q->name, a, &q->hosts);
+	struct verdict v = verdict_mx(q->name, a, &q->work->hosts);
 	if (v.code) {
 		refuse(q, v, a->text);
 		return;
@@ -185,12 +193,13 @@ static void mx_answered(void *arg, const struct dns_answer *a)
 static void begin(struct question *base)
 {
 	struct hosts_question *q = (struct hosts_question *)base;
+	q->work = memory_zero(1, sizeof(*q->work));
 	if (!reply_name_usable(slice_str(q->name))) {
 		refuse(q, verdict_bad_name, "that is no name of a domain or host");
 	} else if (q->by_mx) {
-		dns_ask(&q->mx, q->name, REPLY_MX, mx_answered, q);
+		dns_ask(&q->mx, DNS_FOR_MAIL, q->name, REPLY_MX, mx_answered, q);
 	} else {
-		mx_implicit(q->name, &q->hosts);
+		mx_implicit(q->name, &q->work->hosts);
 		q->mx_secure = true;
 		begin_lookups(q);
 	}
@@ -208,9 +217,10 @@ static void free_question(struct question *base)
 {
 	struct hosts_question *q = (struct hosts_question *)base;
 	dns_cancel(&q->mx);
-	for (size_t i = 0; i < LOOKUPS_AT_ONCE; i++)
-		dns_cancel(&q->lookups[i].query);
+	for (size_t i = 0; q->work && i < LOOKUPS_AT_ONCE; i++)
+		dns_cancel(&q->work->lookups[i].query);
 	memory_free(q->targets);
+	memory_free(q->work);
 	memory_free(q);
 }
 

@@ -2,8 +2,6 @@
  * What is a client's name? Whoever owns an address writes what he likes into its PTR record, so a
  * name counts only when it leads back to the address.
  */
-#include <string.h>
-
 #include "common/base/memory.h"
 #include "daemons/resolver/kinds.h"
 
@@ -17,8 +15,7 @@ struct name_question;
 struct candidate {
 	struct dns_query query;
 	struct name_question *question;
-	char name[REPLY_NAME_SIZE];
-	bool confirmed;
+	bool confirmed; /* query.name leads back */
 };
 
 struct name_question {
@@ -43,7 +40,7 @@ static void conclude(struct name_question *q)
 	const char *name = "";
 	for (size_t i = q->count; i-- > 0;)
 		if (q->candidates[i].confirmed)
-			name = q->candidates[i].name;
+			name = q->candidates[i].query.name;
 	answer(&q->base, name, name[0] == '\0' && q->trouble);
 	questions_end(&q->base);
 }
@@ -74,13 +71,10 @@ static void ptr_answered(void *arg, const struct dns_answer *a)
 		if (!reply_name_usable(slice_str(r.name)))
 			continue;
 		c->question = q;
-		memcpy(c->name, r.name, sizeof(c->name));
+		dns_ask(&c->query, DNS_FOR_NAMES, r.name, type, confirmed, c);
 		q->count++;
 	}
-	q->open = q->count;
-	for (size_t i = 0; i < q->count; i++)
-		dns_ask(&q->candidates[i].query, q->candidates[i].name, type, confirmed,
-			&q->candidates[i]);
+	q->open = q->count; /* none is answered before this returns */
 	if (q->count == 0)
 		conclude(q);
 }
@@ -95,7 +89,7 @@ static void begin(struct question *base)
 		return;
 	}
 	reply_reverse(&q->address, reverse);
-	dns_ask(&q->ptr, reverse, REPLY_PTR, ptr_answered, q);
+	dns_ask(&q->ptr, DNS_FOR_NAMES, reverse, REPLY_PTR, ptr_answered, q);
 }
 
 static void give_up(struct question *base, const char *why)

@@ -13,14 +13,11 @@ struct peer {
 	LIST_ENTRY(peer) next;
 	struct channel *channel;
 	struct question_list waiting, begun;
-	size_t count; /* in both */
+	size_t count, at_once; /* in both; in begun */
+	bool beginning;
 };
 
 static LIST_HEAD(, peer) peers = LIST_HEAD_INITIALIZER(peers);
-static struct peer *turn; /* the one whose question was begun last: they take turns */
-static size_t begun_count;
-static bool beginning;
-
 static struct peer *peer_of(const struct channel *c)
 {
 	struct peer *p;
@@ -31,41 +28,21 @@ static struct peer *peer_of(const struct channel *c)
 	return NULL;
 }
 
-/* The next peer in turn that has a question waiting; NULL: none. */
-static struct peer *peer_in_turn(void)
-{
-	struct peer *start = turn ? LIST_NEXT(turn, next) : NULL, *p;
-	if (!start)
-		start = LIST_FIRST(&peers);
-	p = start;
-	while (p && TAILQ_EMPTY(&p->waiting)) {
-		p = LIST_NEXT(p, next);
-		if (!p)
-			p = LIST_FIRST(&peers);
-		if (p == start)
-			return NULL;
-	}
-	return p;
-}
-
 /* A question may end in its begin(), which comes back to here: then the outer call goes on. */
-static void begin_more(void)
+static void begin_more(struct peer *p)
 {
-	struct peer *p;
-	if (beginning)
+	struct question *q;
+	if (p->beginning)
 		return;
-	beginning = true;
-	while (begun_count < QUESTIONS_AT_ONCE && (p = peer_in_turn())) {
-		struct question *q = TAILQ_FIRST(&p->waiting);
-		turn = p;
+	p->beginning = true;
+	while (p->at_once < QUESTIONS_AT_ONCE && (q = TAILQ_FIRST(&p->waiting))) {
 		TAILQ_REMOVE(&p->waiting, q, next);
 		TAILQ_INSERT_TAIL(&p->begun, q, next);
 		q->begun = true;
-		begun_count++;
+		p->at_once++;
 		q->kind->begin(q);
 	}
-	beginning = false;
-	dns_run();
+	p->beginning = false;
 }
 
 static void remove_question(struct question *q)
@@ -74,7 +51,7 @@ static void remove_question(struct question *q)
 	TAILQ_REMOVE(q->begun ? &q->peer->begun : &q->peer->waiting, q, next);
 	q->peer->count--;
 	if (q->begun)
-		begun_count--;
+		q->peer->at_once--;
 	q->kind->free(q);
 }
 
@@ -83,6 +60,7 @@ static void late(void *arg)
 	struct question *q = arg;
 	q->kind->give_up(q, "no answer in time");
 	questions_end(q);
+	dns_run();
 }
 
 void questions_add(struct question *q, const struct question_kind *kind, struct channel *c,
@@ -99,7 +77,8 @@ void questions_add(struct question *q, const struct question_kind *kind, struct 
 	q->peer->count++;
 	TAILQ_INSERT_TAIL(&q->peer->waiting, q, next);
 	loop_timer_start(&q->limit, kind->limit, late, q);
-	begin_more();
+	begin_more(q->peer);
+	dns_run();
 }
 
 void questions_send(const struct question *q, uint16_t number, const void *record)
@@ -109,8 +88,9 @@ void questions_send(const struct question *q, uint16_t number, const void *recor
 
 void questions_end(struct question *q)
 {
+	struct peer *p = q->peer;
 	remove_question(q);
-	begin_more();
+	begin_more(p);
 }
 
 void questions_up(struct channel *c, unsigned instance)
@@ -136,8 +116,5 @@ void questions_down(struct channel *c)
 	remove_all(&p->waiting);
 	remove_all(&p->begun);
 	LIST_REMOVE(p, next);
-	if (turn == p)
-		turn = NULL;
 	memory_free(p);
-	begin_more();
 }

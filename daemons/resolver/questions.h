@@ -1,6 +1,6 @@
 /*
- * questions: what the peers ask, from the message to the answer. So many are worked on at once, the
- * others wait in the order in which they came; each kind has a time limit.
+ * questions: what the peers ask, from the message to the answer. So many of a peer are worked on at
+ * once, its others wait in the order in which they came; each kind has a time limit.
  */
 #ifndef DAEMONS_RESOLVER_QUESTIONS_H
 #define DAEMONS_RESOLVER_QUESTIONS_H
@@ -12,8 +12,9 @@
 #include "daemons/resolver/dns.h"
 
 enum {
-	QUESTIONS_AT_ONCE = 512,
-	QUESTIONS_PEER_MAX = 65536, /* of one peer that wait or are worked on */
+	/* of one peer: none takes another's place */
+	QUESTIONS_AT_ONCE = 512,    /* worked on */
+	QUESTIONS_PEER_MAX = 65536, /* these and those that wait */
 };
 
 struct peer;

@@ -69,7 +69,7 @@ static void begin(struct question *base)
 		questions_end(base);
 		return;
 	}
-	dns_ask(&q->mx, q->domain, REPLY_MX, answered, q);
+	dns_ask(&q->mx, DNS_FOR_MAIL, q->domain, REPLY_MX, answered, q);
 }
 
 static void give_up(struct question *base, const char *why)

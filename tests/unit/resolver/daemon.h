@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <bsd/stdlib.h>
 
 #include "common/base/memory.h"
 #include "common/config/settings.h"
@@ -213,19 +214,29 @@ static void write_nsd_config(const char *path)
 	fclose(f);
 }
 
-static unsigned free_port(void)
+static bool port_is_free(int type, unsigned port)
 {
-	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t len = sizeof(a);
-	int fd = socket(AF_INET, SOCK_DGRAM, 0);
-	ck_assert_int_eq(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
-	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&a, &len), 0);
+	struct sockaddr_in a = {.sin_family = AF_INET,
+				.sin_port = htons((uint16_t)port),
+				.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, type, 0);
+	bool is_free = bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0;
 	close(fd);
-	return ntohs(a.sin_port);
+	return is_free;
 }
 
-/* Asks for ". SOA" until it answers. */
-static void await_nsd(void)
+/* Below those that the kernel gives to clients. */
+static unsigned free_port(void)
+{
+	unsigned port;
+	do
+		port = 10000 + arc4random_uniform(20000);
+	while (!port_is_free(SOCK_DGRAM, port) || !port_is_free(SOCK_STREAM, port));
+	return port;
+}
+
+/* Asks for ". SOA" until it answers; false: it has ended. */
+static bool await_nsd(void)
 {
 	static const uint8_t question[] = {0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 6, 0, 1};
 	struct sockaddr_in a = {.sin_family = AF_INET,
@@ -234,30 +245,37 @@ static void await_nsd(void)
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
 	struct pollfd p = {.fd = fd, .events = POLLIN};
 	char octets[512];
+	bool served = false;
 	ck_assert_int_eq(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
-	for (int i = 0; i < NSD_TRIES; i++) {
-		if (send(fd, question, sizeof(question), 0) > 0 && poll(&p, 1, 50) == 1 &&
-		    recv(fd, octets, sizeof(octets), MSG_DONTWAIT) > 0) {
-			close(fd);
-			return;
-		}
-		poll(NULL, 0, 20); /* refused: it does not listen yet */
+	for (int i = 0; i < NSD_TRIES && !served; i++) {
+		served = send(fd, question, sizeof(question), 0) > 0 && poll(&p, 1, 50) == 1 &&
+			 recv(fd, octets, sizeof(octets), MSG_DONTWAIT) > 0;
+		if (!served && waitpid(nsd_pid, NULL, WNOHANG) != 0)
+			break;
+		if (!served)
+			poll(NULL, 0, 20); /* refused: it does not listen yet */
 	}
-	ck_abort_msg("nsd does not serve");
+	close(fd);
+	return served;
 }
 
+/* Somebody else may take the port in between. */
 static void start_nsd(void)
 {
 	char path[64];
-	nsd_port = free_port();
 	snprintf(path, sizeof(path), "%s/nsd.conf", folder);
-	write_nsd_config(path);
-	nsd_pid = fork();
-	if (nsd_pid == 0) {
-		execl("/usr/sbin/nsd", "nsd", "-d", "-c", path, NULL);
-		_exit(127);
+	for (int i = 0; i < 5; i++) {
+		nsd_port = free_port();
+		write_nsd_config(path);
+		nsd_pid = fork();
+		if (nsd_pid == 0) {
+			execl("/usr/sbin/nsd", "nsd", "-d", "-c", path, NULL);
+			_exit(127);
+		}
+		if (await_nsd())
+			return;
 	}
-	await_nsd();
+	ck_abort_msg("nsd does not serve");
 }
 
 static void start_misbehaving(void)

@@ -337,17 +337,32 @@ START_TEST(a_peer_that_goes_takes_its_questions_along)
 	}
 	ck_assert(channel_flush(other, 1000000));
 	ck_assert_uint_eq(answer_count, 0);
-	ask_site("servfail.bad"); /* others have their turn */
-	channel_free(&other);
-	ask_site("many.bad");
+	ask_site("many.bad"); /* others have their turn, while the server says nothing */
 	ck_assert_uint_eq(seen.code, 0);
+	channel_free(&other);
+	ask_hosts("count.bad", false, 25);
+	ck_assert_uint_eq(seen.code, 0);
+}
+END_TEST
+
+START_TEST(who_asks_too_much_at_once_is_told_so)
+{
+	enum { MORE = 10 };
+	struct resolve_hosts m = {.name = SLICE("silent.bad"), .mx = true, .port = 25};
+	begin_asking();
+	for (m.request = 1; m.request <= QUESTIONS_PEER_MAX + MORE; m.request++)
+		ck_assert(channel_send(peer, RESOLVE_HOSTS, &m));
+	await_answers(MORE);
+	ck_assert_uint_eq(seen.code, 451);
+	ck_assert_str_eq(seen.text, "addresses of silent.bad: too many questions at once");
 }
 END_TEST
 
 int main(void)
 {
 	Suite *s = suite_create("answers");
-	TCase *good = tcase_create("good"), *bad = tcase_create("bad");
+	TCase *good = tcase_create("good"), *bad = tcase_create("bad"),
+	      *peers = tcase_create("peers");
 	SRunner *sr = srunner_create(s);
 	int failed;
 	tcase_set_timeout(good, 60);
@@ -371,9 +386,14 @@ int main(void)
 	tcase_add_test(bad, S37_no_address_for_now_is_deferred);
 	tcase_add_test(bad, S36_a_server_that_is_silent_is_trouble_in_time);
 	tcase_add_test(bad, S41_of_2000_mx_records_100_hosts_are_looked_at);
-	tcase_add_test(bad, a_question_of_many_is_asked_once);
-	tcase_add_test(bad, a_peer_that_goes_takes_its_questions_along);
 	suite_add_tcase(s, bad);
+	tcase_set_timeout(peers, 90);
+	tcase_add_unchecked_fixture(peers, servers_setup, servers_teardown);
+	tcase_add_checked_fixture(peers, setup_misbehaving, stop_daemon);
+	tcase_add_test(peers, a_question_of_many_is_asked_once);
+	tcase_add_test(peers, a_peer_that_goes_takes_its_questions_along);
+	tcase_add_test(peers, who_asks_too_much_at_once_is_told_so);
+	suite_add_tcase(s, peers);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);
 	srunner_free(sr);
