@@ -26,6 +26,11 @@ uint64_t queue_id_make(uint32_t spool, uint32_t incarnation, uint32_t counter)
 	return id;
 }
 
+bool queue_id_possible(uint64_t id)
+{
+	return id > 0 && id < ID_END;
+}
+
 void queue_id_text(uint64_t id, char text[QUEUE_ID_LEN + 1])
 {
 	if (id >= ID_END)

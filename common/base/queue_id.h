@@ -16,7 +16,9 @@ enum {
 };
 
 uint64_t queue_id_make(uint32_t spool, uint32_t incarnation, uint32_t counter);
-/* text gets QUEUE_ID_LEN characters and a NUL. */
+/* Is it one? What comes from elsewhere may be any number. */
+bool queue_id_possible(uint64_t id);
+/* text gets QUEUE_ID_LEN characters and a NUL. Panics when id is none; 0 has a text. */
 void queue_id_text(uint64_t id, char text[QUEUE_ID_LEN + 1]);
 /* Lower case is taken; false when s is not an id. */
 bool queue_id_parse(struct slice s, uint64_t *id);

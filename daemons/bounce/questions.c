@@ -162,7 +162,7 @@ static const char *impossible(const struct bounce_start *m)
 		return "asks twice at once";
 	if (m->recipients == 0 || m->recipients > QUESTION_RECIPIENTS_MAX)
 		return "asks for a report on too few or too many recipients";
-	if (m->parent == 0 || m->kind == 0)
+	if (!queue_id_possible(m->parent) || m->kind == 0)
 		return "asks for a report on nothing";
 	if ((m->file != 0) != (m->fd >= 0) || m->header_length > HEADER_BLOCK_MAX ||
 	    m->header_offset > UINT64_MAX - m->header_length)

@@ -12,13 +12,6 @@
 #include "queue/store/digest.h"
 #include "queue/store/format.h"
 
-/* Ids from elsewhere may hold anything; queue_id_text() takes only these. */
-static bool id_possible(uint64_t id)
-{
-	return id > 0 &&
-	       id >> (QUEUE_ID_SPOOL_BITS + QUEUE_ID_INCARNATION_BITS + QUEUE_ID_COUNTER_BITS) == 0;
-}
-
 static size_t part_size(size_t len)
 {
 	return PART_HEADER_SIZE + record_align(len);
@@ -212,7 +205,7 @@ bool record_look(struct slice octets, uint32_t *length, uint32_t *ordinal, uint6
 		return false;
 	uint32_t len = get_u32(at + 4);
 	if (len < RECORD_HEADER_SIZE || len > RECORD_LENGTH_MAX || len % RECORD_ALIGN != 0 ||
-	    len > octets.len || !id_possible(get_u64(at + 16)) ||
+	    len > octets.len || !queue_id_possible(get_u64(at + 16)) ||
 	    get_u32(at + 8) != crc32c(0, at + RECORD_CRC_FROM, len - RECORD_CRC_FROM))
 		return false;
 	*length = len;
@@ -327,7 +320,7 @@ static bool take_parent(struct slice s, struct stored_message *m)
 	m->parent = get_u64(s.ptr);
 	m->parent_mark = get_u32(s.ptr + 8);
 	m->parent_kind = get_u32(s.ptr + 12);
-	return m->parent != 0;
+	return queue_id_possible(m->parent);
 }
 
 static bool part_repeats(uint16_t type)
@@ -461,7 +454,9 @@ void record_read_numbers(struct slice record, struct record_numbers *n)
 			n->origin = crc32c(0, p.octets.ptr, p.octets.len);
 		if (p.type == PART_FILE && p.octets.len >= PART_FILE_SIZE)
 			n->file = get_u64(p.octets.ptr);
-		if (p.type == PART_PARENT && p.octets.len >= PART_PARENT_SIZE) {
+		/* one that can't be makes the record one that can't be read: it is set aside */
+		if (p.type == PART_PARENT && p.octets.len >= PART_PARENT_SIZE &&
+		    queue_id_possible(get_u64(p.octets.ptr))) {
 			n->parent = get_u64(p.octets.ptr);
 			n->parent_mark = get_u32(p.octets.ptr + 8);
 		}

@@ -28,6 +28,7 @@ static bool entry_right(const struct segments *s, uint32_t writer, const struct 
 	       w->length <= RECORD_LENGTH_MAX && w->offset + w->length <= s->setup.segment_size &&
 	       w->recipients > 0 && w->recipients <= RECIPIENTS_RECEIVED_MAX &&
 	       id_is_writers(s, writer, w->id) && !index_get(s->ix, w->id) &&
+	       (w->parent == 0 || queue_id_possible(w->parent)) &&
 	       (!w->file || (file && file->writer == writer));
 }
 

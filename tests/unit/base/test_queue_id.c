@@ -26,6 +26,10 @@ static void check_round_trip(uint64_t id)
 
 START_TEST(an_id_comes_back_from_its_text)
 {
+	ck_assert(!queue_id_possible(0));
+	ck_assert(queue_id_possible(1));
+	ck_assert(queue_id_possible(queue_id_make(most_spool, most_incarnation, most_counter)));
+	ck_assert(!queue_id_possible(UINT64_C(1) << 59));
 	check_round_trip(queue_id_make(0, 0, 1));
 	check_round_trip(queue_id_make(most_spool, most_incarnation, most_counter));
 	srand(7);

@@ -302,6 +302,15 @@ START_TEST(parts_are_as_the_format_says_or_refused)
 	    {"an ORCPT of nobody", EBADMSG, 1, {ENVELOPE, PATHS, CONTENT, ORCPT("\1")}},
 	    {"an ORCPT twice", EBADMSG, 1, {ENVELOPE, PATHS, CONTENT, ORCPT("\0"), ORCPT("\0")}},
 	    {"no parent", EBADMSG, 1, {ENVELOPE, PATHS, CONTENT, {PART_PARENT, 0, SLICE("0")}}},
+	    {"an impossible parent",
+	     EBADMSG,
+	     1,
+	     {ENVELOPE,
+	      PATHS,
+	      CONTENT,
+	      {PART_PARENT, 0,
+	       SLICE("\xff\xff\xff\xff\xff\xff\xff\xff"
+		     "markkind")}}},
 	    {"a later part before", EBADMSG, 1, {ENVELOPE, PATHS, FLAGS, CONTENT}},
 	    {"a short file", EBADMSG, 1, {ENVELOPE, PATHS, {PART_FILE, 1, SLICE("short")}}},
 	};

@@ -175,6 +175,9 @@ START_TEST(a_writer_that_lies_is_found_out)
 	e.file = 3; /* never lent */
 	ck_assert(!spool_notice(w.spool, 1, lent.number, &e, 1));
 	ck_assert(!spool_sealed(w.spool, 1, lent.number, 1, 8192, false));
+	e = good;
+	e.parent = UINT64_MAX; /* no queue id */
+	ck_assert(!spool_notice(w.spool, 1, lent.number, &e, 1));
 	ck_assert(spool_notice(w.spool, 1, lent.number, &good, 1));
 	e = entry_at(1);
 	e.offset = good.offset + 8; /* within the record before it */
@@ -588,6 +591,26 @@ START_TEST(a_crash_makes_no_second_notification)
 }
 END_TEST
 
+/* A writer that was taken over has written a parent that is no queue id. */
+START_TEST(a_record_with_an_impossible_parent_kills_nobody)
+{
+	struct spool_world w, after;
+	world_make(&w);
+	world_writer(&w);
+	w.parent = UINT64_MAX;
+	w.deaf = true;
+	send(&w, 1, 500, 1);
+	world_crash_copy(&w, &after);
+	world_run(&after, world_synced);
+	while (status_of(&after).unscanned > 0)
+		world_run(&after, world_synced);
+	ck_assert_uint_eq(after.arrived, 1); /* reading it will fail, and set it aside */
+	verify(&after, 0);
+	world_stop(&after);
+	world_stop(&w);
+}
+END_TEST
+
 START_TEST(a_second_manager_does_not_get_the_spool)
 {
 	struct spool_world w;
@@ -639,6 +662,7 @@ int main(void)
 	tcase_add_test(t, mail_goes_in_and_ends_and_its_segments_are_used_again);
 	tcase_add_test(t, what_was_never_noticed_is_found_after_a_crash);
 	tcase_add_test(t, a_writer_that_lies_is_found_out);
+	tcase_add_test(t, a_record_with_an_impossible_parent_kills_nobody);
 	tcase_add_test(t, a_segment_is_not_free_a_moment_too_early);
 	tcase_add_test(t, a_dead_writers_segment_waits_for_its_lock);
 	tcase_add_test(t, a_free_segment_that_somebody_holds_is_not_lent);
