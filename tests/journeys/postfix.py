@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from stagepost import wait_for
+from stagepost import descendants, is_there, wait_for
 
 PROGRAMS = Path("/usr/sbin/postfix"), Path("/usr/share/postfix/master.cf.dist")
 
@@ -92,14 +92,16 @@ virtual_gid_maps = static:{owner.pw_gid}
             wait_for(lambda: not self.pid(), 20, "end of Postfix")
 
     def kill(self):
-        """SIGKILL to all of it at once; its queue stays."""
+        """SIGKILL to all of it at once; returns when none is left. Its queue stays."""
         pid = self.pid()
-        children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True).stdout
-        for one in [pid, *map(int, children.split())]:
+        os.kill(pid, signal.SIGSTOP)  # has no more children from here on
+        everyone = [pid, *descendants(pid)]
+        for one in everyone:
             try:
                 os.kill(one, signal.SIGKILL)
             except ProcessLookupError:
                 pass
+        wait_for(lambda: not any(map(is_there, everyone)), what=f"death of Postfix at {self.host}")
 
     def send(self, content, *recipients, sender="sender@source.example", options=()):
         """By its sendmail command."""

@@ -2,6 +2,7 @@
 What the journeys of relayed mail share: what goes out of a message that came in, BDAT as a client
 says it, and smtp-sink with its dump files.
 """
+import collections
 import re
 import subprocess
 from pathlib import Path
@@ -98,6 +99,9 @@ def deliver_chunks(wire, content, rng, *recipients, sender="sender@remote.exampl
             return queue_id(reply)
 
 
+Dump = collections.namedtuple("Dump", "sender recipients when octets")
+
+
 class Sink:
     """smtp-sink on a host of net.py, with a file for each message."""
 
@@ -112,11 +116,17 @@ class Sink:
         wait_for(lambda: "LISTEN" in net.run(host, "ss", "-Hltn", "sport = :25").stdout, 10, f"port 25 of {host}")
 
     def dumps(self):
-        """(sender, octets with LF line ends) of each message that is whole."""
+        """Each message that is whole: sender, recipients, when its end came, octets with LF line ends."""
         found = []
         for path in self.folder.iterdir():
             octets = path.read_bytes()
             sender = re.search(rb"(?m)^X-Mail-Args: <([^>]*)>", octets)
             if sender and octets.endswith(b"\n\n"):
-                found.append((sender[1].decode(), octets[:-1]))
+                head = octets[:octets.index(b"\nReceived: ")]
+                recipients = [r.decode() for r in re.findall(rb"(?m)^X-Rcpt-Args: <([^>]*)>", head)]
+                found.append(Dump(sender[1].decode(), recipients, path.stat().st_mtime, octets[:-1]))
         return found
+
+    def forget(self):
+        for path in self.folder.iterdir():
+            path.unlink()

@@ -105,7 +105,7 @@ def test_messages_of_real_life_are_relayed_octet_for_octet(world):
     letters = world.postfix.wait_letters(COUNT)
     dumps = world.sink.dumps()
     assert len(letters) == COUNT and len(dumps) == COUNT
-    compare(messages, ids, dict(dumps))
+    compare(messages, ids, {d.sender: d.octets for d in dumps})
     came = {}
     for path in letters:
         octets = path.read_bytes()
