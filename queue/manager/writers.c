@@ -220,23 +220,35 @@ uint32_t writers_origin(uint64_t id)
 	return noticed_count > 0 ? noticed->origin : 0;
 }
 
-static void on_notice(struct channel *c, const void *record)
+/* reports: by bounce. Another writer that reports on a message would silence the true report. */
+static void take_notice(struct channel *c, const struct writer_notice *m, bool reports)
 {
 	static struct writer_entry entries[WRITER_NOTICE_ENTRIES];
-	const struct writer_notice *m = record;
 	struct writer_peer *w = peer_of(c);
 	size_t count = m->entries.len / WRITER_ENTRY_SIZE;
+	bool allowed = m->entries.len % WRITER_ENTRY_SIZE == 0;
 
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		entry_get(m->entries.ptr + i * WRITER_ENTRY_SIZE, &entries[i]);
+		allowed = allowed && (reports || entries[i].parent == 0);
+	}
 	noticed = entries;
 	noticed_count = count;
-	if (m->entries.len % WRITER_ENTRY_SIZE != 0 ||
-	    !spool_notice(manager.spool, w->number, m->lease, entries, count))
+	if (!allowed || !spool_notice(manager.spool, w->number, m->lease, entries, count))
 		channel_break(c, "a notice that can't be true");
 	noticed_count = 0;
 	if (!full && spool_counts(manager.spool)->messages >= manager.limits.queue_messages)
 		writers_pressure();
+}
+
+static void on_notice(struct channel *c, const void *record)
+{
+	take_notice(c, record, false);
+}
+
+static void on_bounce_notice(struct channel *c, const void *record)
+{
+	take_notice(c, record, true);
 }
 
 static void on_sealed(struct channel *c, const void *record)
@@ -269,14 +281,18 @@ static void on_abandoned(struct channel *c, const void *record)
 #define WRITER_ROUTES \
 	{WRITER_WANT_LEASE, ROUTE_ALWAYS, on_want_lease}, \
 	{WRITER_WANT_FILE, ROUTE_ALWAYS, on_want_file}, \
-	{WRITER_NOTICE, ROUTE_ALWAYS, on_notice}, \
 	{WRITER_SEALED, ROUTE_ALWAYS, on_sealed}, \
 	{WRITER_FAILED, ROUTE_ALWAYS, on_failed}, \
 	{WRITER_ABANDONED, ROUTE_ALWAYS, on_abandoned}
 
-const struct route writer_routes[] = {WRITER_ROUTES, {0, 0, NULL}};
+const struct route writer_routes[] = {
+    WRITER_ROUTES,
+    {WRITER_NOTICE, ROUTE_ALWAYS, on_notice},
+    {0, 0, NULL},
+};
 const struct route bounce_routes[] = {
     WRITER_ROUTES,
+    {WRITER_NOTICE, ROUTE_ALWAYS, on_bounce_notice},
     {BOUNCE_DONE, ROUTE_ALWAYS, report_done},
     {0, 0, NULL},
 };

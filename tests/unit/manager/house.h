@@ -104,8 +104,9 @@ static struct house {
 	uint64_t last_id, drawn; /* drawn: the next message's, before a manager's death */
 	size_t committed, refused, full_told;
 	bool full;
-	const char *sender; /* of mail; NULL: a@b.example */
-	uint32_t notify;    /* of its recipients */
+	const char *sender;	   /* of mail; NULL: a@b.example */
+	uint32_t notify;	   /* of its recipients */
+	const struct told *forged; /* what a taken-over smtpd's mail claims to tell */
 	/* bounce */
 	struct writer *bounce_writer;
 	struct told reports[REPORTS_SEEN_MAX];
@@ -449,7 +450,10 @@ static inline uint64_t send_mail(const char *const *to, uint32_t count, size_t s
 				   .trace = SLICE("Received: x\r\n"),
 				   .header = SLICE("Subject: y\r\n"),
 				   .recipients = recipients,
-				   .recipient_count = count};
+				   .recipient_count = count,
+				   .parent = house.forged ? house.forged->parent : 0,
+				   .parent_mark = house.forged ? house.forged->mark : 0,
+				   .parent_kind = house.forged ? house.forged->kind : 0};
 	draft_commit(&d, &m, committed, NULL);
 	return house.last_id;
 }

@@ -154,6 +154,26 @@ START_TEST(a_notification_that_nobody_asked_for_is_refused)
 }
 END_TEST
 
+static bool smtpd_is_cut_off(void)
+{
+	return !channel_alive(house.smtpd);
+}
+
+/* A taken-over smtpd can't end a failure in silence: only bounce reports. */
+START_TEST(a_notification_by_another_than_bounce_is_a_lie)
+{
+	uint64_t id = send_to("bob@trial.example");
+	house.reports_at_once = false;
+	answer(job(0), JOB_FAILED, 550, false);
+	house.forged = report(0);
+	send_to("accomplice@trial.example");
+	run_until(smtpd_is_cut_off);
+	bounce_make(&house.reports[0]);
+	run_until_state(id, "");
+	ck_assert_str_eq(job(1)->address, "a@b.example");
+}
+END_TEST
+
 START_TEST(a_bounce_that_fails_goes_to_the_postmaster)
 {
 	uint64_t id;
@@ -416,6 +436,7 @@ int main(int argc, char **argv)
 	tcase_add_test(c, without_bounce_it_stays_in_the_queue);
 	tcase_add_test(c, a_report_is_made_once_over_a_managers_death);
 	tcase_add_test(c, a_notification_that_nobody_asked_for_is_refused);
+	tcase_add_test(c, a_notification_by_another_than_bounce_is_a_lie);
 	tcase_add_test(c, a_bounce_that_fails_goes_to_the_postmaster);
 	tcase_add_test(c, a_report_to_the_postmaster_that_fails_is_dropped);
 	tcase_add_test(c, who_does_not_want_to_know_is_not_told);
