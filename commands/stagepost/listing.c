@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "commands/stagepost/json.h"
+#include "commands/stagepost/mailq.h"
 #include "commands/stagepost/words.h"
 #include "common/base/memory.h"
 #include "common/base/queue_id.h"
@@ -17,7 +18,8 @@
 struct listing {
 	FILE *to;
 	enum queue_verb verb;
-	bool json;
+	bool json, mailq;
+	struct mailq old; /* how mailq prints it */
 	uint64_t items;
 	uint64_t now;
 	json_t *object, *recipients; /* of the message under way, borrowed by object; or NULL */
@@ -37,6 +39,18 @@ struct listing *listing_new(FILE *to, enum queue_verb verb, bool json)
 	l->findings = json_array();
 	buffer_init(&l->header, HEADER_MAX);
 	return l;
+}
+
+void listing_as_mailq(struct listing *l)
+{
+	l->mailq = !l->json && l->verb == QUEUE_LIST;
+	l->old.to = l->to;
+}
+
+void listing_end(struct listing *l)
+{
+	if (l->mailq)
+		mailq_end(&l->old);
 }
 
 void listing_free(struct listing **listing)
@@ -181,6 +195,8 @@ void listing_item(struct listing *l, const struct queue_item *m)
 	l->items++;
 	if (l->json)
 		item_json(l, m, id);
+	else if (l->mailq)
+		mailq_item(&l->old, m);
 	else if (l->verb == QUEUE_SHOW)
 		item_paragraph(l, m, id);
 	else
@@ -198,7 +214,9 @@ void listing_recipient(struct listing *l, const struct queue_recipient *m)
 {
 	if (l->verb == QUEUE_LIST && is_finished(m))
 		return;
-	if (!l->json)
+	if (l->mailq)
+		mailq_recipient(&l->old, m);
+	else if (!l->json)
 		recipient_text(l, m);
 	else if (l->recipients)
 		recipient_json(l, m);

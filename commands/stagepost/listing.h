@@ -17,6 +17,10 @@ enum { LISTING_FINDINGS_MAX = 10000 }; /* lines of `verify --json` that are kept
  * QUEUE_VERIFY: lines. */
 struct listing *listing_new(FILE *to, enum queue_verb verb, bool json);
 void listing_free(struct listing **l);
+/* A list that is not for programs is printed as mailq does. */
+void listing_as_mailq(struct listing *l);
+/* All has come. */
+void listing_end(struct listing *l);
 void listing_item(struct listing *l, const struct queue_item *m);
 void listing_recipient(struct listing *l, const struct queue_recipient *m);
 void listing_line(struct listing *l, struct slice text);

@@ -20,6 +20,7 @@ enum option_id {
 	OPTION_OLDER,
 	OPTION_LIMIT,
 	OPTION_JSON,
+	OPTION_MAILQ,
 };
 
 static const struct option options[] = {
@@ -30,6 +31,7 @@ static const struct option options[] = {
     {"older", required_argument, NULL, OPTION_OLDER},
     {"limit", required_argument, NULL, OPTION_LIMIT},
     {"json", no_argument, NULL, OPTION_JSON},
+    {"mailq", no_argument, NULL, OPTION_MAILQ},
     {0},
 };
 
@@ -77,6 +79,9 @@ static bool take_option(struct selectors *s, int option, const char *text, struc
 		return true;
 	case OPTION_JSON:
 		s->json = true;
+		return true;
+	case OPTION_MAILQ:
+		s->mailq = true;
 		return true;
 	case OPTION_STATE:
 		return take_state(s, text, e);

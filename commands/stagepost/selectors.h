@@ -19,6 +19,7 @@ struct selectors {
 	uint64_t *ids;	      /* each is a question of its own */
 	size_t id_count;
 	bool json;
+	bool mailq; /* a list as mailq prints it */
 };
 
 /* argv[0] is the verb. False with code EX_USAGE. Free in either case. */

@@ -45,7 +45,8 @@ static int help(FILE *to, int code)
 		fprintf(to, "  %-12s %s\n", w->name, w->sentence);
 	fprintf(to, "selectors, all of which must hold:\n"
 		    "  --all  --state STATE  --from ADDRESS|@DOMAIN  --to ADDRESS|@DOMAIN\n"
-		    "  --older TIME  --limit NUMBER\n");
+		    "  --older TIME  --limit NUMBER\n"
+		    "a list with --mailq looks as mailq(1) prints it\n");
 	return code;
 }
 
@@ -146,6 +147,9 @@ static void sum_up(const struct asking *a)
 		o = json_object();
 		json_put(o, "messages", json_count(a->count));
 		json_line(stdout, o);
+	} else if (a->selectors->mailq) {
+		if (a->code == EX_OK || a->count > 0)
+			listing_end(a->listing);
 	} else if (!json && a->word->verb != QUEUE_SHOW && (a->count > 0 || a->code == EX_OK)) {
 		printf("%" PRIu64 " %s%s%s\n", a->count, words_plural(a->count),
 		       a->word->done ? " " : "", a->word->done ? a->word->done : "");
@@ -182,9 +186,15 @@ int verb_queue(const char *config_path, int argc, char **argv)
 		selectors_free(&selectors);
 		return complain(EX_USAGE, "%s", e.text);
 	}
+	if (selectors.mailq && a.word->verb != QUEUE_LIST) {
+		selectors_free(&selectors);
+		return complain(EX_USAGE, "--mailq: only a list has that form");
+	}
 	a.talk = place_talk(config_path, &a.code);
 	if (a.talk) {
 		a.listing = listing_new(stdout, a.word->verb, selectors.json);
+		if (selectors.mailq)
+			listing_as_mailq(a.listing);
 		a.destinations = destinations_new();
 		ask_all(&a);
 		sum_up(&a);

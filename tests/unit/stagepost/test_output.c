@@ -149,6 +149,49 @@ static void list_one(bool json, enum queue_verb verb, const char *sender)
 	fflush(to);
 }
 
+/* What check_mailq and munin look for. */
+START_TEST(lists_messages_as_mailq_does)
+{
+	static const char columns[] =
+	    "-Queue ID-  --Size-- ----Arrival Time---- -Sender/Recipient-------\n";
+	struct queue_item m;
+	struct queue_recipient first = {.address = SLICE("c@d.org"),
+					.status = SLICE("deferred"),
+					.reply = SLICE("451 4.2.0 mailbox is busy")};
+	struct listing *l;
+	open_text();
+	l = listing_new(to, QUEUE_LIST, false);
+	listing_as_mailq(l);
+	m = item("hold", "");
+	listing_item(l, &m);
+	listing_recipient(l, &first);
+	listing_flush(l);
+	listing_end(l);
+	listing_free(&l);
+	fflush(to);
+	ck_assert_msg(strncmp(text, columns, sizeof(columns) - 1) == 0, "%s", text);
+	ck_assert_ptr_nonnull(strstr(text, "!    4321 "));
+	ck_assert_ptr_nonnull(strstr(text, "  MAILER-DAEMON\n(451 4.2.0 mailbox is busy)\n"));
+	ck_assert_ptr_nonnull(strstr(text, "                                         c@d.org\n"));
+	ck_assert_ptr_nonnull(strstr(text, "\n-- 5 Kbytes in 1 Request.\n"));
+	close_text();
+}
+END_TEST
+
+START_TEST(an_empty_queue_is_said_as_mailq_does)
+{
+	struct listing *l;
+	open_text();
+	l = listing_new(to, QUEUE_LIST, false);
+	listing_as_mailq(l);
+	listing_end(l);
+	listing_free(&l);
+	fflush(to);
+	ck_assert_str_eq(text, "Mail queue is empty\n");
+	close_text();
+}
+END_TEST
+
 START_TEST(lists_messages_with_the_keys_of_postqueue)
 {
 	char id[QUEUE_ID_LEN + 1];
@@ -390,6 +433,8 @@ int main(void)
 			    sizeof(strangers) / sizeof(strangers[0]));
 	tcase_add_test(t, keeps_lines_of_text_and_turns_crlf_into_lf);
 	tcase_add_test(t, writes_sizes_and_times);
+	tcase_add_test(t, lists_messages_as_mailq_does);
+	tcase_add_test(t, an_empty_queue_is_said_as_mailq_does);
 	tcase_add_test(t, lists_messages_with_the_keys_of_postqueue);
 	tcase_add_test(t, writes_valid_json_of_octets_that_are_no_text);
 	tcase_add_test(t, writes_each_message_when_the_next_begins);
