@@ -59,6 +59,7 @@ struct talk {
 	void *tls;
 	ssize_t (*read)(struct talk *t, void *to, size_t n);
 	ssize_t (*write)(struct talk *t, const void *from, size_t n);
+	void (*end)(struct talk *t); /* NULL: nothing to do */
 };
 
 static struct server servers[TEST_SERVERS];
@@ -252,6 +253,8 @@ static inline void *talk_run(void *arg)
 		if (step.len > 0 && !talk_step(t, step))
 			break;
 	}
+	if (t->end)
+		t->end(t);
 	close(t->fd);
 	free(t->in);
 	free(t);

@@ -26,6 +26,11 @@ static ssize_t secure_write(struct talk *t, const void *from, size_t n)
 	return SSL_write(t->tls, from, (int)n);
 }
 
+static void secure_end(struct talk *t)
+{
+	SSL_free(t->tls);
+}
+
 static void handshake(struct talk *t)
 {
 	SSL *ssl = SSL_new(context);
@@ -37,6 +42,7 @@ static void handshake(struct talk *t)
 	t->tls = ssl;
 	t->read = secure_read;
 	t->write = secure_write;
+	t->end = secure_end;
 }
 
 static void make_context(void)
@@ -65,6 +71,7 @@ static void setup(void)
 static void teardown(void)
 {
 	house_end();
+	SSL_CTX_free(context);
 }
 
 static void deliver(uint64_t message, unsigned servers_count)
