@@ -166,7 +166,7 @@ void agents_expect(void)
 	manager.agents_known |= known;
 }
 
-static void set_windows(void)
+void agents_windows(void)
 {
 	for (unsigned t = 0; t < TRANSPORTS; t++) {
 		const struct agent *a = &agents[transports[t].all];
@@ -210,7 +210,7 @@ void agents_down(struct channel *c)
 	agents[agent].channel = NULL;
 	agents[agent].told = false;
 	buffer_free(&agents[agent].notes);
-	set_windows();
+	agents_windows();
 	forget_holdings(agent);
 	job_agent_died(agent);
 }
@@ -242,7 +242,7 @@ static void on_holding_end(struct channel *c, const void *record)
 	a->told = a->told_once = true;
 	a->most = m->most;
 	agents_expect();
-	set_windows();
+	agents_windows();
 }
 
 static void on_outcome(struct channel *c, const void *record)

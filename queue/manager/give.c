@@ -217,11 +217,11 @@ static void give_jobs(enum transport t)
 
 /* "mx.example.org:25 failed several times and is left alone until 2026-11-24 06:04:05 UTC: REPLY".
  */
-static struct slice dead_text(const struct job *j, struct slice key, char *text, size_t size)
+static struct slice dead_text(const struct destination *d, char *text, size_t size)
 {
-	struct destination *d = schedule_destination(manager.schedule, j->transport, key);
 	time_t until =
 	    (time_t)manager_wall(destination_dead_until(d, manager_now()) + CLOCK_SECOND - 1);
+	struct slice key = destination_key(d);
 	struct slice reply = destination_reply(d);
 	char time[40] = "";
 	struct tm tm;
@@ -241,6 +241,7 @@ static void job_defer_dead(struct job *j)
 	char key_text[DESTINATION_KEY_MAX], text[JOB_TEXT_MAX];
 	struct active *a = j->active;
 	struct slice key = arena_copy(&a->arena, job_key(j, key_text));
+	struct destination *dead;
 	struct delivery *d;
 	struct result r = {
 	    .status = RECIPIENT_DEFERRED,
@@ -249,7 +250,9 @@ static void job_defer_dead(struct job *j)
 
 	if (j->transport != TRANSPORT_SMTP)
 		r.reply.enhanced[1] = 2, r.reply.enhanced[2] = 0;
-	r.reply.text = dead_text(j, key, text, sizeof(text));
+	dead = schedule_destination(manager.schedule, j->transport, key);
+	r.reply.text = dead_text(dead, text, sizeof(text));
+	r.not_before = destination_dead_until(dead, manager_now());
 	a->tried = true;
 	a->parked = key;
 	a->parked_at = j->transport;

@@ -75,6 +75,24 @@ uint64_t manager_wall(uint64_t queue_time)
 				: (wall - (now - queue_time)) / CLOCK_SECOND;
 }
 
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* No destination is left alone for longer than a message would wait by itself. */
+static void set_transports(void)
+{
+	for (unsigned i = 0; i < TRANSPORTS; i++) {
+		struct schedule_transport t = transports[i];
+
+		t.dead_first = least(t.dead_first, manager.retry.first);
+		t.dead_longest = least(t.dead_longest, manager.retry.longest);
+		schedule_transport(manager.schedule, i, &t);
+	}
+	agents_windows();
+}
+
 static struct schedule_settings schedule_settings_now(void)
 {
 	return (struct schedule_settings){
@@ -156,6 +174,7 @@ void manager_settings_end(void)
 		struct schedule_settings s = schedule_settings_now();
 
 		schedule_set(manager.schedule, &s);
+		set_transports();
 	}
 }
 
@@ -263,8 +282,7 @@ void manager_start(void)
 	open_spool();
 	arc4random_buf(&seed, sizeof(seed));
 	manager.schedule = schedule_new(&settings, seed);
-	for (unsigned t = 0; t < TRANSPORTS; t++)
-		schedule_transport(manager.schedule, t, &transports[t]);
+	set_transports();
 	while (spool_walk(manager.spool, &cursor, place, NULL))
 		;
 	loop_turn_add(&turn, at_turn_end, NULL);

@@ -232,6 +232,7 @@ struct result {
 	enum recipient_status status;
 	struct reply reply;
 	const struct job_outcome *outcome; /* NULL: no agent was asked */
+	uint64_t not_before;		   /* queue time of the next attempt at least */
 };
 /* Logs and writes it; true: that ended the message (a is settled soon). */
 bool result_take(struct active *a, const struct result *r);
@@ -328,6 +329,8 @@ void agents_up_system(struct channel *c, unsigned instance);
 void agents_down(struct channel *c);
 /* Which there are has changed, maybe: settings came. */
 void agents_expect(void);
+/* How many jobs each transport takes is told to the schedule. */
+void agents_windows(void);
 /* Which one has all mail of a transport, or its suspects: may be the same. */
 enum agent_id agent_for(enum transport t, bool suspect);
 /* The channel to give jobs to; NULL: it is not there, or has not said yet what it holds. */

@@ -126,6 +126,8 @@ bool result_take(struct active *a, const struct result *given)
 	r.reply.relay = r.outcome != NULL ? r.outcome->relay : SLICE_EMPTY;
 	if (r.status == RECIPIENT_DEFERRED)
 		next = schedule_retry_at(manager.schedule, arrived, now);
+	if (next > 0 && next < r.not_before)
+		next = r.not_before;
 	log_result(a, &r, next);
 	/* A server that offers DSN tells the sender itself (RFC 3461 5.2.2). */
 	if (r.status == RECIPIENT_DELIVERED && !(r.outcome != NULL && r.outcome->dsn) &&

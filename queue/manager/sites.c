@@ -324,7 +324,7 @@ void sites_warm(void)
 	    .send = send_question,
 	    .killed = question_killed,
 	    .late = question_late,
-	    .timeout_us = UINT64_C(60) * 1000000,
+	    .timeout_us = UINT64_C(45) * 1000000,
 	    .most = SITES_ASKED_MAX,
 	};
 

@@ -1,7 +1,7 @@
 """
 The master alone, with stand-ins for all daemons but log:
 
-    master --- starts, wires, gives ---> log, accounts, router, resolver, queue, local x2, control, smtpd x2
+    master --- starts, wires, gives ---> log, accounts, router, resolver, queue, local x2, smtp x2, control, smtpd x2
        ^                                   |
        '------ sees it end, starts it again'
 
@@ -22,7 +22,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("BUILD", ROOT / "build"))
-ROLES = ["accounts", "router", "resolver", "queue", "bounce", "local", "control", "smtpd"]
+ROLES = ["accounts", "router", "resolver", "queue", "bounce", "local", "smtp", "control", "smtpd"]
 STATUS, STOP, RELOAD = b"1", b"2", b"3"
 NOBODY = 65534
 
@@ -194,7 +194,7 @@ def is_there(pid):
         return False
 
 
-EVERYONE = {"log", "accounts", "router", "resolver", "queue", "bounce", "local", "local-1", "control",
+EVERYONE = {"log", "accounts", "router", "resolver", "queue", "bounce", "local", "local-1", "smtp", "smtp-1", "control",
             "smtpd", "smtpd-1"}
 
 
