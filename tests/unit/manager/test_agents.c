@@ -162,6 +162,87 @@ START_TEST(what_is_not_held_any_more_is_tried_again)
 }
 END_TEST
 
+static void system_setup(void)
+{
+	house_end();
+	house.system_users = true;
+	house_begin();
+	agents_start();
+}
+
+/* It may hold what another manager gave it. */
+START_TEST(the_agent_of_system_users_is_waited_for_when_there_are_some)
+{
+	system_setup();
+	send_to("bob@trial.example");
+	settle();
+	ck_assert_uint_eq(house.job_count, 0);
+	agent_start(AGENT_SYSTEM);
+	ck_assert_uint_eq(job(0)->agent, AGENT_LOCAL);
+}
+END_TEST
+
+START_TEST(mail_of_system_users_goes_to_their_agent)
+{
+	uint64_t id;
+	system_setup();
+	agent_start(AGENT_SYSTEM);
+	id = send_to("root@system.example");
+	ck_assert_uint_eq(job(0)->agent, AGENT_SYSTEM);
+	ck_assert_str_eq(job(0)->user, "root");
+	answer(job(0), JOB_DELIVERED, 250, false);
+	run_until_noted(job(0));
+	run_until_state(id, "");
+}
+END_TEST
+
+/* A child of its own for each delivery: what it dies of is known at once. */
+START_TEST(what_kills_the_children_of_system_is_set_aside)
+{
+	uint64_t id;
+	system_setup();
+	agent_start(AGENT_SYSTEM);
+	id = send_to("poison@system.example");
+	for (size_t i = 0; i < 3; i++) {
+		ck_assert_uint_eq(job(i)->agent, AGENT_SYSTEM);
+		answer(job(i), JOB_CRASHED, 451, false);
+	}
+	run_until_state(id, "corrupt");
+}
+END_TEST
+
+/* There is one alone: what it held goes one at a time, and the others wait for that. */
+START_TEST(suspects_of_the_only_agent_go_alone)
+{
+	uint64_t poison, good, late;
+	size_t seen = 2, deaths = 0;
+	system_setup();
+	agent_start(AGENT_SYSTEM);
+	poison = send_to("poison@system.example");
+	good = send_to("bob@system.example");
+	job(1);
+	agent_again(AGENT_SYSTEM);
+	late = send_to("late@system.example");
+	while (deaths < 3) {
+		struct seen *j = job(seen++);
+		settle();
+		ck_assert_uint_eq(house.job_count, seen);
+		if (j->message == poison) {
+			agent_again(AGENT_SYSTEM);
+			deaths++;
+		} else
+			answer(j, JOB_DELIVERED, 250, false);
+	}
+	run_until_state(poison, "corrupt");
+	house.delivers = true;
+	for (size_t i = 0; i < house.job_count; i++)
+		if (!house.jobs[i].answered && house.jobs[i].message != poison && i >= 5)
+			answer(&house.jobs[i], JOB_DELIVERED, 250, false);
+	run_until_state(good, "");
+	run_until_state(late, "");
+}
+END_TEST
+
 static void drain(void)
 {
 	struct master_drain m = {.limit = 10000000};
@@ -211,6 +292,10 @@ int main(int argc, char **argv)
 	tcase_add_test(c, a_list_does_not_take_back_what_an_agent_holds);
 	tcase_add_test(c, an_outcome_counts_though_its_agent_dies_at_once);
 	tcase_add_test(c, what_is_not_held_any_more_is_tried_again);
+	tcase_add_test(c, the_agent_of_system_users_is_waited_for_when_there_are_some);
+	tcase_add_test(c, mail_of_system_users_goes_to_their_agent);
+	tcase_add_test(c, what_kills_the_children_of_system_is_set_aside);
+	tcase_add_test(c, suspects_of_the_only_agent_go_alone);
 	tcase_add_test(c, a_drain_waits_for_what_is_out);
 	tcase_add_test(c, a_drain_ends_when_the_agents_die);
 	suite_add_tcase(s, c);
