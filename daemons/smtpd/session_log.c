@@ -94,12 +94,13 @@ void session_log_refusal(const struct session *s, const char *step, unsigned cod
 	log_pair(&line, "step", slice_str(step));
 	log_client(&line, s);
 	log_hello(&line, s);
+	/* before what a stranger can make long: no name cuts it off (daemons/log, fail2ban) */
+	log_text(&line, "reply", "%u %s%s%.*s", code, enhanced, *enhanced ? " " : "",
+		 SLICE_FMT(text));
 	if (t != NULL)
 		log_pair(&line, "from", t->sender);
 	if (recipient.len > 0)
 		log_pair(&line, "to", recipient);
-	log_text(&line, "reply", "%u %s%s%.*s", code, enhanced, *enhanced ? " " : "",
-		 SLICE_FMT(text));
 	log_end(&line);
 }
 
