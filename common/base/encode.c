@@ -153,6 +153,19 @@ bool utf8_valid(struct slice s)
 	return len > 0;
 }
 
+bool utf8_steers(const char *str, size_t len)
+{
+	const uint8_t *c = (const uint8_t *)str;
+	if (len == 2)
+		return (c[0] == 0xc2 && c[1] < 0xa0) || /* C1: U+0080 to U+009F */
+		       (c[0] == 0xd8 && c[1] == 0x9c);	/* U+061C */
+	if (len != 3 || c[0] != 0xe2)
+		return false;
+	return (c[1] == 0x80 && (c[2] | 1) == 0x8f) ||		 /* U+200E, U+200F */
+	       (c[1] == 0x80 && c[2] >= 0xa8 && c[2] <= 0xae) || /* U+2028 to U+202E */
+	       (c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9);	 /* U+2066 to U+2069 */
+}
+
 bool ascii_only(struct slice s)
 {
 	for (size_t at = ascii_run(s); at < s.len; at++)

@@ -16,6 +16,9 @@ bool base64_decode(struct slice s, struct buffer *out);
 bool utf8_valid(struct slice s);
 /* Octets of s's first character (1-4); 0 when s is empty or does not begin with a valid one. */
 size_t utf8_length(struct slice s);
+/* Is it, a valid character of `len` octets, one that steers a terminal, ends a line for some reader
+ * of Unicode text, or turns the writing direction so that a line shows what it does not say? */
+bool utf8_steers(const char *str, size_t len);
 bool ascii_only(struct slice s);
 
 #endif

@@ -68,21 +68,6 @@ void log_start(struct log_line *l, enum log_level level, uint64_t qid, const cha
 	put(l, event, strlen(event));
 }
 
-/* Whether a valid character of UTF-8 is one that steers a terminal, ends a line for some reader of
- * Unicode text, or turns the writing direction so that a line shows what it does not say. */
-static bool is_control(const char *str, size_t len)
-{
-	const uint8_t *c = (const uint8_t *)str;
-	if (len == 2)
-		return (c[0] == 0xc2 && c[1] < 0xa0) || /* C1: U+0080 to U+009F */
-		       (c[0] == 0xd8 && c[1] == 0x9c);	/* U+061C */
-	if (len != 3 || c[0] != 0xe2)
-		return false;
-	return (c[1] == 0x80 && (c[2] | 1) == 0x8f) ||		 /* U+200E, U+200F */
-	       (c[1] == 0x80 && c[2] >= 0xa8 && c[2] <= 0xae) || /* U+2028 to U+202E */
-	       (c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9);	 /* U+2066 to U+2069 */
-}
-
 /* Writes one octet or character of value to dst (room for 4); *taken is how many it was. */
 static size_t escape(struct slice value, char *dst, size_t *taken)
 {
@@ -99,7 +84,7 @@ static size_t escape(struct slice value, char *dst, size_t *taken)
 		return 2;
 	}
 	size_t len = c >= 0x80 ? utf8_length(value) : 0;
-	if (len > 0 && !is_control(value.ptr, len)) {
+	if (len > 0 && !utf8_steers(value.ptr, len)) {
 		memcpy(dst, value.ptr, len);
 		*taken = len;
 		return len;

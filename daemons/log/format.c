@@ -1,12 +1,13 @@
 /*
- * The forms of a line. A control character in a text shows as "?": a line must not become two, nor
- * a terminal do what a stranger says.
+ * The forms of a line. A control character in a text shows as "?", and so does what is no UTF-8: a
+ * line must not become two, nor a terminal do what a stranger says.
  */
 #include "daemons/log/format.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/base/encode.h"
 #include "common/os/clock.h"
 
 enum { FACILITY_MAIL = 2, OLD_TIME_SIZE = 64 };
@@ -14,11 +15,19 @@ enum { FACILITY_MAIL = 2, OLD_TIME_SIZE = 64 };
 static void clean(const struct log_entry *entry, char text[FORMAT_LINE_MAX], size_t *len)
 {
 	struct slice from = slice_sub(entry->text, 0, FORMAT_LINE_MAX);
-	for (size_t i = 0; i < from.len; i++) {
-		unsigned char c = (unsigned char)from.ptr[i];
-		text[i] = c < 0x20 || c == 0x7f ? '?' : (char)c;
+	size_t taken;
+	*len = 0;
+	for (; from.len > 0; from = slice_from(from, taken)) {
+		unsigned char c = (unsigned char)from.ptr[0];
+		size_t whole = utf8_length(from);
+		taken = whole > 0 ? whole : 1;
+		if (whole == 0 || c < 0x20 || c == 0x7f || utf8_steers(from.ptr, whole)) {
+			text[(*len)++] = '?';
+			continue;
+		}
+		memcpy(text + *len, from.ptr, whole);
+		*len += whole;
 	}
-	*len = from.len;
 }
 
 bool format_text(struct buffer *b, const char *name, struct slice role, pid_t pid,

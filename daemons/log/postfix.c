@@ -7,6 +7,7 @@
 
 #include "common/base/log.h"
 #include "daemons/log/event.h"
+#include "daemons/log/format.h"
 #include "daemons/log/style.h"
 
 struct output {
@@ -22,7 +23,7 @@ put(struct output *o, const char *role, const char *format, ...)
 {
 	struct buffer b;
 	va_list ap;
-	buffer_init(&b, LOG_LINE_MAX);
+	buffer_init(&b, FORMAT_LINE_MAX);
 	va_start(ap, format);
 	buffer_vprintf(&b, format, ap);
 	va_end(ap);
@@ -84,7 +85,7 @@ static void disconnected(struct output *o)
 		    SLICE_FMT(content), CLIENT(c));
 	else if (what)
 		put(o, NULL, "%s after %.*s from " CLIENT_FMT, what, VALUE(o, "after"), CLIENT(c));
-	buffer_init(&counts, LOG_LINE_MAX);
+	buffer_init(&counts, FORMAT_LINE_MAX);
 	for (size_t i = 0; i < o->e->count; i++) {
 		bool is_count = true;
 		for (size_t k = 0; k < sizeof(ours) / sizeof(ours[0]); k++)
@@ -134,7 +135,7 @@ static void refused(struct output *o)
 			id = o->e->id;
 		break;
 	}
-	buffer_init(&rest, LOG_LINE_MAX);
+	buffer_init(&rest, FORMAT_LINE_MAX);
 	if (event_value(o->e, "from").ptr)
 		buffer_printf(&rest, " from=<%.*s>", VALUE(o, "from"));
 	if (event_value(o->e, "to").ptr)
@@ -160,7 +161,7 @@ static void delivery(struct output *o, const char *status)
 	       transfer = seconds_of(o, "transfer"), waited = all - setup - transfer;
 	struct slice original = get(o, "orig-to"), relay = get(o, "relay"), reply = get(o, "reply");
 	bool local = slice_equal(relay, SLICE("local"));
-	char orig[LOG_LINE_MAX] = "";
+	char orig[FORMAT_LINE_MAX] = "";
 	if (original.len > 0)
 		snprintf(orig, sizeof(orig), " orig_to=<%.*s>,", SLICE_FMT(original));
 	put(o, local ? "local" : "smtp",

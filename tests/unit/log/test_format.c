@@ -37,10 +37,12 @@ END_TEST
 START_TEST(a_control_character_never_reaches_the_log)
 {
 	struct buffer b;
-	struct log_entry entry = entry_of("a\rb\033[2Jc\177\t\xc3\xa9");
+	struct log_entry entry = entry_of("a\rb\033[2Jc\177\t\xc3\xa9\xc2\x9b"
+					  "d\xe2\x80\xaer\xff\xc3");
 	buffer_init(&b, 4096);
 	ck_assert(format_text(&b, "mx", SLICE("smtpd"), 77, &entry));
-	assert_text(&b, "2026-11-24T06:02:03.456789+00:00 mx/smtpd[77]: a?b?[2Jc??\xc3\xa9\n");
+	assert_text(&b,
+		    "2026-11-24T06:02:03.456789+00:00 mx/smtpd[77]: a?b?[2Jc??\xc3\xa9?d?r??\n");
 	buffer_free(&b);
 }
 END_TEST

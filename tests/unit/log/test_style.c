@@ -97,6 +97,27 @@ START_TEST(an_event_is_said_in_postfix_words)
 }
 END_TEST
 
+/* Postfix's words around them make the line longer than ours may be. */
+START_TEST(a_refusal_with_the_longest_values_is_said)
+{
+	char ours[LOG_LINE_MAX + 1], filler[LOG_LINE_MAX];
+	memset(filler, 'x', sizeof(filler));
+	int len = snprintf(
+	    ours, sizeof(ours),
+	    "- refused step=RCPT client=192.0.2.1 reply=\"550 5.1.1 no\" from=%.*s to=%.*s", 990,
+	    filler, 960, filler);
+	ck_assert_int_le(len, LOG_LINE_MAX);
+	write_as(STYLE_POSTFIX, LOG_LEVEL_INFO, "smtpd", ours);
+	ck_assert(
+	    slice_starts(slice_str(said), SLICE("smtpd|NOQUEUE: reject: RCPT from "
+						"unknown[192.0.2.1]: 550 5.1.1 no; from=<x")));
+	snprintf(ours, sizeof(ours), "0123456789BC delivered to=%.*s relay=mx reply=\"250 %.*s\"",
+		 990, filler, 980, filler);
+	write_as(STYLE_POSTFIX, LOG_LEVEL_INFO, "smtp", ours);
+	ck_assert_ptr_nonnull(strstr(said, "status=sent (250 x"));
+}
+END_TEST
+
 /* Behind the time, which is the machine's. */
 static const char *behind_time(void)
 {
@@ -134,6 +155,7 @@ int main(void)
 	int failed;
 	tcase_add_loop_test(t, an_event_is_said_in_postfix_words, 0,
 			    sizeof(lines) / sizeof(lines[0]));
+	tcase_add_test(t, a_refusal_with_the_longest_values_is_said);
 	tcase_add_test(t, an_event_is_a_json_object);
 	tcase_add_test(t, what_is_no_event_is_json_all_the_same);
 	suite_add_tcase(s, t);
