@@ -147,7 +147,8 @@ class Stagepost:
             limits = f"per-client 1000; {limits}"
         if self.net:
             listen += "; listen *:25 smtp"
-            top += f"\nresolver {{ server {self.net.ip4('dns')}:53; {resolver} }}"
+            if resolver is not None:  # None: as /etc/resolv.conf says
+                top += f"\nresolver {{ server {self.net.ip4('dns')}:53; {resolver} }}"
         self.write("stagepost.conf", f"""\
 hostname mx.{DOMAIN}
 origin {DOMAIN}
