@@ -47,6 +47,7 @@ enum line_result line_next(struct line_reader *r, struct slice input, struct sli
 		bool after_cr = i > 0 && input.ptr[i - 1] == '\r';
 
 		*used = skipped + i + 1;
+		*line = slice_sub(input, 0, i);
 		if (after_cr && c == '\n') {
 			r->looked = 0;
 			*line = slice_sub(input, 0, i - 1);
@@ -61,5 +62,6 @@ enum line_result line_next(struct line_reader *r, struct slice input, struct sli
 	}
 	r->looked = input.len;
 	*used = skipped;
+	*line = SLICE_EMPTY;
 	return LINE_MORE;
 }

@@ -14,8 +14,9 @@ enum { LINE_COMMAND_MAX = 2048 }; /* octets with CRLF; RFC 5321 4.5.3.1.4 asks f
 enum line_result {
 	LINE_MORE,     /* no line yet */
 	LINE_COMPLETE, /* *line is one, without its CRLF */
-	LINE_TOO_LONG, /* reply 500 5.5.2; the rest of the line will be skipped */
-	LINE_BARE_LF,  /* reply 550 5.5.2; the rest of the line will be skipped */
+	/* The rest of these will be skipped; *line is what came before that was found. */
+	LINE_TOO_LONG, /* reply 500 5.5.2 */
+	LINE_BARE_LF,  /* reply 550 5.5.2 */
 	LINE_BARE_CR,
 };
 

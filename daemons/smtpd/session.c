@@ -279,6 +279,23 @@ static void run_verb(struct session *s, const struct command *command, size_t us
 		row->run(s, command->argument);
 }
 
+/* A line that is no command. One that begins as BDAT does may have a chunk behind it, and nobody
+ * knows how long it is: as for any BDAT that can't be read, the connection ends (S5). */
+static void refuse_line(struct session *s, struct slice line, const struct refusal *why)
+{
+	static const struct refusal lost = {521, "5.5.4", "Bad BDAT line; closing the connection"};
+
+	if (!slice_starts_fold(line, slice_str(verb_name(VERB_BDAT)))) {
+		verb_begins(s, VERB_UNKNOWN);
+		session_refuse(s, why);
+		return;
+	}
+	verb_begins(s, VERB_BDAT);
+	session_log_refusal(s, "BDAT", lost.code, lost.enhanced, slice_str(why->text), SLICE_EMPTY);
+	session_refuse(s, &lost);
+	session_close(s, "refused");
+}
+
 static void run_command(struct session *s, struct slice text, size_t used)
 {
 	struct command command;
@@ -286,8 +303,7 @@ static void run_command(struct session *s, struct slice text, size_t used)
 
 	stream_deadline(s->stream, smtpd_settings()->limits.idle);
 	if (!command_parse(text, &command, &why)) {
-		verb_begins(s, VERB_UNKNOWN);
-		session_refuse(s, &why);
+		refuse_line(s, text, &why);
 		return;
 	}
 	verb_begins(s, command.verb);
@@ -300,6 +316,8 @@ static void run_command(struct session *s, struct slice text, size_t used)
 /* One line off the input; false: more octets are needed. */
 static bool take_command(struct session *s)
 {
+	static const struct refusal too_long = {500, "5.5.2", "Line too long"};
+	static const struct refusal bare = {550, "5.5.2", "A bare LF or CR ends no line"};
 	struct slice line;
 	size_t used = 0;
 
@@ -311,13 +329,11 @@ static bool take_command(struct session *s)
 		run_command(s, line, used);
 		break;
 	case LINE_TOO_LONG:
-		verb_begins(s, VERB_UNKNOWN);
-		session_reply(s, 500, "5.5.2", "Line too long");
+		refuse_line(s, line, &too_long);
 		break;
 	case LINE_BARE_LF:
 	case LINE_BARE_CR:
-		verb_begins(s, VERB_UNKNOWN);
-		session_reply(s, 550, "5.5.2", "A bare LF or CR ends no line");
+		refuse_line(s, line, &bare);
 		break;
 	}
 	stream_consume(s->stream, used);

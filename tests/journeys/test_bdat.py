@@ -163,6 +163,16 @@ def test_S5_bad_syntax_ends_the_connection(shared, line, inside):
         assert wire.ended() == b""
 
 
+@pytest.mark.parametrize("line", [b"BDAT 5\0", b"bdat 5\n", b"BDAT 5\rx", b"BDAT " + b"0" * 3000 + b"5"], ids=["NUL", "LF", "CR", "long"])
+def test_S5_a_line_that_is_none_ends_the_connection_too(shared, line):
+    """Whoever reads such a line as BDAT takes what follows for content: here it must not become commands."""
+    with shared.connect() as wire:
+        begin(wire)
+        wire.send(line + b"\r\nRSET\r\nNOOP\r\n")
+        wire.expect("521 5.5.4")
+        assert wire.ended() == b""
+
+
 def test_S5_who_was_not_offered_it_is_let_go(shared):
     for hello in ("HELO client.example\r\n", None):
         with shared.connect(hello=None) as wire:
