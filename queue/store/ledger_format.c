@@ -28,14 +28,10 @@ static size_t padded(size_t len)
 	return (len + 7) & ~(size_t)7;
 }
 
-static size_t text_kept(struct slice text)
+/* Octets of s that are kept of it. */
+static size_t kept(struct slice s, size_t most)
 {
-	return text.len < REPLY_TEXT_MAX ? text.len : REPLY_TEXT_MAX;
-}
-
-static size_t relay_kept(struct slice relay)
-{
-	return relay.len < REPLY_RELAY_MAX ? relay.len : REPLY_RELAY_MAX;
+	return s.len < most ? s.len : most;
 }
 
 /* A status on the disk: the numbers that came later stand at the end there. */
@@ -74,8 +70,8 @@ static size_t content_size(const struct line *l)
 	case LINE_ATTEMPT:
 		return ATTEMPT_SIZE;
 	case LINE_RESULT:
-		return RESULT_SIZE + text_kept(l->result.reply.text) +
-		       relay_kept(l->result.reply.relay);
+		return RESULT_SIZE + kept(l->result.reply.text, REPLY_TEXT_MAX) +
+		       kept(l->result.reply.relay, REPLY_RELAY_MAX);
 	case LINE_SUSPECT:
 	case LINE_DISPOSITION:
 	case LINE_ENDED:
@@ -204,7 +200,8 @@ static bool get_state(struct slice c, struct line_state *s)
 
 static void put_result(char *p, const struct line_result *r)
 {
-	size_t len = text_kept(r->reply.text), relay = relay_kept(r->reply.relay);
+	size_t len = kept(r->reply.text, REPLY_TEXT_MAX),
+	       relay = kept(r->reply.relay, REPLY_RELAY_MAX);
 	put_u64(p, r->id);
 	put_u64(p + 8, r->next);
 	put_u32(p + 16, r->recipient);
@@ -363,9 +360,10 @@ bool line_decode(struct slice *octets, struct line *l)
 
 bool line_recipient_add(struct buffer *out, const struct line_recipient *r, size_t text_max)
 {
-	size_t relay = relay_kept(r->reply.relay), text = text_kept(r->reply.text), room;
-	if (relay > text_max / 2) /* half a name says nothing */
-		relay = 0;
+	size_t relay = kept(r->reply.relay, REPLY_RELAY_MAX),
+	       text = kept(r->reply.text, REPLY_TEXT_MAX), room;
+	if (relay > text_max / 2) /* a part of a name still says that another server spoke */
+		relay = text_max / 2;
 	if (text > text_max - relay)
 		text = text_max - relay;
 	size_t len = padded(RECIPIENT_SIZE + text + r->address.len + r->original.len + relay);

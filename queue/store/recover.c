@@ -143,23 +143,13 @@ static void take(struct recover *r, const struct line_segment *seg, const struct
 	struct index *ix = ledger_index(r->setup.ledger);
 	struct log_line log;
 	bool whole = w->recipients > 0 && w->recipients <= RECIPIENTS_RECEIVED_MAX;
-	uint64_t now = r->setup.now(r->setup.arg);
 	if (index_get(ix, w->id))
 		return;
-	struct line line = {.kind = LINE_STATE};
-	line.state = (struct line_state){.id = w->id,
-					 .lease = seg->lease,
-					 .file = w->file,
-					 .segment = seg->segment,
-					 .offset = (uint32_t)w->offset,
-					 .length = w->length,
-					 .ordinal = w->ordinal,
-					 .arrived = now,
-					 .next = now,
-					 .received = whole ? w->recipients : 1,
-					 .disposition = whole ? MESSAGE_QUEUED : MESSAGE_CORRUPT};
-	line.state.count = line.state.received;
-	memcpy(line.state.digest, w->digest, DIGEST_SIZE);
+	struct line line = segments_arrival_line(seg, w, r->setup.now(r->setup.arg));
+	if (!whole) {
+		line.state.received = line.state.count = 1;
+		line.state.disposition = MESSAGE_CORRUPT;
+	}
 	if (w->file)
 		large_named(r->setup.segments, w->file);
 	if (w->parent) { /* its parent's recipients were not told: it is made again */

@@ -60,6 +60,9 @@ struct segments_arrival {
 bool segments_notice(struct segments *s, uint32_t writer, uint64_t lease,
 		     const struct writer_entry *entries, size_t count, uint64_t now,
 		     const struct segments_arrival *calls);
+/* The STATE line of a record as it comes: nothing of it was tried yet. */
+struct line segments_arrival_line(const struct line_segment *seg, const struct writer_entry *w,
+				  uint64_t now);
 /* A record that is known from now on, but no message: its STATE line, and its end. */
 void segments_refuse(struct segments *s, const struct line *state, uint64_t parent);
 /* Is an end that the index tells just now that of a refused one? It was never there for others. */

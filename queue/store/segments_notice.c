@@ -32,8 +32,8 @@ static bool entry_right(const struct segments *s, uint32_t writer, const struct 
 	       (!w->file || (file && file->writer == writer));
 }
 
-static struct line arrival_line(const struct line_segment *seg, const struct writer_entry *w,
-				uint64_t now)
+struct line segments_arrival_line(const struct line_segment *seg, const struct writer_entry *w,
+				  uint64_t now)
 {
 	struct line line = {.kind = LINE_STATE};
 	line.state = (struct line_state){.id = w->id,
@@ -78,7 +78,7 @@ static void take_entry(struct segments *s, const struct segment_entry *seg,
 		       const struct writer_entry *w, uint64_t now,
 		       const struct segments_arrival *calls)
 {
-	struct line line = arrival_line(&seg->line, w, now);
+	struct line line = segments_arrival_line(&seg->line, w, now);
 	if (w->file)
 		large_named(s, w->file);
 	if (w->parent) {
