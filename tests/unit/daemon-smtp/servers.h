@@ -305,7 +305,7 @@ static inline void server_start(unsigned i, const char *script)
 	server_port = ntohs(a.sin_port);
 	if (!script)
 		return; /* bound, so that no other has it; refuses */
-	ck_assert_int_eq(listen(s->fd, 100), 0);
+	ck_assert_int_eq(listen(s->fd, 4096), 0);
 	ck_assert_int_eq(pthread_create(&thread, NULL, server_run, s), 0);
 	pthread_detach(thread);
 }

@@ -2,6 +2,8 @@
  * Sessions that are used again, and transactions that follow one another without waiting: whatever
  * happens to the one before, nothing is lost, and nothing is sent twice that was not.
  */
+#include <sys/resource.h>
+
 #include "tests/unit/daemon-smtp/house.h"
 
 #include "tests/unit/daemon-smtp/expect.h"
@@ -186,6 +188,34 @@ START_TEST(when_nobody_is_there_all_that_wait_hear_it_at_once)
 }
 END_TEST
 
+/* One that never answers does not keep the others waiting. */
+START_TEST(a_thousand_destinations_have_a_session_each)
+{
+	enum { DESTINATIONS = 1000 };
+	struct rlimit files;
+	char destination[32];
+	getrlimit(RLIMIT_NOFILE, &files);
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+	if (files.rlim_max < 2 * DESTINATIONS)
+		return; /* this system gives a process too few descriptors to see it */
+	server_start(0, HELLO SAID SAID_OK ".\n&");
+	server_start(1, GOOD);
+	for (uint64_t i = 1; i <= DESTINATIONS; i++) {
+		struct job_start m = job_of(i, hops(1));
+		snprintf(destination, sizeof(destination), "d%u", (unsigned)i);
+		m.destination = slice_str(destination);
+		start(&m);
+	}
+	while (servers[0].connections < DESTINATIONS)
+		run_for(10000);
+	struct job_start m = job_of(DESTINATIONS + 1, mx("m2.test"));
+	start(&m);
+	run_until_outcomes(1);
+	expect("another", &outcomes[0], "1 250 2.6.0 - 2 taken");
+}
+END_TEST
+
 START_TEST(destinations_do_not_share_sessions)
 {
 	struct job_start m;
@@ -218,6 +248,7 @@ int main(void)
 	tcase_add_test(t, a_server_that_does_not_greet_sees_two);
 	tcase_add_test(t, when_nobody_is_there_all_that_wait_hear_it_at_once);
 	tcase_add_test(t, destinations_do_not_share_sessions);
+	tcase_add_test(t, a_thousand_destinations_have_a_session_each);
 	suite_add_tcase(s, t);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);
