@@ -53,16 +53,15 @@ static bool take_flush(struct options *o, const char *value, struct error *e)
 static bool notify_valid(const char *value)
 {
 	struct slice rest = slice_str(value), word;
-	if (slice_equal_fold(rest, SLICE("never")))
-		return true;
-	while (rest.len > 0) {
-		slice_split(rest, ',', &word, &rest);
+	bool more = !slice_equal_fold(rest, SLICE("never"));
+	while (more) {
+		more = slice_split(rest, ',', &word, &rest);
 		if (!slice_equal_fold(word, SLICE("success")) &&
 		    !slice_equal_fold(word, SLICE("failure")) &&
 		    !slice_equal_fold(word, SLICE("delay")))
 			return false;
 	}
-	return value[0] != '\0';
+	return true;
 }
 
 /* Printable ASCII that needs no xtext escape (RFC 3461 4). */

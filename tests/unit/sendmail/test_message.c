@@ -106,11 +106,17 @@ static const struct {
 	const char *words[WORDS_MAX + 1];
 	bool good;
 } notices[] = {
-    {{"-N", "never", "a@b"}, true},	     {{"-Nsuccess,failure,delay", "a@b"}, true},
-    {{"-N", "never,success", "a@b"}, false}, {{"-N", "sometimes", "a@b"}, false},
-    {{"-R", "hdrs", "a@b"}, true},	     {{"-R", "FULL", "a@b"}, true},
-    {{"-R", "half", "a@b"}, false},	     {{"-V", "id-1", "a@b"}, true},
-    {{"-V", "a b", "a@b"}, false},	     {{"-V", "a\r\nRCPT TO:<x>", "a@b"}, false},
+    {{"-N", "never", "a@b"}, true},
+    {{"-Nsuccess,failure,delay", "a@b"}, true},
+    {{"-N", "success,", "a@b"}, false},
+    {{"-N", "never,success", "a@b"}, false},
+    {{"-N", "sometimes", "a@b"}, false},
+    {{"-R", "hdrs", "a@b"}, true},
+    {{"-R", "FULL", "a@b"}, true},
+    {{"-R", "half", "a@b"}, false},
+    {{"-V", "id-1", "a@b"}, true},
+    {{"-V", "a b", "a@b"}, false},
+    {{"-V", "a\r\nRCPT TO:<x>", "a@b"}, false},
     {{"-V", "a+41", "a@b"}, false},
 };
 
