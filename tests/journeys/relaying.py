@@ -12,7 +12,7 @@ from stagepost import wait_for
 from wire import queue_id
 
 LINE_MAX = 998  # octets of a line that is sent (RFC 5321 4.5.3.1.6)
-TRACE = re.compile(rb"(?:(?:Return-Path|X-Original-To|Delivered-To|Received|X-[A-Z][a-z]+-[AP][a-z]+): [^\n]*\n(?:[ \t][^\n]*\n)*)*\Z")
+TRACE = re.compile(rb"(?:(?:Return-[Pp]ath|X-Original-To|Delivered-To|Received|X-[A-Z][a-z]+-[AP][a-z]+): [^\n]*\n(?:[ \t][^\n]*\n)*)*\Z")
 
 
 class Outgoing:
@@ -47,9 +47,9 @@ class Outgoing:
             rest = b"\r\n" + rest
         return b"".join(out), rest
 
-    def is_in(self, octets):
-        """octets have LF line ends."""
-        header, body = broken(self.header), broken(self.body)
+    def is_in(self, octets, keeps=lambda header, body: (header, body)):
+        """octets have LF line ends. keeps: what the server behind us makes of it."""
+        header, body = keeps(broken(self.header), broken(self.body))
         if not octets.startswith(header) or not octets.endswith(body):
             return False
         return re.fullmatch(self.added, octets[len(header):len(octets) - len(body)]) is not None
