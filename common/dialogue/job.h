@@ -93,13 +93,12 @@ enum job_status {
 	JOB_DEFERRED,
 	JOB_FAILED,
 	JOB_SPOILED, /* content is not what was committed */
-	JOB_CRASHED, /* a child of the agent died while it held this message alone */
 };
 #define JOB_OUTCOME_FIELDS(F, S)                                                                   \
 	F(S, u64, message, 0, "queue id")                                                          \
 	F(S, u32, recipient, 0, "number in the message")                                           \
 	F(S, u32, attempt, 0, "of the job")                                                        \
-	F(S, u32, status, JOB_CRASHED, "enum job_status")                                          \
+	F(S, u32, status, JOB_SPOILED, "enum job_status")                                          \
 	F(S, u32, code, 599, "250, 4xx, 5xx")                                                      \
 	F(S, string, enhanced, 12, "2.1.5")                                                        \
 	F(S, string, text, JOB_TEXT_MAX, "for the log and the sender")                             \

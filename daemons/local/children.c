@@ -1,7 +1,8 @@
 /*
  * A child that has ended while it had an errand has died, whatever its exit code. Its place counts
  * as taken until the fork server says that it is gone, but for one that not even SIGKILL ends soon
- * (its file server is away): that is left to itself.
+ * (its file server is away): that is left to itself. One that is told to end and does not is
+ * killed: its user may have stopped it.
  */
 #include "daemons/local/children.h"
 
@@ -81,37 +82,56 @@ static void given_up(void *arg)
 
 enum { DEATH_US = 10 * 1000 * 1000 }; /* that a killed child may take to be gone */
 
-static void late(void *arg)
-{
-	struct child *c = arg;
-	void *owner = c->arg;
-	fork_server_kill(server, c->number);
-	stop_hearing(c);
-	loop_timer_start(&c->timer, DEATH_US, given_up, c);
-	calls->gone(owner, CHILD_LATE);
-}
-
-static void hear(void *arg, unsigned what)
+/* True: an outcome was there, and was told. */
+static bool take_outcome(struct child *c)
 {
 	static char octets[ERRAND_OUTCOME_MAX];
-	struct child *c = arg;
 	struct job_outcome m;
-	(void)what;
 	ssize_t n = recv(c->fd, octets, sizeof(octets), MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
+		return false;
 	if (n > 0 && c->busy &&
 	    codec_decode(&job_outcome_record, slice_make(octets, (size_t)n), &m)) {
 		c->busy = m.message == 0; /* then it says why it can do nothing, and ends */
 		loop_timer_stop(&c->timer);
 		calls->outcome(c->arg, &m);
-		return;
+		return true;
 	}
 	if (n > 0) {
 		log_error("a child of local-system says what it was not asked, and is killed");
 		fork_server_kill(server, c->number);
 	}
 	loop_watch_stop(&c->watch); /* ended() follows */
+	return false;
+}
+
+static void hear(void *arg, unsigned what)
+{
+	(void)what;
+	take_outcome(arg);
+}
+
+static void kill_child(struct child *c)
+{
+	fork_server_kill(server, c->number);
+	loop_timer_start(&c->timer, DEATH_US, given_up, c);
+}
+
+/* It may have done it in time, and we were busy ourselves. */
+static void late(void *arg)
+{
+	struct child *c = arg;
+	if (take_outcome(c))
+		return;
+	void *owner = c->arg;
+	stop_hearing(c);
+	kill_child(c);
+	calls->gone(owner, CHILD_LATE);
+}
+
+static void lingers(void *arg)
+{
+	kill_child(arg);
 }
 
 static void made(uint32_t number, int fd, int error)
@@ -141,7 +161,7 @@ static void ended(uint32_t number, int status)
 	if (!c)
 		return;
 	if (c->fd >= 0)
-		hear(c, LOOP_READ); /* what it said before it ended */
+		take_outcome(c); /* what it said before it ended */
 	void *owner = c->arg;
 	if (owner && WIFSIGNALED(status))
 		log_error("a child of local-system died of signal %d", WTERMSIG(status));
@@ -210,5 +230,5 @@ void children_end(struct child **c)
 	*c = NULL;
 	stop_hearing(ending);
 	ending->busy = false;
-	loop_timer_start(&ending->timer, DEATH_US, given_up, ending);
+	loop_timer_start(&ending->timer, DEATH_US, lingers, ending);
 }

@@ -51,6 +51,7 @@ static bool read_request(struct slice request, struct error *e)
 {
 	struct person p;
 	if (!codec_decode(&person_record, request, &p) || p.uid == 0 || p.gid == 0 ||
+	    !slice_starts(p.home, SLICE("/")) ||
 	    !slice_copy(p.home, account.home, sizeof(account.home)))
 		return error_set(e, EINVAL, "a user that makes no sense");
 	account.uid = p.uid;

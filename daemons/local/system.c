@@ -4,7 +4,8 @@
  * message that could be what kills it. A child serves for a limited time, then others have a turn.
  *
  * When a child dies, its errand is tried once more, alone in a child of its own; when that dies as
- * well the message is to blame: JOB_CRASHED.
+ * well it waits for its next attempt. It is never the message's fault: the user may end what runs
+ * as the user, and has no say in what others get of the same message.
  */
 #include "daemons/local/system.h"
 
@@ -145,11 +146,13 @@ static void on_outcome(void *arg, const struct job_outcome *m)
 	struct outcome o;
 	outcome_of(m, &o);
 	if (m->message == 0) { /* it can do nothing for this user */
+		if (m->status != JOB_DEFERRED)
+			outcome_set(&o, 451, "4.3.0", false, "an outcome of no delivery");
 		batch_done(b, &o);
 		return;
 	}
 	if (m->message != w->message || m->recipient != w->recipient || m->attempt != w->attempt ||
-	    m->status == 0 || m->status == JOB_CRASHED)
+	    m->status == 0)
 		outcome_set(&o, 451, "4.3.0", false, "an outcome of another delivery");
 	waiting_done(b, &o);
 	go_on(b, alone);
@@ -164,8 +167,8 @@ static void died(struct batch *b)
 		wait_for_turn(b);
 		return;
 	}
-	outcome_set(&o, 451, "4.3.0", false, "a process died while it delivered this message");
-	o.status = JOB_CRASHED;
+	outcome_set(&o, 451, "4.3.0", false,
+		    "two processes died while they delivered this message");
 	waiting_done(b, &o);
 	go_on(b, true);
 }

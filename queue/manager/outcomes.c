@@ -36,8 +36,7 @@ static void outcome_add(struct job *j, const struct job_outcome *o)
 {
 	if (o->status == JOB_DELIVERED)
 		j->outcome = OUTCOME_SUCCESS;
-	else if (o->status == JOB_CRASHED || o->status == JOB_SPOILED ||
-		 j->outcome == OUTCOME_SUCCESS)
+	else if (o->status == JOB_SPOILED || j->outcome == OUTCOME_SUCCESS)
 		return;
 	else if (o->site)
 		j->outcome = OUTCOME_SITE;
@@ -112,8 +111,6 @@ void job_outcome(unsigned agent, const struct job_outcome *o)
 	agent_note(agent, o->message, o->recipient, o->attempt);
 	if (o->status == JOB_SPOILED)
 		active_corrupt(a, "its content is not what was committed");
-	else if (o->status == JOB_CRASHED)
-		active_killed(a, "what delivers it dies of it");
 	active_settle(a);
 }
 

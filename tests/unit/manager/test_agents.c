@@ -196,21 +196,6 @@ START_TEST(mail_of_system_users_goes_to_their_agent)
 }
 END_TEST
 
-/* A child of its own for each delivery: what it dies of is known at once. */
-START_TEST(what_kills_the_children_of_system_is_set_aside)
-{
-	uint64_t id;
-	system_setup();
-	agent_start(AGENT_SYSTEM);
-	id = send_to("poison@system.example");
-	for (size_t i = 0; i < 3; i++) {
-		ck_assert_uint_eq(job(i)->agent, AGENT_SYSTEM);
-		answer(job(i), JOB_CRASHED, 451, false);
-	}
-	run_until_state(id, "corrupt");
-}
-END_TEST
-
 /* There is one alone: what it held goes one at a time, and the others wait for that. */
 START_TEST(suspects_of_the_only_agent_go_alone)
 {
@@ -294,7 +279,6 @@ int main(int argc, char **argv)
 	tcase_add_test(c, what_is_not_held_any_more_is_tried_again);
 	tcase_add_test(c, the_agent_of_system_users_is_waited_for_when_there_are_some);
 	tcase_add_test(c, mail_of_system_users_goes_to_their_agent);
-	tcase_add_test(c, what_kills_the_children_of_system_is_set_aside);
 	tcase_add_test(c, suspects_of_the_only_agent_go_alone);
 	tcase_add_test(c, a_drain_waits_for_what_is_out);
 	tcase_add_test(c, a_drain_ends_when_the_agents_die);
