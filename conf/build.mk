@@ -100,6 +100,12 @@ style:
 journeys: all
 	@BUILD="$(CURDIR)/$B" tests/journeys/run
 
+# Those that are short in the everyday run: load, reloads, kills, many messages.
+journeys-long: all
+	@BUILD="$(CURDIR)/$B" JOURNEYS_SECONDS=3600 RELOAD_SECONDS=60 RELOAD_EVERY=1 RELOAD_SESSIONS=100 \
+		KILL_ROUNDS=10 CORPUS_COUNT=3000 tests/journeys/run test_reload.py test_kill.py \
+		test_relay_kill.py test_corpus.py test_relay_corpus.py
+
 # Death and errors at each disk call; CRASH=short takes a minute.
 CRASH_FILES := $(if $(filter short,$(CRASH)),test_steps.py test_poison.py)
 ifdef FAULTS
@@ -118,6 +124,6 @@ bench: all
 clean:
 	rm -rf build
 
-.PHONY: all unit unit-programs fuzz layers style journeys crash check bench clean install
+.PHONY: all unit unit-programs fuzz layers style journeys journeys-long crash check bench clean install
 -include $(shell find $B/obj build/fuzz -name '*.d' 2>/dev/null)
 -include conf/install.mk

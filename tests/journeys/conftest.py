@@ -9,7 +9,7 @@ from stagepost import IS_ROOT, Stagepost, has_users
 
 LOG_LINES_SHOWN, LOG_COLUMNS_SHOWN = 25, 250
 # The long ones first, so that two workers end together.
-ORDER = ["test_kill", "test_corpus", "test_many", "test_master"]
+ORDER = ["test_kill", "test_relay_kill", "test_corpus", "test_many", "test_master"]
 
 
 def pytest_collection_modifyitems(items):
