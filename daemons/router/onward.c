@@ -14,15 +14,18 @@ static void route_bad(struct walk *w, const char *why)
 	walk_fail(w, 451, "4.3.5", "<%.*s>: %s", SLICE_FMT(w->node->text), why);
 }
 
-/* hops is empty: to the MX hosts of the address' own domain. */
-static void route_smtp(struct walk *w, struct slice hops)
+/* value is empty: to the MX hosts of the address' own domain. A text's reader has judged it; a
+ * database holds what whoever made it has put there. */
+static void route_smtp(struct walk *w, struct slice value)
 {
-	char own[NEXT_HOP_ITEM_SIZE];
+	char own[NEXT_HOP_ITEM_SIZE], hops[NEXT_HOP_TEXT_MAX + 1];
 
-	if (w->kind == WALK_CHECK)
+	if (value.len > 0 && next_hop_parse(value, hops) != NULL)
+		route_bad(w, "its next hop in the routes table is none");
+	else if (w->kind == WALK_CHECK)
 		resolve_accept(w);
-	else if (hops.len > 0)
-		walk_send(w, hops, 0);
+	else if (value.len > 0)
+		walk_send(w, slice_str(hops), 0);
 	else if (next_hop_item(w->domain_name, own) == NULL)
 		walk_send(w, slice_str(own), 0);
 	else

@@ -3,11 +3,14 @@
  * made up. Rules are named by their number in semantics.md.
  */
 #include <check.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "common/base/memory.h"
+#include "common/table/database.h"
 #include "daemons/router/walk.h"
 
 enum { USERS_MAX = 2000, LATE_MAX = 64 };
@@ -749,6 +752,47 @@ START_TEST(routes_by_lmtp_wait)
 }
 END_TEST
 
+/* As whoever may write the file could have made it. */
+static void load_routes_database(const char *spec, const char *key, const char *value)
+{
+	char folder[] = "/tmp/stagepost-test-walk-XXXXXX";
+	struct content *content = content_new();
+	struct error e;
+
+	ck_assert_ptr_nonnull(mkdtemp(folder));
+	ck_assert_int_eq(chdir(folder), 0);
+	ck_assert_int_eq(content_add(content, slice_str(key), slice_str(value)), CONTENT_ADDED);
+	ck_assert_msg(database_make("t.db", TABLE_ROUTES, content, &e), "%s", e.text);
+	content_release(&content);
+	int fd = open("t.db", O_RDONLY);
+	ck_assert(shelf_load(slice_str(spec), fd));
+	close(fd);
+	ck_assert_int_eq(unlink("t.db"), 0);
+	ck_assert_int_eq(rmdir(folder), 0);
+	ck_assert_int_eq(chdir("/"), 0);
+}
+
+START_TEST(a_route_that_is_no_next_hop_waits)
+{
+	static const char *const bad[] = {
+	    "smtp: ", "smtp:[mail.example", "smtp:a\001b", "smtp:../x", "uucp:x", ""};
+	char hosts[2000] = "smtp:";
+
+	add_routes(1, "db:/say.db", NULL);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		load_routes_database("db:/say.db", "list@example.org", bad[i]);
+		expect_failure("list@example.org", 451, "4.3.5");
+		expect_check("list@example.org", 451, "4.3.5");
+	}
+	while (strlen(hosts) < 1500)
+		strncat(hosts, "[mail.example]:25 ", sizeof(hosts) - strlen(hosts) - 1);
+	load_routes_database("db:/say.db", "list@example.org", hosts);
+	expect_failure("list@example.org", 451, "4.3.5");
+	load_routes_database("db:/say.db", "list@example.org", "smtp:[Mail.Example]");
+	expect_route("list@example.org", "list@example.org>smtp [mail.example]:25\n");
+}
+END_TEST
+
 START_TEST(what_is_expanded_still_has_its_route)
 {
 	add_aliases(1, "file:/team", "team: list, alice\nlist: list, bob\n");
@@ -1097,6 +1141,7 @@ int main(void)
 	    S32_order_is_alias_route_user_then_without_extension_then_the_domain,
 	    routes_say_where,
 	    routes_by_lmtp_wait,
+	    a_route_that_is_no_next_hop_waits,
 	    what_is_expanded_still_has_its_route,
 	    outbound_statements_are_tried_in_the_order_of_the_file,
 	    outbound_patterns_stand_in_tables,
