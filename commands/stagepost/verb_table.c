@@ -61,11 +61,13 @@ static int load_text(struct building *b, enum table_use use)
 	return code;
 }
 
-/* The owner and the mode of the database that is replaced, else of the text file. */
+/* The mode and the group of the database that is replaced when it is the text's owner's, else of
+ * the text: who put another one there may not have the right to read the text. */
 static bool take_owner(struct building *b, int fd)
 {
 	struct stat st = b->text, old, own;
-	if (disk_stat_at(b->directory, b->target, &old) == 0 && S_ISREG(old.st_mode))
+	if (disk_stat_at(b->directory, b->target, &old) == 0 && S_ISREG(old.st_mode) &&
+	    old.st_uid == b->text.st_uid)
 		st = old;
 	mode_t mode = st.st_mode & (S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP | S_IROTH | S_IWOTH);
 	if (disk_stat(fd, &own) != 0)

@@ -156,5 +156,12 @@ def test_root_follows_no_link_that_a_user_made(house):
     for path in ("theirs/link", "theirs/out/lists"):
         done = house.run("table", "build", "aliases", path, check=False)
         assert done.returncode == 77 and "symbolic link" in done.stderr
+    (place / "hidden").write_text("alice:{SSHA}secret\n")
+    (place / "hidden").chmod(0o600)
+    (place / "hidden.db").write_text("")
+    shutil.chown(place / "hidden.db", nobody.pw_uid, nobody.pw_gid)
+    assert house.run("table", "build", "users", "theirs/hidden").returncode == 0
+    made = os.lstat(place / "hidden.db")
+    assert made.st_uid == 0 and stat.S_IMODE(made.st_mode) == 0o600
     assert secret.read_text() == "do not touch\n"
     assert not os.path.exists(str(secret) + ".db")
