@@ -39,9 +39,8 @@ static size_t harmless(struct slice s, bool utf8)
 	unsigned char c = (unsigned char)s.ptr[0];
 	if (c < 128)
 		return c >= 32 && c != 127;
-	if (!utf8 || (c == 0xc2 && s.len > 1 && (unsigned char)s.ptr[1] < 0xa0)) /* C1 */
-		return 0;
-	return utf8_length(s);
+	size_t len = utf8 ? utf8_length(s) : 0;
+	return len > 0 && !utf8_steers(s.ptr, len) ? len : 0;
 }
 
 void dsn_put_clean(struct dsn_out *o, struct slice s, bool utf8)

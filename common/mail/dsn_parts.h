@@ -14,8 +14,8 @@ struct dsn_out {
 };
 
 void dsn_put(struct dsn_out *o, struct slice s);
-/* s as it is, but for octets that could harm: controls, what is no UTF-8, and without `utf8` all
- * that is not ASCII, become '?'. */
+/* s as it is, but for octets that could harm: controls (utf8_steers() too), what is no UTF-8, and
+ * without `utf8` all that is not ASCII, become '?'. */
 void dsn_put_clean(struct dsn_out *o, struct slice s, bool utf8);
 /* The same word by word, going to a next line, which begins with `indent`, where one gets long. */
 void dsn_put_words(struct dsn_out *o, struct slice s, bool utf8, struct slice indent);

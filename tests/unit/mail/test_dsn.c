@@ -283,6 +283,7 @@ START_TEST(no_stranger_begins_a_line_or_a_field)
 	    {"a\0b\r\n\tX-Evil: 1", 16},
 	    SLICE("\x1b[2J\x7f\xc2\x85X-Evil: 1"),
 	    SLICE("\xff\xfe\xc0\x80X-Evil: 1"),
+	    SLICE("\xe2\x80\xaeturned round \xe2\x80\xa8X-Evil: 1"),
 	};
 	for (size_t i = 0; i < sizeof(evil) / sizeof(evil[0]); i++) {
 		for (int utf8 = 0; utf8 < 2; utf8++) {
@@ -299,6 +300,7 @@ START_TEST(no_stranger_begins_a_line_or_a_field)
 			d.to = d.sender = d.envid = evil[i];
 			struct slice s = compose(&d, &plan);
 			assert_lines(s);
+			ck_assert(!has(s, "\xe2\x80\xae") && !has(s, "\xe2\x80\xa8"));
 			ck_assert_msg(!has(s, "\nX-Evil"), "case %zu: %.*s", i, SLICE_FMT(s));
 			/* Three parts and an end. */
 			part(s, &plan, 2);
