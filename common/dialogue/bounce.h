@@ -24,8 +24,7 @@ enum bounce_action { /* RFC 3464 2.3.3 */
 		     BOUNCE_EXPANDED,
 };
 
-/* manager -> bounce: BOUNCE_START, a BOUNCE_RECIPIENT for each, BOUNCE_END. Content is as in
- * JOB_START. */
+/* manager -> bounce: BOUNCE_START, a BOUNCE_RECIPIENT for each, BOUNCE_END. */
 #define BOUNCE_START_FIELDS(F, S)                                                   \
 	F(S, u64, request, 0, "repeated in the answer")                             \
 	F(S, u64, parent, 0, "queue id of the message that is reported on")         \
@@ -39,17 +38,7 @@ enum bounce_action { /* RFC 3464 2.3.3 */
 	F(S, string, envid, ENVID_MAX, "xtext; empty: none")                        \
 	F(S, u32, content, 255, "content_flags_pack()")                             \
 	F(S, u32, recipients, 0, "BOUNCE_RECIPIENT that follow")                    \
-	F(S, bytes, trace, JOB_TRACE_MAX, "lines that we added")                    \
-	F(S, bytes, header, JOB_CONTENT_MAX, "header block")                        \
-	F(S, bytes, body, JOB_CONTENT_MAX, "body")                                  \
-	F(S, u64, file, 0, "number of the large file, 0: none")                     \
-	F(S, bytes, file_nonce, 16, "of the large file")                            \
-	F(S, bytes, file_digest, 32, "SHA-256 of the file from octet 4096 on")      \
-	F(S, u64, body_offset, 0, "in the file")                                    \
-	F(S, u64, body_length, 0, "octets")                                         \
-	F(S, u64, header_offset, 0, "in the file")                                  \
-	F(S, u64, header_length, 0, "octets")                                       \
-	F(S, fd, fd, 0, "the file, read only")
+	JOB_CONTENT_FIELDS(F, S)
 RECORD_DECLARE(bounce_start, BOUNCE_START_FIELDS)
 #define BOUNCE_RECIPIENT_FIELDS(F, S)                                      \
 	F(S, u64, request, 0, "of the start")                              \

@@ -40,8 +40,22 @@ enum notify_flag {
 	NOTIFY_DELAY = 1 << 3,
 };
 
-/* manager -> agent. Content is header + body in memory, or a file (then header and body are empty
- * and the fd comes). */
+/* A message's content: header + body in memory, or a file (then header and body are empty and the
+ * fd comes). */
+#define JOB_CONTENT_FIELDS(F, S)                                               \
+	F(S, bytes, trace, JOB_TRACE_MAX, "lines that we add")                 \
+	F(S, bytes, header, JOB_CONTENT_MAX, "header block")                   \
+	F(S, bytes, body, JOB_CONTENT_MAX, "body")                             \
+	F(S, u64, file, 0, "number of the large file, 0: none")                \
+	F(S, bytes, file_nonce, 16, "of the large file")                       \
+	F(S, bytes, file_digest, 32, "SHA-256 of the file from octet 4096 on") \
+	F(S, u64, body_offset, 0, "in the file")                               \
+	F(S, u64, body_length, 0, "octets")                                    \
+	F(S, u64, header_offset, 0, "in the file")                             \
+	F(S, u64, header_length, 0, "octets")                                  \
+	F(S, fd, fd, 0, "the file, read only")
+
+/* manager -> agent. */
 #define JOB_START_FIELDS(F, S)                                                  \
 	F(S, u64, message, 0, "queue id")                                       \
 	F(S, u32, recipient, 0, "number in the message")                        \
@@ -63,17 +77,7 @@ enum notify_flag {
 	F(S, string, domain, 255, "of the mailbox")                             \
 	F(S, u64, arrived, 0, "wall clock, microseconds, for the log's delay")  \
 	F(S, u64, size, 0, "octets of header and body")                         \
-	F(S, bytes, trace, JOB_TRACE_MAX, "lines that we add")                  \
-	F(S, bytes, header, JOB_CONTENT_MAX, "header block")                    \
-	F(S, bytes, body, JOB_CONTENT_MAX, "body")                              \
-	F(S, u64, file, 0, "number of the large file, 0: none")                 \
-	F(S, bytes, file_nonce, 16, "of the large file")                        \
-	F(S, bytes, file_digest, 32, "SHA-256 of the file from octet 4096 on")  \
-	F(S, u64, body_offset, 0, "in the file")                                \
-	F(S, u64, body_length, 0, "octets")                                     \
-	F(S, u64, header_offset, 0, "in the file")                              \
-	F(S, u64, header_length, 0, "octets")                                   \
-	F(S, fd, fd, 0, "the file, read only")
+	JOB_CONTENT_FIELDS(F, S)
 RECORD_DECLARE(job_start, JOB_START_FIELDS)
 
 /* manager -> agent: a further recipient of the JOB_START before it. */
