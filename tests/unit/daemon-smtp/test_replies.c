@@ -78,11 +78,8 @@ static const struct {
      {"2 451 4.4.1 site 0 connect to 127.0.0.1[127.0.0.1]:"}},
     {.name = "the second is there", {NULL, GOOD}, 2, 1, {"1 250 2.6.0 - 2 taken"}},
     {.name = "it dies before the greeting", {"!", GOOD}, 2, 1, {"1 250 2.6.0 - 2 taken"}},
-    {.name = "it dies before the greeting, alone",
-     {"!"},
-     1,
-     1,
-     {"2 451 4.4.2 site 0 lost connection while waiting"}},
+    /* 4.4.1 or 4.4.2: the reset may come before the kernel has told us of the connection */
+    {.name = "it dies before the greeting, alone", {"!"}, 1, 1, {"2 451 4.4."}},
     {.name = "it closes after the greeting",
      {">220 hi\n<EHLO", GOOD},
      2,
