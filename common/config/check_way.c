@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "common/config/check.h"
+#include "common/config/pattern.h"
 #include "common/net/cidr.h"
 #include "common/os/disk.h"
 #include "common/table/next_hop.h"

@@ -10,6 +10,7 @@
 #include "common/base/map.h"
 #include "common/base/memory.h"
 #include "common/config/tree.h"
+#include "common/config/pattern.h"
 #include "common/os/disk.h"
 
 const char *path_absolute(struct arena *a, const char *directory, struct slice path)

@@ -1,8 +1,8 @@
 /*
- * pattern: whom an `outbound from` or `outbound to` means: an address, a domain, .domain for all
- * that is below it, or a table of these.
+ * A colon tells a table from all else; whether the table is a good one is table_open's to say.
  */
-#include "common/config/tree.h"
+#include "common/config/pattern.h"
+
 #include "common/mail/address.h"
 
 bool pattern_is_table(struct slice text)

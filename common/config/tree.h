@@ -76,10 +76,6 @@ const char *listen_fault(struct slice text);
 /* Does `users` name a table, not any or system? */
 bool users_is_table(struct slice users);
 
-/* pattern.c: of outbound; NULL, or what is wrong. */
-const char *pattern_fault(struct slice text);
-bool pattern_is_table(struct slice text);
-
 /* template.c: the path of a deliver, split at the directory before the first %; NULL, or why mail
  * must not be delivered there. */
 const char *template_split(struct slice path, struct slice *base, struct slice *rest);

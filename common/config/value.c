@@ -6,6 +6,7 @@
 #include <sysexits.h>
 
 #include "common/config/tree.h"
+#include "common/config/pattern.h"
 #include "common/table/next_hop.h"
 
 /* One statement's values on their way into a node. */

@@ -3,6 +3,7 @@
  */
 #include "common/base/log.h"
 #include "common/base/memory.h"
+#include "common/config/pattern.h"
 #include "common/mail/idna.h"
 #include "daemons/router/book.h"
 
@@ -233,15 +234,6 @@ static void take_pattern(struct outbound *o, struct slice pattern)
 	memory_free(map_put(o->patterns, slice_make(text, before + ascii.len), text));
 }
 
-/* KIND:PATH, and neither a literal nor a quoted local part. */
-static bool is_table(struct slice pattern)
-{
-	size_t colon = slice_find(pattern, ':');
-
-	return colon < pattern.len && pattern.ptr[0] != '"' && colon < slice_find(pattern, '@') &&
-	       colon < slice_find(pattern, '[');
-}
-
 /* One record for each pattern of a statement, all of them in a row. */
 static void take_outbound(struct book *b, const struct settings_outbound *s)
 {
@@ -249,7 +241,7 @@ static void take_outbound(struct book *b, const struct settings_outbound *s)
 
 	if (s->pattern.len == 0)
 		return;
-	if (is_table(s->pattern))
+	if (pattern_is_table(s->pattern))
 		list_add(&o->tables, s->pattern, TABLE_PLAIN);
 	else
 		take_pattern(o, s->pattern);
