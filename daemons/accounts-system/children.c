@@ -75,7 +75,8 @@ static void hear(void *arg, unsigned what)
 	(void)what;
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (n > 0 && n <= LOOKUP_ANSWER_MAX && codec_decode(&accounts_answer_record, answer, &a))
+	if (n > 0 && n <= LOOKUP_ANSWER_MAX && codec_decode(&accounts_answer_record, answer, &a) &&
+	    a.result != 0)
 		finish(c, answer, "");
 	else
 		finish(c, SLICE_EMPTY, "the look-up ended without an answer");

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "common/base/bytes.h"
 #include "common/dialogue/accounts.h"
@@ -45,6 +46,7 @@ void lookup_child(struct slice name, int fd)
 	struct buffer octets;
 	struct error e = {0};
 	char text[USER_NAME_MAX + 1], groups[4 * USER_GROUPS_MAX];
+	alarm(LOOKUP_LIFE_SECONDS);
 	if (user_name_valid(name) && slice_copy(name, text, sizeof(text)))
 		look_up(text, &account, &e, &m, groups);
 	else

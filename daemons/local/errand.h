@@ -29,7 +29,7 @@ RECORD_DECLARE(errand, ERRAND_FIELDS)
 #define PERSON_FIELDS(F, S)                                                     \
 	F(S, u32, uid, 0, "never 0")                                            \
 	F(S, u32, gid, 0, "never 0")                                            \
-	F(S, string, home, 4096, "absolute")                                    \
+	F(S, string, home, 4096, "of the database")                             \
 	F(S, bytes, groups, ACCOUNTS_GROUPS_MAX * 4, "u32 each, little-endian") \
 	F(S, bool, spool, 0, "may take the group of mail spools, for a lock file")
 RECORD_DECLARE(person, PERSON_FIELDS)

@@ -51,7 +51,6 @@ static bool read_request(struct slice request, struct error *e)
 {
 	struct person p;
 	if (!codec_decode(&person_record, request, &p) || p.uid == 0 || p.gid == 0 ||
-	    !slice_starts(p.home, SLICE("/")) ||
 	    !slice_copy(p.home, account.home, sizeof(account.home)))
 		return error_set(e, EINVAL, "a user that makes no sense");
 	account.uid = p.uid;
@@ -118,6 +117,10 @@ static int open_base(struct slice path, struct outcome *o)
 			return bases[i].fd;
 	if (base_count == BASES_MAX) {
 		outcome_set(o, 451, "4.3.0", false, "mail directories have changed too often");
+		return -1;
+	}
+	if (path.len == 0 && account.home[0] != '/') {
+		outcome_set(o, 451, "4.2.1", true, "the user has no home directory");
 		return -1;
 	}
 	char *kept = memory_string(path);

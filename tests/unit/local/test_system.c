@@ -111,7 +111,7 @@ static void home_of(const char *user, char path[TREE_PATH_SIZE])
 	snprintf(path, TREE_PATH_SIZE, "%.300s/%s", tree_base, user);
 }
 
-/* Users u0 to u119, homeless, and those who are trouble. */
+/* Users u0 to u119, homeless, relative, and those who are trouble. */
 static void on_ask(struct channel *c, const void *record)
 {
 	const struct accounts_ask *m = record;
@@ -133,6 +133,8 @@ static void on_ask(struct channel *c, const void *record)
 	if (strcmp(user, "trouble") == 0)
 		a = (struct accounts_answer){
 		    .request = m->request, .result = ACCOUNTS_TROUBLE, .text = SLICE("LDAP")};
+	if (strcmp(user, "relative") == 0) /* which would mean /tmp */
+		a.home = SLICE("tmp");
 	if (strcmp(user, "root") == 0)
 		a.uid = 0;
 	channel_send(c, ACCOUNTS_ANSWER, &a);
@@ -445,13 +447,10 @@ static const struct {
 	uint32_t statement, code;
 	const char *enhanced;
 } refused[] = {
-    {"nobody", DELIVER_MAILDIR, 550, "5.1.1"},
-    {"trouble", DELIVER_MAILDIR, 451, "4.3.0"},
-    {"root", DELIVER_MAILDIR, 451, "4.3.0"},
-    {"homeless", DELIVER_MAILDIR, 451, "4.2.1"},
-    {"homeless", DELIVER_HOME_MBOX, 451, "4.2.1"},
-    {"u1", DELIVER_VIRTUAL, 451, "4.3.5"},
-    {"u1", 99, 451, "4.3.5"},
+    {"nobody", DELIVER_MAILDIR, 550, "5.1.1"},	   {"trouble", DELIVER_MAILDIR, 451, "4.3.0"},
+    {"root", DELIVER_MAILDIR, 451, "4.3.0"},	   {"homeless", DELIVER_MAILDIR, 451, "4.2.1"},
+    {"homeless", DELIVER_HOME_MBOX, 451, "4.2.1"}, {"relative", DELIVER_MAILDIR, 451, "4.2.1"},
+    {"u1", DELIVER_VIRTUAL, 451, "4.3.5"},	   {"u1", 99, 451, "4.3.5"},
     {"../u1", DELIVER_SPOOL, 553, "5.1.3"},
 };
 
