@@ -26,6 +26,7 @@ struct question {
 	size_t batch_count, batch_at;
 	uint32_t reading; /* a read of the message is under way */
 	struct buffer record;
+	struct buffer file_header; /* of a large message that is shown */
 	struct schedule_walk destinations;
 	uint64_t count; /* messages, or destinations, listed or changed */
 };

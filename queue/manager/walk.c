@@ -110,9 +110,43 @@ static void send_recipient(struct question *q, const struct entry *e,
 	admin_send(q, QUEUE_RECIPIENT, &out);
 }
 
-static void list_message(struct question *q, const struct entry *e, const struct stored_message *m)
+static void show_line(struct question *q, struct slice text)
 {
-	bool waits = e->disposition == MESSAGE_QUEUED && stub_of((struct entry *)e)->active == NULL;
+	struct queue_line line = {.request = q->request, .text = text};
+
+	admin_send(q, QUEUE_LINE, &line);
+}
+
+static void on_large_header(void *arg, int err)
+{
+	struct question *q = arg;
+
+	q->reading = 0;
+	if (err == 0)
+		show_line(q, buffer_slice(&q->file_header));
+	buffer_free(&q->file_header);
+}
+
+static void show_header(struct question *q, struct entry *e, const struct stored_message *m)
+{
+	uint64_t length = m->file.header_length;
+
+	show_line(q, m->trace);
+	if (m->file.number == 0) {
+		show_line(q, slice_sub(m->header, 0, SHOWN_MAX));
+		return;
+	}
+	if (length == 0)
+		return;
+	buffer_init(&q->file_header, length < SHOWN_MAX ? (size_t)length : SHOWN_MAX);
+	q->reading = 1;
+	spool_file_read(manager.spool, e, m->file.header_offset, &q->file_header, on_large_header,
+			q);
+}
+
+static void list_message(struct question *q, struct entry *e, const struct stored_message *m)
+{
+	bool waits = e->disposition == MESSAGE_QUEUED && stub_of(e)->active == NULL;
 	struct queue_item item = {
 	    .request = q->request,
 	    .id = e->id,
@@ -129,13 +163,8 @@ static void list_message(struct question *q, const struct entry *e, const struct
 	admin_send(q, QUEUE_ITEM, &item);
 	for (uint32_t i = 0; i < e->state->count; i++)
 		send_recipient(q, e, m, i);
-	if (q->verb == QUEUE_SHOW) {
-		struct queue_line line = {.request = q->request, .text = m->trace};
-
-		admin_send(q, QUEUE_LINE, &line);
-		line.text = slice_sub(m->header, 0, SHOWN_MAX);
-		admin_send(q, QUEUE_LINE, &line);
-	}
+	if (q->verb == QUEUE_SHOW)
+		show_header(q, e, m);
 }
 
 /* A message whose record or state is damaged is listed by what the stub says. */

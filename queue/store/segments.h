@@ -100,5 +100,8 @@ void segments_files_lost(struct segments *s, uint32_t writer);
  */
 void segments_file_open(struct segments *s, uint64_t number,
 			void (*done)(void *arg, int fd, int err), void *arg);
+/* Reads octets of one at an offset, as many as out's limit and the file allow: done(arg, err). */
+void segments_file_read(struct segments *s, uint64_t number, uint64_t offset, struct buffer *out,
+			void (*done)(void *arg, int err), void *arg);
 
 #endif

@@ -21,6 +21,16 @@ struct large_open {
 	void *arg;
 };
 
+struct large_read {
+	struct helper_job job;
+	struct segments *s;
+	uint64_t number, offset;
+	struct buffer *out;
+	int err;
+	void (*done)(void *arg, int err);
+	void *arg;
+};
+
 void large_name(uint64_t number, char name[24])
 {
 	snprintf(name, 24, "%016llu", (unsigned long long)number);
@@ -263,6 +273,45 @@ void segments_file_open(struct segments *s, uint64_t number,
 				 .done = done,
 				 .arg = arg};
 	helper_submit_urgent(s->setup.helper, &o->job);
+}
+
+static void read_run(struct helper_job *job)
+{
+	struct large_read *r = (struct large_read *)(void *)job;
+	size_t room;
+	char name[24], *to = buffer_reserve(r->out, r->out->limit, &room);
+	ssize_t got = -1;
+	int fd;
+	large_name(r->number, name);
+	fd = disk_open(r->s->setup.large_dirfd, name, O_RDONLY | O_NOFOLLOW, 0);
+	if (fd >= 0)
+		got = disk_pread(fd, to, room, r->offset);
+	r->err = got < 0 ? errno : 0;
+	if (got > 0)
+		buffer_grew(r->out, (size_t)got);
+	if (fd >= 0)
+		disk_close(fd);
+}
+
+static void read_done(struct helper_job *job)
+{
+	struct large_read *r = (struct large_read *)(void *)job;
+	r->done(r->arg, r->err);
+	memory_free(r);
+}
+
+void segments_file_read(struct segments *s, uint64_t number, uint64_t offset, struct buffer *out,
+			void (*done)(void *arg, int err), void *arg)
+{
+	struct large_read *r = memory_zero(1, sizeof(*r));
+	*r = (struct large_read){.job = {.run = read_run, .done = read_done},
+				 .s = s,
+				 .number = number,
+				 .offset = offset,
+				 .out = out,
+				 .done = done,
+				 .arg = arg};
+	helper_submit_urgent(s->setup.helper, &r->job);
 }
 
 static bool sum_call(void *arg, const char *name, unsigned char type)

@@ -378,6 +378,12 @@ void spool_file_open(struct spool *sp, struct entry *e, void (*done)(void *arg, 
 	segments_file_open(sp->segments, e->file, done, arg);
 }
 
+void spool_file_read(struct spool *sp, struct entry *e, uint64_t offset, struct buffer *out,
+		     void (*done)(void *arg, int err), void *arg)
+{
+	segments_file_read(sp->segments, e->file, offset, out, done, arg);
+}
+
 void spool_stays(struct spool *sp, struct entry *e)
 {
 	move_later(sp->move, e);

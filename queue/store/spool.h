@@ -143,6 +143,10 @@ int spool_read(struct spool *sp, struct entry *e, struct buffer *buffer,
 /* A large file for a job, read only; the caller owns fd. */
 void spool_file_open(struct spool *sp, struct entry *e, void (*done)(void *arg, int fd, int err),
 		     void *arg);
+/* Octets of it, as many as out's limit and the file allow, unproven: to be shown, not to be sent.
+ */
+void spool_file_read(struct spool *sp, struct entry *e, uint64_t offset, struct buffer *out,
+		     void (*done)(void *arg, int err), void *arg);
 
 /* Mail that stays moves to segments of the manager's own: call it when a message goes to rest; it
  * takes place MOVE_DELAY_US later when the message is still there. */
