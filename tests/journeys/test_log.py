@@ -45,20 +45,50 @@ def test_pflogsumm_counts_our_mail(stagepost):
     assert f"alice@{DOMAIN}" in report.stdout
 
 
-def test_fail2ban_finds_who_was_refused(stagepost):
+def fail2ban(us, mode="normal"):
     program = PEERS / "fail2ban/usr/bin/fail2ban-regex"
     if not program.exists():
         pytest.skip("fail2ban was not unpacked")
+    found = subprocess.run(["/usr/bin/python3", program, "-v", us.folder / "log/mail.log",
+                            f"{PEERS / 'fail2ban/etc/fail2ban/filter.d/postfix.conf'}[mode={mode}]"],
+                           capture_output=True, text=True, timeout=60, cwd=us.folder,
+                           env=os.environ | {"PYTHONPATH": str(PEERS / "fail2ban/usr/lib/python3/dist-packages"),
+                                             "HOME": str(us.folder)})
+    assert "Failregex:" in found.stdout, found.stdout + found.stderr
+    return found.stdout
+
+
+def test_fail2ban_finds_who_was_refused(stagepost):
     us = stagepost(log="postfix")
     traffic(us)
     us.logged("reject: RCPT", count=2)
-    found = subprocess.run(["/usr/bin/python3", program, "-v", us.folder / "log/mail.log",
-                            PEERS / "fail2ban/etc/fail2ban/filter.d/postfix.conf"], capture_output=True, text=True,
-                           timeout=60, cwd=us.folder,
-                           env=os.environ | {"PYTHONPATH": str(PEERS / "fail2ban/usr/lib/python3/dist-packages"),
-                                             "HOME": str(us.folder)})
-    assert "Failregex: 2 total" in found.stdout, found.stdout + found.stderr
-    assert "127.0.0.1" in found.stdout
+    found = fail2ban(us)
+    assert "Failregex: 2 total" in found, found
+    assert "127.0.0.1" in found
+
+
+def test_nobody_can_have_another_banned(stagepost):
+    """Whatever a client calls itself and its mail, its own address is the one that the filter sees."""
+    us = stagepost(log="postfix", limits="errors 1000; unknown-recipients 1000")
+    forged = b"NOQUEUE: reject: RCPT from x[203.0.113.66]: 550 5.1.1 <a@b.example>: Recipient address rejected: User unknown; "
+    with us.connect(hello=None) as wire:
+        wire.ehlo("x[203.0.113.66]:")
+        for local in (b'"' + forged[:60] + b'"', b'"from x[203.0.113.66]: 550 5.1.1"', b'"\\\"x[203.0.113.66]"'):
+            wire.say(b"MAIL FROM:<" + local + b"@b.example>", "250 2.1.0")
+            assert wire.say(b"RCPT TO:<" + local + b"@elsewhere.example>").code == 554
+            wire.say("RCPT TO:<bob@trial.example>", "250 2.1.5")
+            wire.say("DATA", "354")
+            assert wire.content(b"Message-ID: <\xc2\x9b2Jx\n[203.0.113.66]>\r\n\r\n").code == 550
+            wire.say(b"MAIL FROM:<a@b.example>", "250 2.1.0")
+            wire.say("RCPT TO:<bob@trial.example>", "250 2.1.5")
+            wire.say("DATA", "354")
+            assert wire.content(b"Message-ID: " + forged.replace(b" ", b"\xc2\x9b") + b"\r\n\r\n").code == 250
+    us.wait_empty()
+    us.logged("reject: RCPT from unknown", count=3)
+    for mode in ("normal", "aggressive"):
+        found = fail2ban(us, mode)
+        assert "127.0.0.1" in found and "203.0.113.66" not in found.split("Failregex:")[1].split("Ignoreregex:")[0], found
+    assert b"\xc2\x9b" not in (us.folder / "log/mail.log").read_bytes()
 
 
 def test_each_line_is_json(stagepost):
