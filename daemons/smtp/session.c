@@ -43,7 +43,7 @@ void session_expect(struct session *s, enum expected_kind kind, struct job *j, u
 		s->expected_size = size;
 	}
 	s->expected[(s->expected_first + s->expected_count) % s->expected_size] =
-	    (struct expected){kind, recipient, j};
+	    (struct expected){kind, recipient, j, s->sent};
 	s->expected_count++;
 	if (j)
 		j->outstanding++;
@@ -217,6 +217,15 @@ void session_closed_by(struct session *s, enum expected_kind kind, struct job *a
 
 /* Input */
 
+/* A yes to what has not left us answers something else, and so does all that follows. A no may
+ * come in the middle of the content, and the server may end the session at any time. */
+static bool is_premature(const struct session *s, const struct expected *e)
+{
+	if (s->answer.code == 421 || (e->kind == EXPECT_DOT && s->answer.code >= 400))
+		return false;
+	return s->sent - stream_unsent(s->stream) < e->sent;
+}
+
 static void reply(struct session *s)
 {
 	struct job *first = TAILQ_FIRST(&s->jobs);
@@ -230,7 +239,9 @@ static void reply(struct session *s)
 		return;
 	}
 	struct expected e = expected_take(s);
-	if (s->phase != PHASE_READY) {
+	if (is_premature(s, &e)) {
+		session_lost(s, "replies are out of step");
+	} else if (s->phase != PHASE_READY) {
 		hello_reply(s, e.kind);
 	} else if (s->answer.code == 421) {
 		session_closed_by(s, e.kind, e.job, &s->answer);

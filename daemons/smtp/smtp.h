@@ -315,6 +315,7 @@ struct expected {
 	enum expected_kind kind;
 	uint32_t recipient;
 	struct job *job; /* whose transaction; NULL: none */
+	uint64_t sent;	 /* octets of the session, with the last of what it is the reply to */
 };
 
 struct session {
