@@ -5,12 +5,11 @@
 #ifndef DAEMONS_LOCAL_DOTLOCK_H
 #define DAEMONS_LOCAL_DOTLOCK_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
-/* Makes it; 0, or an errno: EEXIST when another holds it. One that is older than stale_us is
- * removed first. */
-int dotlock_try(int dir, const char *name, uint64_t stale_us);
-void dotlock_release(int dir, const char *name);
+/* Makes it; 0, or an errno: EEXIST when another holds it. One of ours whose holder has died, or one
+ * that is older than stale_us, is removed first. *held is the descriptor for dotlock_release. */
+int dotlock_try(int dir, const char *name, uint64_t stale_us, int *held);
+void dotlock_release(int dir, const char *name, int held);
 
 #endif

@@ -31,6 +31,7 @@ struct mbox {
 	const struct mbox_place *place;
 	struct outcome *o;
 	char lock[NAME_MAX + 1];
+	int lock_fd;
 	unsigned tries_left;
 	int fd;
 	bool made;
@@ -73,7 +74,7 @@ static bool take_dotlock(struct mbox *m)
 {
 	for (;;) {
 		as_group(m, true);
-		int error = dotlock_try(m->place->dir, m->lock, MBOX_STALE_US);
+		int error = dotlock_try(m->place->dir, m->lock, MBOX_STALE_US, &m->lock_fd);
 		as_group(m, false);
 		if (!error)
 			return true;
@@ -219,6 +220,6 @@ void mbox_deliver(const struct mbox_place *place, const struct letter *letter,
 		return;
 	deliver_locked(&m, letter, room);
 	as_group(&m, true);
-	dotlock_release(place->dir, m.lock);
+	dotlock_release(place->dir, m.lock, m.lock_fd);
 	as_group(&m, false);
 }

@@ -13,7 +13,7 @@
 enum {
 	MBOX_TRIES = 20,		   /* for a lock that another has */
 	MBOX_WAIT_US = 1000 * 1000,	   /* between two of them */
-	MBOX_STALE_US = 500 * 1000 * 1000, /* age at which a lock file is nobody's any more */
+	MBOX_STALE_US = 500 * 1000 * 1000, /* age at which another's lock file is nobody's */
 };
 
 struct mbox_place {

@@ -10,6 +10,7 @@
 #include "common/os/clock.h"
 #include "common/os/lock.h"
 #include "common/os/user.h"
+#include "daemons/local/dotlock.h"
 #include "daemons/local/mbox.h"
 #include "daemons/local/mbox_text.h"
 #include "tests/unit/local/tree.h"
@@ -294,6 +295,31 @@ START_TEST(a_stale_lock_is_nobodys)
 }
 END_TEST
 
+/* One who dies while holding the lock keeps nobody else from the mailbox; one who lives does. */
+START_TEST(a_lock_whose_holder_died_is_nobodys)
+{
+	int held, other;
+	pid_t pid;
+	ck_assert_int_eq(dotlock_try(tree_dir, "bob.lock", MBOX_STALE_US, &held), 0);
+	ck_assert_int_eq(dotlock_try(tree_dir, "bob.lock", MBOX_STALE_US, &other), EEXIST);
+	deliver("\r\nHello\r\n");
+	check_outcome(451, "4.2.0");
+	dotlock_release(tree_dir, "bob.lock", held);
+	ck_assert(!is_there("bob.lock"));
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		(void)!dotlock_try(tree_dir, "bob.lock", MBOX_STALE_US, &held);
+		raise(SIGKILL);
+	}
+	ck_assert_int_eq(waitpid(pid, &held, 0), pid);
+	ck_assert(is_there("bob.lock"));
+	deliver("\r\nHello\r\n");
+	check_outcome(250, "2.0.0");
+	ck_assert(!is_there("bob.lock"));
+}
+END_TEST
+
 static void *deliver_many(void *arg)
 {
 	struct mbox_place p = place();
@@ -452,10 +478,15 @@ static const struct {
 	uint32_t code;
 	const char *enhanced;
 } faults[] = {
-    {"*:create:1:EIO", 451, "4.3.0"},	{"*:open:1:ESTALE", 451, "4.2.0"},
-    {"*:write:1:ENOSPC", 452, "4.3.1"}, {"*:write:2:EDQUOT", 552, "5.2.2"},
-    {"*:write:3:EIO", 451, "4.3.0"},	{"*:fsync:1:EIO", 451, "4.3.0"},
-    {"*:fsync:1:EDQUOT", 552, "5.2.2"}, {"*:close:2:EIO", 451, "4.3.0"},
+    {"*:create:1:EIO", 451, "4.3.0"},
+    {"*:open:1:ESTALE", 451, "4.2.0"},
+    /* the first write is to the lock file, and does not count */
+    {"*:write:2:ENOSPC", 452, "4.3.1"},
+    {"*:write:3:EDQUOT", 552, "5.2.2"},
+    {"*:write:4:EIO", 451, "4.3.0"},
+    {"*:fsync:1:EIO", 451, "4.3.0"},
+    {"*:fsync:1:EDQUOT", 552, "5.2.2"},
+    {"*:close:1:EIO", 451, "4.3.0"},
     {"*:read:1:EIO", 451, "4.3.0"},
 };
 
@@ -491,6 +522,7 @@ int main(void)
 			    COUNT(in_its_place));
 	tcase_add_test(tc, S51_a_locked_mailbox_is_waited_for);
 	tcase_add_test(tc, a_stale_lock_is_nobodys);
+	tcase_add_test(tc, a_lock_whose_holder_died_is_nobodys);
 	tcase_add_test(tc, two_deliveries_at_once_are_one_after_the_other);
 	tcase_add_test(tc, S54_a_quota_is_told_and_the_file_is_cut_to_what_it_was);
 	tcase_add_test(tc, S54_a_full_disk_is_waited_for);
