@@ -174,6 +174,7 @@ void walk_tried(struct job *j, const struct net_address *a);
 bool walk_may_use(const struct job *j, const struct session *s);
 /* A host has greeted (S40). */
 void walk_greeted(struct job *j, const char *name);
+void walk_ungreeted(struct job *j); /* that does not count */
 /* The same host once more, without TLS. */
 void walk_again(struct job *j);
 void walk_free(struct walk *w);

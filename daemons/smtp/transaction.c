@@ -46,7 +46,9 @@ static void finish(struct session *s, struct job *j)
 		return;
 	}
 	/* RFC 5321 4.5.3.1.10: a server that takes only so many recipients gets the others next */
-	if (!only_too_many(j))
+	if (only_too_many(j))
+		walk_ungreeted(j); /* it has its place with this host still */
+	else
 		walk_tried(j, &s->host.address);
 	destination_return(j);
 }
@@ -54,6 +56,7 @@ static void finish(struct session *s, struct job *j)
 void transaction_unharmed(struct session *s, struct job *j)
 {
 	leave(s, j);
+	walk_ungreeted(j);
 	j->walk.lost++;
 	destination_return(j);
 }
@@ -199,7 +202,7 @@ static void say_rcpt(struct session *s, struct job *j)
 /* Nobody is there to send content for. */
 static void give_up(struct session *s, struct job *j)
 {
-	s->dirty = !j->refused;
+	s->dirty |= !j->refused;
 	j->decided = true;
 	j->step = STEP_SENT;
 }
@@ -324,6 +327,9 @@ static void on_mail(struct session *s, const struct expected *e)
 	unsigned class = s->answer.code / 100;
 	if (class == 3) {
 		session_lost(s, "replies are out of step");
+	} else if (s->answer.code == 503 && s->transactions > 1) {
+		/* the server has not ended the one before (S6): that is no fault of this message */
+		session_closed_by(s, EXPECT_MAIL, j, &s->answer);
 	} else if (class != 2) {
 		j->refused = true;
 		refuse_all(s, j, RECIPIENT_WAITING);
@@ -351,11 +357,11 @@ static void on_rcpt(struct session *s, const struct expected *e)
 		session_lost(s, "replies are out of step");
 		return;
 	}
+	j->accepted += class == 2;
 	if (j->refused || !r->job)
 		return;
 	if (class == 2) {
 		r->state = RECIPIENT_ACCEPTED;
-		j->accepted++;
 		return;
 	}
 	reason_answer(&why, s, &s->answer);
@@ -382,6 +388,9 @@ static void on_data(struct session *s, const struct expected *e)
 	} else if (class == 3 && j->accepted > 0 && !j->refused) {
 		j->step = STEP_CONTENT;
 		body_send(s, j);
+	} else if (class == 3 && j->accepted > 0) {
+		/* a lone dot would deliver nothing at all to them */
+		session_lost(s, "replies are out of step");
 	} else if (class == 3) { /* RFC 2920 3.1: a lone dot, and it fails */
 		session_send(s, SLICE(".\r\n"));
 		session_expect(s, EXPECT_EMPTY_DOT, j, 0);
@@ -434,7 +443,10 @@ static void on_dot(struct session *s, const struct expected *e)
 static void on_chunk(struct session *s, const struct expected *e)
 {
 	struct job *j = e->job;
-	if (s->answer.code / 100 == 2 || j->decided)
+	unsigned class = s->answer.code / 100;
+	if (class == 3)
+		session_lost(s, "replies are out of step");
+	if (class <= 3 || j->decided)
 		return;
 	refuse_all(s, j, RECIPIENT_ACCEPTED);
 	s->dirty = true;

@@ -50,10 +50,15 @@ void walk_greeted(struct job *j, const char *name)
 	slice_copy(slice_str(name), j->walk.answered, sizeof(j->walk.answered));
 }
 
+void walk_ungreeted(struct job *j)
+{
+	j->walk.sessions--;
+}
+
 void walk_again(struct job *j)
 {
 	j->walk.again = true;
-	j->walk.sessions--;
+	walk_ungreeted(j);
 	walk_next(j);
 }
 

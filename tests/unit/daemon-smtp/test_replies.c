@@ -7,6 +7,10 @@
 #include "tests/unit/daemon-smtp/expect.h"
 
 #define DATA_OK "<MAIL\n>250 ok\n<RCPT\n>250 ok\n<DATA\n>354 go\n.\n"
+#define FOUR	"<MAIL\n<RCPT TO:<r1@\n<RCPT\n" REST
+#define REST	"<RCPT\n<RCPT\n<DATA\n"
+#define NO_MORE ">452 4.5.3 no more\n"
+#define TAKEN	">354 go\n.\n>250 yes\n"
 #define TWO	"<MAIL\n<RCPT TO:<r1@\n<RCPT TO:<r2@\n<DATA\n"
 
 static const struct {
@@ -237,6 +241,14 @@ static const struct {
      1,
      2,
      {"1 250 2.0.0 - 1 yes", "1 250 2.0.0 - 1 too"}},
+    {.name = "one recipient each time: the same host gets all of them",
+     {HELLO FOUR ">250 ok\n>250 ok\n" NO_MORE NO_MORE NO_MORE TAKEN "<MAIL\n<RCPT TO:<r2@\n" REST
+		 ">250 ok\n>250 ok\n" NO_MORE NO_MORE TAKEN "<MAIL\n<RCPT TO:<r3@\n<RCPT\n<DATA\n"
+		 ">250 ok\n>250 ok\n" NO_MORE TAKEN
+		 "<MAIL\n<RCPT TO:<r4@\n<DATA\n>250 ok\n>250 ok\n" TAKEN "&"},
+     1,
+     4,
+     {"1 250 2.0.0 - 1 yes", "1 250 2.0.0 - 1 yes"}},
     {.name = "452 to all: waits",
      {HELLO ENVELOPE ">250 ok\n>452 4.5.3 too many\n>503 no\n&"},
      1,
@@ -324,6 +336,21 @@ START_TEST(each_recipient_hears_what_became_of_it)
 }
 END_TEST
 
+/* MAIL was refused, and all that follows is taken: a dot alone would be an empty message. */
+START_TEST(nobody_gets_an_empty_message)
+{
+	struct job_start m;
+	server_start(0, HELLO ENVELOPE ">550 5.7.1 no\n>250 ok\n>354 go\n&");
+	m = job_of(1, hops(1));
+	start(&m);
+	run_until_outcomes(1);
+	expect("refused", outcome_of(1, 1), "3 550 5.7.1 - 1 no");
+	run_for(50000);
+	ck_assert(server_heard(0, "DATA\r\n"));
+	ck_assert(!server_heard(0, "DATA\r\n."));
+}
+END_TEST
+
 /* By MX (S40, S43) and the resolver's answers. */
 static const struct {
 	const char *name, *next_hop;
@@ -392,6 +419,7 @@ int main(void)
 	tcase_set_timeout(t, 40);
 	tcase_add_loop_test(t, each_recipient_hears_what_became_of_it, 0,
 			    sizeof(cases) / sizeof(cases[0]));
+	tcase_add_test(t, nobody_gets_an_empty_message);
 	tcase_add_loop_test(t, the_hosts_of_a_next_hop_are_tried_in_order, 0,
 			    sizeof(walks) / sizeof(walks[0]));
 	suite_add_tcase(s, t);

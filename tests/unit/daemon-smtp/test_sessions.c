@@ -44,6 +44,8 @@ static const struct {
      "2 421 4.0.0 site 1 enough", 1},
     {"the third's MAIL is refused", BOTH ">250 second\n>550 no\n>503 a\n>503 b\n&",
      "1 250 2.0.0 - 1 second", "3 550 5.0.0 - 1 no", 1},
+    {"the second is refused and not ended by the server (S6)",
+     BOTH ">550 no\n>503 5.5.1 nested MAIL\n&", "3 550 5.0.0 - 1 no", "1 250 2.6.0 - 1 taken", 2},
     {"the third's MAIL is refused, DATA is not",
      BOTH ">250 second\n>550 no\n>503 a\n>354 go\n<.\n>503 c\n&", "1 250 2.0.0 - 1 second",
      "3 550 5.0.0 - 1 no", 1},
