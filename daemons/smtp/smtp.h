@@ -9,7 +9,8 @@
  *	lookup.c       asks the resolver for them
  *	session.c      a connection's life: connect, octets to replies, end
  *	hello.c        greeting, EHLO, STARTTLS
- *	transaction.c  MAIL RCPT DATA and their replies
+ *	transaction.c  MAIL RCPT DATA, and how a transaction ends
+ *	replies.c      what is answered to them
  *	commands.c     how MAIL and RCPT are written
  *	body.c         content, from memory or from its file
  *	readers.c      threads that read files
@@ -384,9 +385,9 @@ void hello_warm(void);
 void transaction_start(struct session *s, struct job *j);
 /* Sends what may be sent. */
 void transaction_pump(struct session *s);
-void transaction_reply(struct session *s, const struct expected *e);
-/* The reply came while content was being sent. */
-void transaction_early_reply(struct session *s, struct job *j);
+/* MAIL, DATA or the content were refused, for all whose state is least: 5xx is final, 4xx may be
+ * better elsewhere. */
+void transaction_refuse(struct session *s, struct job *j, enum recipient_state least);
 /* The session is over; nothing more comes. */
 void transaction_lost(struct session *s, struct job *j, const char *why);
 /* The server ended the session with its reply to this transaction. */
@@ -397,6 +398,11 @@ void transaction_unharmed(struct session *s, struct job *j);
 void transaction_content_sent(struct session *s, struct job *j);
 /* The file can't be sent; the session is no longer of use. */
 void transaction_content_failed(struct session *s, struct job *j, int error);
+
+/* replies.c */
+void transaction_reply(struct session *s, const struct expected *e);
+/* The reply came while content was being sent. */
+void transaction_early_reply(struct session *s, struct job *j);
 
 /* commands.c */
 bool commands_mail(struct session *s, struct job *j);
