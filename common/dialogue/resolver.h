@@ -54,7 +54,8 @@ RECORD_DECLARE(resolve_address, RESOLVE_ADDRESS_FIELDS)
 	F(S, u64, request, 0, "of the question")                          \
 	F(S, u32, code, 599, "0: there are addresses; else of the reply") \
 	F(S, string, enhanced, 12, "when code is not 0")                  \
-	F(S, string, text, RESOLVER_TEXT_MAX, "when code is not 0")
+	F(S, string, text, RESOLVER_TEXT_MAX, "when code is not 0")       \
+	F(S, string, site, RESOLVER_SITE_MAX, "by MX, code 0: as in RESOLVE_SITE_ANSWER")
 RECORD_DECLARE(resolve_done, RESOLVE_DONE_FIELDS)
 
 /* smtpd -> resolver: the client's name: of its PTR records the one that leads back to the address;

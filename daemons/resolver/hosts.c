@@ -49,7 +49,7 @@ struct hosts_question {
 	bool trouble; /* a look-up failed for now */
 };
 
-static void send_done(struct question *q, struct verdict v, const char *text)
+static void send_refusal(struct question *q, struct verdict v, const char *text)
 {
 	struct resolve_done m = {.request = q->request,
 				 .code = v.code,
@@ -58,15 +58,10 @@ static void send_done(struct question *q, struct verdict v, const char *text)
 	questions_send(q, RESOLVE_DONE, &m);
 }
 
-static void refuse(struct hosts_question *q, struct verdict v, const char *text)
-{
-	send_done(&q->base, v, text);
-	questions_end(&q->base);
-}
-
 static void send_targets(struct hosts_question *q)
 {
-	char address[NET_IP_TEXT];
+	char address[NET_IP_TEXT], site[RESOLVER_SITE_MAX + 1] = "";
+	struct resolve_done done = {.request = q->base.request};
 	for (size_t i = 0; i < q->count; i++) {
 		const struct target *t = &q->targets[i];
 		struct resolve_address m = {.request = q->base.request,
@@ -78,8 +73,10 @@ static void send_targets(struct hosts_question *q)
 		m.address = slice_make(address, net_ip_format(&t->address, address));
 		questions_send(&q->base, RESOLVE_ADDRESS, &m);
 	}
-	send_done(&q->base, (struct verdict){0}, "");
-	questions_end(&q->base);
+	if (q->by_mx)
+		mx_site(&q->work->hosts, site);
+	done.site = slice_str(site);
+	questions_send(&q->base, RESOLVE_DONE, &done);
 }
 
 /* S39: all hosts behind us are left out; true when it is answered with that. */
@@ -94,22 +91,24 @@ static bool refuse_own(struct hosts_question *q)
 		return false;
 	if (own == q->work->hosts.list[0].preference) {
 		snprintf(text, sizeof(text), "mail for %s loops back to myself", q->name);
-		refuse(q, loop, text);
+		send_refusal(&q->base, loop, text);
 	} else {
 		snprintf(text, sizeof(text), "the better MX hosts of %s have no address: %.100s",
 			 q->name, q->work->text);
-		refuse(q, unreachable, text);
+		send_refusal(&q->base, unreachable, text);
 	}
 	return true;
 }
 
-/* All look-ups have ended. S37: the domain's own address never stands in for its MX hosts. */
-static void conclude(struct hosts_question *q)
+/* What was found so far is the answer. S37: the domain's own address never stands in for its MX
+ * hosts. */
+static void answer(struct hosts_question *q)
 {
 	if (q->by_mx && q->port == SMTP_PORT && refuse_own(q))
 		return;
 	if (q->count == 0) {
-		refuse(q, q->trouble ? verdict_later : verdict_no_domain, q->work->text);
+		send_refusal(&q->base, q->trouble ? verdict_later : verdict_no_domain,
+			     q->work->text);
 		return;
 	}
 	order_targets(q->targets, &q->count, RESOLVER_ADDRESSES_MAX, arc4random_uniform);
@@ -174,8 +173,10 @@ static void begin_lookups(struct hosts_question *q)
 			types[q->next % 2], looked_up, l);
 		q->next++;
 	}
-	if (q->open == 0)
-		conclude(q);
+	if (q->open > 0)
+		return;
+	answer(q);
+	questions_end(&q->base);
 }
 
 static void mx_answered(void *arg, const struct dns_answer *a)
@@ -183,7 +184,8 @@ static void mx_answered(void *arg, const struct dns_answer *a)
 	struct hosts_question *q = arg;
 	struct verdict v = verdict_mx(q->name, a, &q->work->hosts);
 	if (v.code) {
-		refuse(q, v, a->text);
+		send_refusal(&q->base, v, a->text);
+		questions_end(&q->base);
 		return;
 	}
 	q->mx_secure = a->secure;
@@ -195,7 +197,8 @@ static void begin(struct question *base)
 	struct hosts_question *q = (struct hosts_question *)base;
 	q->work = memory_zero(1, sizeof(*q->work));
 	if (!reply_name_usable(slice_str(q->name))) {
-		refuse(q, verdict_bad_name, "that is no name of a domain or host");
+		send_refusal(base, verdict_bad_name, "that is no name of a domain or host");
+		questions_end(base);
 	} else if (q->by_mx) {
 		dns_ask(&q->mx, DNS_FOR_MAIL, q->name, REPLY_MX, mx_answered, q);
 	} else {
@@ -205,12 +208,17 @@ static void begin(struct question *base)
 	}
 }
 
+/* A host whose addresses nobody tells does not keep mail from the others (S37). */
 static void give_up(struct question *base, const char *why)
 {
 	struct hosts_question *q = (struct hosts_question *)base;
 	char text[RESOLVER_TEXT_MAX + 1];
+	if (q->count > 0) {
+		answer(q);
+		return;
+	}
 	snprintf(text, sizeof(text), "addresses of %s: %s", q->name, why);
-	send_done(base, verdict_later, text);
+	send_refusal(base, verdict_later, text);
 }
 
 static void free_question(struct question *base)

@@ -4,9 +4,9 @@
  */
 #include "daemons/resolver/mx.h"
 
+#include <bsd/stdlib.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/buffer.h"
@@ -79,9 +79,19 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+/* Nobody can make a set that is cut to the name of another's. */
+static const uint8_t *cut_key(void)
+{
+	static uint8_t key[16];
+	static bool drawn;
+	if (!drawn)
+		arc4random_buf(key, sizeof(key));
+	drawn = true;
+	return key;
+}
+
 void mx_site(const struct mx_list *l, char site[RESOLVER_SITE_MAX + 1])
 {
-	static const uint8_t no_key[16];
 	const char *names[MX_MAX];
 	struct buffer whole;
 	struct slice s;
@@ -96,6 +106,6 @@ void mx_site(const struct mx_list *l, char site[RESOLVER_SITE_MAX + 1])
 		snprintf(site, RESOLVER_SITE_MAX + 1, "%.*s", SLICE_FMT(s));
 	else
 		snprintf(site, RESOLVER_SITE_MAX + 1, "%.*s#%016" PRIx64,
-			 RESOLVER_SITE_MAX - HASH_TEXT, s.ptr, siphash(no_key, s.ptr, s.len));
+			 RESOLVER_SITE_MAX - HASH_TEXT, s.ptr, siphash(cut_key(), s.ptr, s.len));
 	buffer_free(&whole);
 }

@@ -84,6 +84,18 @@ void destination_return(struct job *j)
 	enqueue(j, true);
 }
 
+void destination_stray(struct job *j)
+{
+	char key[1 + JOB_NEXT_HOP_MAX];
+	key[0] = '?'; /* no site's name begins so */
+	memcpy(key + 1, j->next_hop.ptr, j->next_hop.len);
+	j->destination->walking--;
+	destination_touch(j->destination);
+	j->destination = destination_get(slice_make(key, 1 + j->next_hop.len));
+	j->destination->walking++;
+	j->strayed = true;
+}
+
 struct job *destination_take(struct destination *d, const struct session *s)
 {
 	struct job *j;

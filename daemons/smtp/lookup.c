@@ -35,23 +35,10 @@ void lookup_free(struct lookup **lookup)
 	memory_free(l);
 }
 
-static void end(struct lookup *l, uint32_t code, struct slice enhanced, struct slice text)
-{
-	l->done(l->arg, code, enhanced, text, l->hosts, l->count);
-}
-
 static void on_answer(void *arg, const void *answer)
 {
 	struct lookup *l = arg;
-	const struct resolve_done *m = answer;
-	if (!m)
-		end(l, 451, SLICE("4.4.3"), SLICE("the resolver does not answer"));
-	else if (m->code)
-		end(l, m->code, m->enhanced, m->text);
-	else if (l->count == 0)
-		end(l, 451, SLICE("4.4.4"), SLICE("the resolver has found no address"));
-	else
-		end(l, 0, SLICE_EMPTY, SLICE_EMPTY);
+	l->done(l->arg, answer, l->hosts, l->count);
 }
 
 struct lookup *lookup_begin(struct slice name, bool mx, uint16_t port, lookup_done *done, void *arg)

@@ -55,6 +55,7 @@ static struct outcome *outcome_new(const struct reason *r, const struct job *j)
 	struct slice relay = slice_sub(r->relay, 0, JOB_RELAY_MAX);
 	struct outcome *o = memory_get(sizeof(*o) + text.len + relay.len);
 	o->reason = *r;
+	o->reason.site &= !j->strayed;
 	o->reason.text = slice_make(o->octets, text.len);
 	o->reason.relay = slice_make(o->octets + text.len, relay.len);
 	if (text.len > 0)

@@ -182,9 +182,10 @@ void walk_free(struct walk *w);
 
 /* lookup.c */
 
-/* code 0: hosts hold (until the call ends), else the reply. */
-typedef void lookup_done(void *arg, uint32_t code, struct slice enhanced, struct slice text,
-			 const struct host *hosts, size_t count);
+struct resolve_done;
+/* code 0: hosts hold until the call ends. NULL: the resolver does not answer. */
+typedef void lookup_done(void *arg, const struct resolve_done *answer, const struct host *hosts,
+			 size_t count);
 struct lookup *lookup_begin(struct slice name, bool mx, uint16_t port, lookup_done *done,
 			    void *arg);
 void lookup_free(struct lookup **l);
@@ -211,6 +212,7 @@ struct job {
 	struct destination *destination;
 	struct session *session; /* that works for it: connects, or has its transaction */
 	bool queued;
+	bool strayed; /* from the destination that the manager knows */
 	uint64_t queued_at;
 	uint64_t message;
 	uint32_t count, pending; /* recipients, and those of them that are not done */
@@ -279,6 +281,9 @@ void destination_touch(struct destination *d);
 void destination_return(struct job *j);
 /* A job that may be put behind another in this session, or NULL. */
 struct job *destination_take(struct destination *d, const struct session *s);
+/* The job's hosts are not those of the site that the destination is of: it gets a destination of
+ * its own, so that nobody's mail meets another's servers, and none is blamed for another's. */
+void destination_stray(struct job *j);
 /* The walk of a job has ended at the site's fault: no host is there for those that wait either. */
 void destination_failed(struct destination *d, const struct outcome *o);
 /* There is room for sessions again. */

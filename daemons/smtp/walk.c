@@ -5,6 +5,7 @@
  * hold a job for hours.
  */
 #include "common/base/memory.h"
+#include "common/dialogue/resolver.h"
 #include "daemons/smtp/smtp.h"
 
 void walk_free(struct walk *w)
@@ -100,17 +101,42 @@ static void set_hosts(struct walk *w, const struct host *hosts, size_t count)
 	w->host_count = count;
 }
 
-static void on_hosts(void *arg, uint32_t code, struct slice enhanced, struct slice text,
-		     const struct host *hosts, size_t count)
+/* RFC 5321 5.1: the resolver was asked twice, by the manager for the site and by us for its hosts,
+ * and a domain's owner may have said different things. */
+static bool has_strayed(const struct job *j, struct slice site)
+{
+	struct slice key = slice_make(j->destination->key, j->destination->key_len);
+	bool first = j->walk.item.host.ptr == j->next_hop.ptr;
+	if (j->strayed || !first || slice_equal(key, j->next_hop))
+		return false;
+	return !slice_starts(key, site) || key.len == site.len || key.ptr[site.len] != ':';
+}
+
+static void note_answer(struct job *j, const struct resolve_done *m)
+{
+	char text[JOB_TEXT_MAX + 1];
+	struct reason why;
+	if (!m)
+		reason_own(&why, 451, "4.4.3", false, text, "the resolver does not answer");
+	else if (m->code == 0)
+		reason_own(&why, 451, "4.4.4", false, text, "the resolver has found no address");
+	else
+		reason_own(&why, m->code, "", false, text, "%.*s", SLICE_FMT(m->text));
+	if (m && m->code)
+		slice_copy(m->enhanced, why.enhanced, sizeof(why.enhanced));
+	job_note(j, &why);
+}
+
+static void on_hosts(void *arg, const struct resolve_done *m, const struct host *hosts,
+		     size_t count)
 {
 	struct job *j = arg;
-	if (code == 0) {
+	if (m && m->code == 0 && count > 0) {
 		set_hosts(&j->walk, hosts, count);
+		if (j->walk.item.mx && has_strayed(j, m->site))
+			destination_stray(j);
 	} else {
-		struct reason why = {
-		    .status = code >= 500 ? JOB_FAILED : JOB_DEFERRED, .code = code, .text = text};
-		slice_copy(enhanced, why.enhanced, sizeof(why.enhanced));
-		job_note(j, &why);
+		note_answer(j, m);
 	}
 	lookup_free(&j->walk.lookup);
 	walk_next(j);

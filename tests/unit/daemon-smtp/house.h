@@ -139,6 +139,7 @@ static inline void on_hosts(struct channel *c, const void *record)
 		done.enhanced = done.code < 500 ? SLICE("4.4.3") : SLICE("5.4.4");
 		done.text = SLICE("no such host");
 	}
+	done.site = m->mx ? m->name : SLICE_EMPTY;
 	channel_send(c, RESOLVE_DONE, &done);
 }
 

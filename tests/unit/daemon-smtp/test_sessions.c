@@ -232,6 +232,50 @@ START_TEST(destinations_do_not_share_sessions)
 }
 END_TEST
 
+/* The owner of a domain has told the manager another site's hosts, and us his own. */
+static struct job_start strayed_job(uint64_t message, char site[100], char domain[100])
+{
+	struct job_start m;
+	snprintf(site, 100, "%s", mx("m2.test"));
+	snprintf(domain, 100, "%s", mx("m1.test"));
+	m = job_of(message, domain);
+	m.destination = slice_str(site);
+	return m;
+}
+
+START_TEST(nobodys_mail_meets_the_servers_of_another_site)
+{
+	char site[100], domain[100];
+	struct job_start m;
+	server_start(0, GOOD);
+	server_start(1, GOOD);
+	for (uint64_t i = 1; i <= 2; i++) {
+		m = strayed_job(i, site, domain);
+		start(&m);
+		run_until_outcomes(i);
+	}
+	m = job_of(3, site);
+	start(&m);
+	run_until_outcomes(3);
+	expect("strayed", outcome_of(1, 1), "1 250 2.6.0 - 1 taken");
+	expect("strayed too", outcome_of(2, 1), "1 250 2.6.0 - 1 taken");
+	expect("of the site", outcome_of(3, 1), "1 250 2.6.0 - 2 taken");
+	ck_assert_uint_eq(servers[1].messages, 1);
+}
+END_TEST
+
+START_TEST(no_site_is_blamed_for_the_servers_of_another)
+{
+	char site[100], domain[100];
+	struct job_start m;
+	server_start(0, NULL);
+	m = strayed_job(1, site, domain);
+	start(&m);
+	run_until_outcomes(1);
+	expect("strayed", outcome_of(1, 1), "2 451 4.4.1 - 0 connect to mx1.test");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("sessions");
@@ -250,6 +294,8 @@ int main(void)
 	tcase_add_test(t, a_server_that_does_not_greet_sees_two);
 	tcase_add_test(t, when_nobody_is_there_all_that_wait_hear_it_at_once);
 	tcase_add_test(t, destinations_do_not_share_sessions);
+	tcase_add_test(t, nobodys_mail_meets_the_servers_of_another_site);
+	tcase_add_test(t, no_site_is_blamed_for_the_servers_of_another);
 	tcase_add_test(t, a_thousand_destinations_have_a_session_each);
 	suite_add_tcase(s, t);
 	srunner_run_all(sr, CK_ENV);

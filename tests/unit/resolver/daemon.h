@@ -132,6 +132,7 @@ static void on_done(struct channel *c, const void *record)
 	seen.code = m->code;
 	keep(m->enhanced, seen.enhanced, sizeof(seen.enhanced));
 	keep(m->text, seen.text, sizeof(seen.text));
+	keep(m->site, seen.site, sizeof(seen.site));
 }
 
 static void on_named(struct channel *c, const void *record)

@@ -52,6 +52,9 @@ def answers(labels, kind):
     if first == "mostly" and kind == MX:
         return 0, [record(MX, struct.pack(">H", 10) + wire("servfail.bad")),
                    record(MX, struct.pack(">H", 20) + wire("count.bad"))]
+    if first == "partly" and kind == MX:
+        return 0, [record(MX, struct.pack(">H", 10) + wire("silent.bad")),
+                   record(MX, struct.pack(">H", 20) + wire("count.bad"))]
     if first == "count" and kind == A:
         return 0, [record(A, bytes([10, 0, 0, asked.get(("many", MX), 0)]))]
     return 0, []

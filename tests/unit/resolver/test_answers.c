@@ -281,6 +281,18 @@ START_TEST(S37_no_address_for_now_is_deferred)
 }
 END_TEST
 
+START_TEST(S37_a_host_of_which_nobody_tells_keeps_mail_from_no_other)
+{
+	ask_hosts("partly.bad", true, 25);
+	ck_assert_uint_eq(seen.code, 0);
+	ck_assert_uint_eq(seen.count, 1);
+	ck_assert_str_eq(seen.list[0].host, "count.bad");
+	ck_assert_uint_eq(seen.list[0].preference, 20);
+	ck_assert(!seen.list[0].best);
+	ck_assert_str_eq(seen.site, "count.bad+silent.bad");
+}
+END_TEST
+
 START_TEST(S36_a_server_that_is_silent_is_trouble_in_time)
 {
 	uint64_t begun = loop_now();
@@ -384,6 +396,7 @@ int main(void)
 	tcase_add_loop_test(bad, S36_trouble_is_trouble_and_no_way_to_the_domains_address, 0,
 			    COUNT(troubles));
 	tcase_add_test(bad, S37_no_address_for_now_is_deferred);
+	tcase_add_test(bad, S37_a_host_of_which_nobody_tells_keeps_mail_from_no_other);
 	tcase_add_test(bad, S36_a_server_that_is_silent_is_trouble_in_time);
 	tcase_add_test(bad, S41_of_2000_mx_records_100_hosts_are_looked_at);
 	suite_add_tcase(s, bad);
