@@ -1,8 +1,7 @@
 /*
  * What the master makes on the disk before any daemon runs. The sockets for commands and for mail
- * of this machine's programs are bound by a
- * relative name inside the run directory, so that its path may be longer than the 108 octets of a
- * socket address.
+ * of this machine's programs are bound by a relative name inside the run directory, so that its
+ * path may be longer than the 108 octets of a socket address.
  */
 #include "master/places.h"
 

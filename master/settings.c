@@ -36,6 +36,7 @@ static const char *const fixed_strings[] = {"spool", "run"};
 
 struct report {
 	struct buffer *remarks;
+	struct buffer errors; /* what is said of a file that is refused: no warning stands before */
 	struct error *first;
 	bool set;
 };
@@ -45,7 +46,8 @@ static void take_report(void *arg, enum config_severity severity, const char *pl
 {
 	struct report *r = arg;
 	bool bad = severity == CONFIG_ERROR;
-	buffer_printf(r->remarks, "%s: %s%s\n", place, bad ? "" : "warning: ", text);
+	buffer_printf(bad ? &r->errors : r->remarks, "%s: %s%s\n", place, bad ? "" : "warning: ",
+		      text);
 	if (!bad || r->set)
 		return;
 	r->set = true;
