@@ -324,8 +324,10 @@ domain {DOMAIN} {{
 
         def left():
             """Empty files in large/ are lent and wait for content."""
-            files = [f for part in ("large", "corrupt") for f in (self.folder / "spool" / part).iterdir()
-                     if part == "corrupt" or f.stat().st_size > 0]
+            files = list((self.folder / "spool" / "corrupt").iterdir())
+            for large in (self.folder / "spool" / "large").iterdir():
+                with contextlib.suppress(FileNotFoundError):  # it goes just now
+                    files += [large] * (large.stat().st_size > 0)
             return files + list((self.folder / "mail").glob("*/*/tmp/*"))
         try:
             wait_for(lambda: not left(), seconds)
