@@ -232,6 +232,7 @@ struct result {
 	enum recipient_status status;
 	struct reply reply;
 	const struct job_outcome *outcome; /* NULL: no agent was asked */
+	uint8_t transport;		   /* enum transport of the agent */
 	uint64_t not_before;		   /* queue time of the next attempt at least */
 };
 /* Logs and writes it; true: that ended the message (a is settled soon). */

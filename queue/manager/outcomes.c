@@ -98,6 +98,7 @@ void job_outcome(unsigned agent, const struct job_outcome *o)
 	    .status = job_status_of(o),
 	    .reply = reply_of(o->code, o->enhanced, o->text),
 	    .outcome = o,
+	    .transport = j->transport,
 	};
 
 	a->tried = true;

@@ -34,15 +34,18 @@ static const char *event_of(enum recipient_status status)
 	}
 }
 
-/* relay: the server; local: we did it; none: nobody was asked. */
-static void log_agent(struct log_line *line, const struct job_outcome *o)
+/* relay: the server that said it; local: an agent for mailboxes did; none: nobody did. */
+static void log_agent(struct log_line *line, const struct result *r)
 {
-	if (o == NULL) {
+	const struct job_outcome *o = r->outcome;
+
+	if (o != NULL && o->relay.len > 0)
+		log_pair(line, "relay", o->relay);
+	else if (o != NULL && r->transport != TRANSPORT_SMTP)
+		log_pair(line, "relay", SLICE("local"));
+	else
 		log_pair(line, "relay", SLICE("none"));
-		return;
-	}
-	log_pair(line, "relay", o->relay.len > 0 ? o->relay : SLICE("local"));
-	if (o->tls)
+	if (o != NULL && o->tls)
 		log_pair(line, "tls", SLICE("yes"));
 }
 
@@ -66,7 +69,7 @@ static void log_result(const struct active *a, const struct result *r, uint64_t 
 	log_pair(&line, "to", r->address);
 	if (!slice_equal(r->address, r->original))
 		log_pair(&line, "orig-to", r->original);
-	log_agent(&line, r->outcome);
+	log_agent(&line, r);
 	log_times(&line, a, r->outcome);
 	log_text(&line, "dsn", "%u.%u.%u", r->reply.enhanced[0], r->reply.enhanced[1],
 		 r->reply.enhanced[2]);

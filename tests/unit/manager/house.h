@@ -169,6 +169,17 @@ static inline void house_print_log(void)
 			fputc(packet[i] >= ' ' && packet[i] < 127 ? packet[i] : '\n', stderr);
 }
 
+/* Is there a line in the log with that? Takes what was logged so far. */
+static inline bool house_logged(const char *text)
+{
+	static char packet[65536];
+	bool found = false;
+	ssize_t n;
+	while ((n = recv(house.log, packet, sizeof(packet), MSG_DONTWAIT)) > 0)
+		found |= memmem(packet, (size_t)n, text, strlen(text)) != NULL;
+	return found;
+}
+
 static inline void house_late(void *arg)
 {
 	(void)arg;

@@ -170,6 +170,19 @@ START_TEST(each_recipient_has_its_own_outcome)
 }
 END_TEST
 
+START_TEST(the_log_says_local_only_of_a_local_agent)
+{
+	uint64_t id = send_to("a@one.example");
+	answer(job(0), JOB_DEFERRED, 450, false);
+	run_until_state(id, "deferred");
+	ck_assert(house_logged("to=a@one.example relay=none "));
+	id = send_to("bob@trial.example");
+	answer(job(1), JOB_DELIVERED, 250, false);
+	run_until_state(id, "");
+	ck_assert(house_logged("to=bob@trial.example relay=local "));
+}
+END_TEST
+
 static void two_days(void)
 {
 	house_end();
@@ -298,6 +311,7 @@ int main(int argc, char **argv)
 	tcase_add_test(c, a_domain_that_can_not_be_looked_up_waits);
 	tcase_add_test(c, a_slow_domain_does_not_hold_the_others_for_long);
 	tcase_add_test(c, each_recipient_has_its_own_outcome);
+	tcase_add_test(c, the_log_says_local_only_of_a_local_agent);
 	tcase_add_test(c, a_dead_site_parks_the_mail_of_all_its_domains);
 	tcase_add_test(c, an_administrator_sees_the_destinations);
 	tcase_add_test(c, refused_recipients_leave_the_site_alive);
