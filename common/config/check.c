@@ -219,6 +219,39 @@ static void check_postmaster(struct check *k)
 	}
 }
 
+static bool serves_system_users(const struct node *domain)
+{
+	const struct node *n;
+	TAILQ_FOREACH (n, &domain->block, link) {
+		const struct node *users = node_is(n, "deliver") ? node_users(domain, n) : NULL;
+		if (users && slice_equal(users->texts[0], SLICE("system")))
+			return true;
+	}
+	return false;
+}
+
+/* cron writes to root: an alias at the top, else an address in the domain of origin. Where that is
+ * another server's it goes there. */
+static void check_cron(struct check *k)
+{
+	const struct node *origin = check_value(k, "origin");
+	struct slice name = origin->texts[0];
+	const struct node *domain = map_get(k->domains, name);
+	char key[HOST_NAME_MAX_OCTETS + sizeof("root@")];
+	if (has_alias(k, &k->c->nodes, SLICE("root")))
+		return;
+	if (!domain && !slice_equal_fold(name, check_value(k, "hostname")->texts[0]))
+		return;
+	int len = snprintf(key, sizeof(key), "root@%.*s",
+			   SLICE_FMT(slice_sub(name, 0, HOST_NAME_MAX_OCTETS)));
+	struct slice root = slice_make(key, (size_t)len);
+	if (domain && (serves_system_users(domain) || has_name(k, domain, root) ||
+		       has_alias(k, &domain->block, slice_from(root, strlen("root")))))
+		return; /* for system users check_root() has said it */
+	check_warning(k, origin, "nobody reads %s, to whom cron writes: add an alias%s for root",
+		      key, domain ? "" : " at the top");
+}
+
 static void check_statements(struct check *k)
 {
 	const struct node *n;
@@ -271,6 +304,7 @@ int config_check(const struct config *config, config_report_call *call, void *ar
 			    "... }`, or `outbound` to send mail only");
 	check_resolver(&k);
 	check_postmaster(&k);
+	check_cron(&k);
 	check_free(&k);
 	return k.bad_config ? EX_CONFIG : k.bad_table ? EX_DATAERR : 0;
 }

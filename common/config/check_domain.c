@@ -20,14 +20,42 @@ static bool may_write(const struct stat *st, uid_t uid, gid_t gid)
 	return st->st_mode & S_IWOTH;
 }
 
-static void check_owner(struct check *k, const struct node *deliver, struct slice base)
+/* A folder that is there must let the owner of the mailboxes make one; false: it is not there. */
+static bool check_room(struct check *k, const struct node *owner, const char *folder, uid_t uid,
+		       gid_t gid)
+{
+	struct stat st;
+	if (disk_stat_at(AT_FDCWD, folder, &st) != 0 || !S_ISDIR(st.st_mode))
+		return false;
+	if (!may_write(&st, uid, gid))
+		check_warning(k, owner, "%s may not make mailboxes in %s", owner->texts[0].ptr,
+			      folder);
+	return true;
+}
+
+/* Mailboxes are made in the base, or with %d behind it in the folder of the domain; that too is
+ * made in the base where it is not there. */
+static void check_rooms(struct check *k, const struct node *domain, const struct node *owner,
+			struct slice base, struct slice rest, uid_t uid, gid_t gid)
+{
+	char folder[TEXT_WORD_MAX + HOST_NAME_MAX_OCTETS + 2];
+	bool all = slice_starts(rest, SLICE("%d/"));
+	for (size_t i = 0; all && i < domain->text_count; i++) {
+		snprintf(folder, sizeof(folder), "%.*s/%.*s", SLICE_FMT(base),
+			 SLICE_FMT(slice_sub(domain->texts[i], 0, HOST_NAME_MAX_OCTETS)));
+		all = check_room(k, owner, folder, uid, gid);
+	}
+	if (!all && slice_copy(base, folder, sizeof(folder)))
+		check_room(k, owner, folder, uid, gid);
+}
+
+static void check_owner(struct check *k, const struct node *domain, const struct node *deliver,
+			struct slice base, struct slice rest)
 {
 	const struct node *owner = node_find(&deliver->block, "owner");
 	struct error e;
-	struct stat st;
 	uid_t uid;
 	gid_t gid;
-	char name[TEXT_WORD_MAX + 1];
 	if (!user_is_root())
 		return; /* everything runs in the one uid */
 	if (!owner)
@@ -36,10 +64,8 @@ static void check_owner(struct check *k, const struct node *deliver, struct slic
 		check_error(k, owner, "%s", e.text);
 	else if (uid == 0)
 		check_error(k, owner, "mailboxes may not belong to root");
-	else if (slice_copy(base, name, sizeof(name)) && disk_stat_at(AT_FDCWD, name, &st) == 0 &&
-		 S_ISDIR(st.st_mode) && !may_write(&st, uid, gid))
-		check_warning(k, owner, "%s may not make mailboxes in %s", owner->texts[0].ptr,
-			      name);
+	else if (base.len > 0)
+		check_rooms(k, domain, owner, base, rest, uid, gid);
 }
 
 /* The master makes it for its owner; a slip of the pen should be seen all the same. */
@@ -54,7 +80,7 @@ static void check_mailboxes(struct check *k, const struct node *n, struct slice 
 		check_directory(k, n, base);
 }
 
-static void check_virtual(struct check *k, const struct node *n)
+static void check_virtual(struct check *k, const struct node *domain, const struct node *n)
 {
 	struct slice base, rest;
 	const char *fault = template_split(n->texts[1], &base, &rest);
@@ -63,7 +89,7 @@ static void check_virtual(struct check *k, const struct node *n)
 			    SLICE_FMT(slice_sub(n->texts[1], 0, 80)), fault);
 	else
 		check_mailboxes(k, n, base);
-	check_owner(k, n, fault ? SLICE("") : base);
+	check_owner(k, domain, n, fault ? SLICE("") : base, rest);
 }
 
 static void check_system(struct check *k, const struct node *n)
@@ -147,7 +173,7 @@ void check_domain(struct check *k, const struct node *n)
 		if (deliver && slice_equal(inside->texts[0], SLICE("system")))
 			check_system(k, inside);
 		else if (deliver)
-			check_virtual(k, inside);
+			check_virtual(k, n, inside);
 		else if (relay)
 			check_next_hops(k, inside);
 		else if (node_is(inside, "aliases"))

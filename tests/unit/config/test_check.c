@@ -40,10 +40,11 @@ static void make_files(void)
 	ck_assert_int_eq(mkdir(folder_path("mail"), 0700), 0);
 	ck_assert_int_eq(chmod(folder_path("mail"), 0777), 0);
 	folder_write("users", "alice\nbob:{PLAIN}x:1000:1000\n");
-	folder_write("aliases", "postmaster: alice\n");
+	folder_write("aliases", "postmaster: alice\nroot: alice\n");
 	folder_write("bad", "alice\nno body\n: x\n");
 	folder_write("badroutes", "b@b.example smtp:[x]\na@b.example error:x\n");
-	folder_write("odd", "postmaster: alice\nprog: |cmd\nfile: /x\ninc: :include:/y\n");
+	folder_write("odd",
+		     "postmaster: alice\nprog: |cmd\nfile: /x\ninc: :include:/y\nroot: alice\n");
 }
 
 #define TOP	    "hostname mx.example.org\nlisten 127.0.0.1:2525 smtp\n"
@@ -217,12 +218,15 @@ START_TEST(system_users_need_another_reader_for_root)
 		const char *text;
 		bool warned;
 	} cases[] = {
-	    {TOP TOP_ALIASES "domain a.example { deliver system maildir; users system }", true},
+	    {TOP "aliases static:postmaster=alice\n"
+		 "domain a.example { deliver system maildir; users system }",
+	     true},
 	    {TOP "aliases static:root=alice,postmaster=alice\n"
 		 "domain a.example { deliver system maildir; users system }",
 	     false},
-	    {TOP TOP_ALIASES "domain a.example { aliases static:root@a.example=alice; "
-			     "deliver system maildir; users system }",
+	    {TOP "aliases static:postmaster=alice\n"
+		 "domain a.example { aliases static:root@a.example=alice; "
+		 "deliver system maildir; users system }",
 	     false},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -236,15 +240,73 @@ START_TEST(system_users_need_another_reader_for_root)
 }
 END_TEST
 
+/* The folders of two domains are there or not, and the owner's or not. */
 START_TEST(an_owner_must_be_able_to_make_mailboxes)
 {
+	static const struct {
+		int a, b; /* modes; 0: not there */
+		const char *said;
+	} cases[] = {
+	    {0, 0, "/mail\n"},
+	    {0777, 0777, NULL},
+	    {0777, 0, "/mail\n"},
+	    {0777, 0755, "/b.example\n"},
+	    {0755, 0777, "/a.example\n"},
+	};
 	struct found f;
 	if (geteuid() != 0)
 		return;
 	ck_assert_int_eq(chmod(folder_path("mail"), 0755), 0);
-	ck_assert_int_eq(check(TOP TOP_ALIASES DELIVER, &f), 0);
-	ck_assert_ptr_nonnull(strstr(f.text.data, "nobody may not make mailboxes in "));
-	buffer_free(&f.text);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		for (int j = 0; j < 2; j++) {
+			int mode = j == 0 ? cases[i].a : cases[i].b;
+			const char *name =
+			    folder_path(j == 0 ? "mail/a.example" : "mail/b.example");
+			if (mode && mkdir(name, 0700) == 0)
+				ck_assert_int_eq(chmod(name, (mode_t)mode), 0);
+		}
+		ck_assert_int_eq(
+		    check(TOP TOP_ALIASES "domain a.example b.example { " MAILBOXES " }", &f), 0);
+		ck_assert_int_eq(f.warnings, cases[i].said != NULL);
+		if (cases[i].said)
+			ck_assert_ptr_nonnull(strstr(f.text.data, cases[i].said));
+		buffer_free(&f.text);
+		rmdir(folder_path("mail/a.example"));
+		rmdir(folder_path("mail/b.example"));
+	}
+}
+END_TEST
+
+START_TEST(what_cron_writes_needs_a_reader)
+{
+	static const struct {
+		const char *text, *said;
+	} cases[] = {
+	    {TOP "postmaster x@a.example\ndomain a.example { " MAILBOXES " }",
+	     "nobody reads root@mx.example.org, to whom cron writes: add an alias at the top"},
+	    {TOP "postmaster x@a.example\norigin a.example\ndomain a.example { " MAILBOXES " }",
+	     "nobody reads root@a.example, to whom cron writes: add an alias for root"},
+	    {TOP "postmaster x@a.example\norigin a.example\naliases static:root=alice\n"
+		 "domain a.example { " MAILBOXES " }",
+	     NULL},
+	    {TOP "postmaster x@a.example\norigin a.example\n"
+		 "domain a.example { aliases static:root=alice; " MAILBOXES " }",
+	     NULL},
+	    {TOP "postmaster x@a.example\norigin a.example\n"
+		 "domain a.example { aliases static:@a.example=alice; " MAILBOXES " }",
+	     NULL},
+	    {TOP "postmaster x@a.example\norigin b.example\ndomain a.example { " MAILBOXES " }",
+	     NULL},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct found f;
+		ck_assert_int_eq(check(cases[i].text, &f), 0);
+		ck_assert_int_eq(f.warnings, cases[i].said != NULL);
+		if (cases[i].said)
+			ck_assert_msg(strstr(f.text.data, cases[i].said) != NULL, "%s",
+				      f.text.data);
+		buffer_free(&f.text);
+	}
 }
 END_TEST
 
@@ -372,6 +434,7 @@ int main(void)
 	tcase_add_test(cases, names_a_database_that_is_to_be_built);
 	tcase_add_test(cases, system_users_need_another_reader_for_root);
 	tcase_add_test(cases, an_owner_must_be_able_to_make_mailboxes);
+	tcase_add_test(cases, what_cron_writes_needs_a_reader);
 	tcase_add_test(cases, reports_all_faults_at_once);
 	tcase_add_test(cases, names_each_target_that_is_not_supported);
 	tcase_add_test(cases, root_must_name_an_owner_that_exists);
