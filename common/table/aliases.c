@@ -148,7 +148,7 @@ static void add_alias(struct reader *r, unsigned line, struct slice text, struct
 		reader_warn(
 		    r, line,
 		    "%.*s: target `%.*s` is not supported (no commands, files or :include:); "
-		    "mail for this alias will wait in the queue",
+		    "mail for this alias is put off",
 		    SLICE_FMT(buffer_slice(key)), SLICE_FMT(slice_sub(unsupported, 0, 80)));
 }
 
