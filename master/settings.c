@@ -46,8 +46,8 @@ static void take_report(void *arg, enum config_severity severity, const char *pl
 {
 	struct report *r = arg;
 	bool bad = severity == CONFIG_ERROR;
-	buffer_printf(bad ? &r->errors : r->remarks, "%s: %s%s\n", place, bad ? "" : "warning: ",
-		      text);
+	buffer_printf(bad ? &r->errors : r->remarks, "%s: %s%s\n", place,
+		      bad ? "" : "warning: ", text);
 	if (!bad || r->set)
 		return;
 	r->set = true;
@@ -110,22 +110,28 @@ static void check_owner(void *arg, const struct record *record, const void *valu
 			      SLICE_FMT(check->first), SLICE_FMT(d->owner));
 }
 
+static bool check(const struct config *config, struct buffer *remarks, struct error *e)
+{
+	struct report report = {.remarks = remarks, .first = e};
+	buffer_init(&report.errors, SETTINGS_REMARKS_MAX);
+	int code = config_check(config, take_report, &report);
+	if (code != EX_OK) {
+		if (!report.set)
+			error_set(e, code, "%s does not check", config_path(config));
+		e->code = code;
+		buffer_reset(remarks);
+		buffer_append(remarks, buffer_slice(&report.errors));
+	}
+	buffer_free(&report.errors);
+	return code == EX_OK;
+}
+
 bool settings_load(const char *path, struct settings **result, struct buffer *remarks,
 		   struct error *e)
 {
 	struct settings *s = memory_zero(1, sizeof(*s));
-	struct report report = {.remarks = remarks, .first = e};
 	struct owner_check owners = {.e = e, .good = true};
-	bool good = config_load(path, &s->config, e);
-	if (good) {
-		int code = config_check(s->config, take_report, &report);
-		if (code != EX_OK) {
-			if (!report.set)
-				error_set(e, code, "%s does not check", path);
-			e->code = code;
-			good = false;
-		}
-	}
+	bool good = config_load(path, &s->config, e) && check(s->config, remarks, e);
 	if (good) {
 		config_each(s->config, &settings_deliver_record, check_owner, &owners);
 		good = owners.good && encode_all(s, e);

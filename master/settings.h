@@ -18,7 +18,8 @@ enum {
 struct settings;
 
 /* Reads and checks a file. remarks gets the warnings, a line each; false: e says the first thing
- * that is wrong, with code 65, 66 or 78, and remarks holds all. */
+ * that is wrong, with code 65, 66 or 78, and remarks holds all of
+ * it, without the warnings. */
 bool settings_load(const char *path, struct settings **s, struct buffer *remarks, struct error *e);
 void settings_free(struct settings **s);
 /* Remarks for whom nobody waits: a log line each. */

@@ -132,6 +132,18 @@ START_TEST(settings_that_no_channel_could_take_are_refused)
 }
 END_TEST
 
+/* They would fill what is shown of the reason. */
+START_TEST(no_warning_stands_before_what_is_wrong)
+{
+	struct error e = {0};
+	ck_assert_ptr_null(load("origin nodot\nlisten 127.0.0.1:2525 smtp\naliases files:x\n", &e));
+	assert_remark("`files:x` is no table");
+	ck_assert(slice_starts(buffer_slice(&remarks), slice_str(path)));
+	buffer_byte(&remarks, '\0');
+	ck_assert_ptr_null(strstr(remarks.data, "warning"));
+}
+END_TEST
+
 START_TEST(mailboxes_of_two_owners_are_refused)
 {
 	struct error e = {0};
@@ -155,6 +167,7 @@ int main(void)
 	tcase_add_test(t, a_reload_keeps_listeners_paths_and_numbers_and_says_so);
 	tcase_add_test(t, a_reload_of_the_same_has_no_remark);
 	tcase_add_test(t, settings_that_no_channel_could_take_are_refused);
+	tcase_add_test(t, no_warning_stands_before_what_is_wrong);
 	tcase_add_test(t, mailboxes_of_two_owners_are_refused);
 	suite_add_tcase(s, t);
 	sr = srunner_create(s);
