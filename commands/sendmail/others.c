@@ -55,8 +55,9 @@ static bool call(const struct options *o, const char *const *words, struct error
 		return error_set(e, EX_OSERR, "no process can be made: %s", strerror(errno));
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return true;
-	return error_set(e, WIFEXITED(status) ? WEXITSTATUS(status) : EX_SOFTWARE,
-			 "stagepost %s %s did not succeed", words[0], words[1]);
+	if (WIFEXITED(status))
+		exit(WEXITSTATUS(status)); /* it has said why */
+	return error_set(e, EX_SOFTWARE, "stagepost %s %s was killed", words[0], words[1]);
 }
 
 struct rebuild {
@@ -66,16 +67,21 @@ struct rebuild {
 	bool good;
 };
 
-/* Only an indexed table has something to be built; a text file is used as it is within 2 s. */
-static void rebuild_one(void *arg, const struct record *record, const void *value)
+/* Only an indexed table has something to be built, from the text that has its name without .db; a
+ * text file is used as it is within 2 s. */
+static void rebuild_one(void *arg, const struct config_table *table)
 {
-	const struct settings_aliases *a = value;
+	static const struct slice SUFFIX = {".db", 3};
 	struct rebuild *r = arg;
+	struct slice name = table->path ? slice_str(table->path) : SLICE_EMPTY;
 	char path[PATH_MAX];
 	const char *words[] = {"table", "build", "aliases", path, NULL};
-	(void)record;
-	if (!r->good || !slice_starts(a->table, SLICE("db:")) ||
-	    !slice_copy(slice_from(a->table, 3), path, sizeof(path)))
+	if (!r->good || table->use != TABLE_ALIASES ||
+	    !slice_starts(slice_str(table->spec), SLICE("db:")))
+		return;
+	if (slice_ends_fold(name, SUFFIX))
+		name = slice_sub(name, 0, name.len - SUFFIX.len);
+	if (!slice_copy(name, path, sizeof(path)))
 		return;
 	r->good = call(r->o, words, r->e);
 	r->built += r->good;
@@ -89,7 +95,7 @@ static void rebuild_aliases(const struct options *o, struct error *e)
 		e->code = EX_UNAVAILABLE;
 		return;
 	}
-	config_each(config, &settings_aliases_record, rebuild_one, &r);
+	config_tables(config, rebuild_one, &r);
 	config_free(&config);
 	if (!r.good)
 		return;

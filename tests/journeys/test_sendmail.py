@@ -117,6 +117,21 @@ def test_newaliases_has_nothing_to_do_for_text(us):
     sendmail(us, "-bi")
 
 
+def test_newaliases_builds_each_database_from_its_text(us):
+    us.write("crews", "crew: alice\n")
+    us.run("table", "build", "aliases", "crews")
+    us.configure(top="trust 127.0.0.0/8\naliases db:crews\n")
+    us.run("reload")
+    us.write("crews", "crew: alice\nteam: bob\n")
+    assert "crews.db: 2 entries" in sendmail(us, name="newaliases").stdout
+    wait_for(lambda: us.run("route", "team@mx." + DOMAIN, check=False).returncode == 0, 10, "the new database")
+    us.write("crews", "no colon\n")
+    refused = sendmail(us, name="newaliases", check=65)
+    assert "crews:1: " in refused.stderr and "crews.db:" not in refused.stderr
+    us.configure(top="trust 127.0.0.0/8\n")
+    us.run("reload")
+
+
 def test_bv_says_where_mail_would_go(us):
     assert "bob" in sendmail(us, "-bv", f"bob@{DOMAIN}").stdout
 
