@@ -18,7 +18,7 @@ struct orphan {
 	uint32_t recipient, attempt;
 	enum recipient_status status;
 	struct reply reply;
-	char text[JOB_TEXT_MAX];
+	char text[JOB_TEXT_MAX], relay[JOB_RELAY_MAX];
 };
 
 static TAILQ_HEAD(, orphan) orphans = TAILQ_HEAD_INITIALIZER(orphans);
@@ -32,11 +32,14 @@ static void log_orphan(const struct orphan *o)
 		  : o->status == RECIPIENT_DEFERRED ? "deferred"
 						    : "delivered");
 	log_number(&line, "recipient", o->recipient);
+	if (o->reply.relay.len > 0)
+		log_pair(&line, "relay", o->reply.relay);
 	log_text(&line, "reply", "%u %.*s", o->reply.code, SLICE_FMT(o->reply.text));
 	log_end(&line);
 }
 
-/* Is that recipient still where the job left it? A later attempt's outcome is another's. */
+/* Is that recipient still where the job left it? A later attempt's outcome is another's, and one
+ * that is written already counts once. No agent can end what none was given. */
 static bool is_awaited(const struct entry *e, const struct orphan *o)
 {
 	const struct recipient_state *r;
@@ -44,7 +47,7 @@ static bool is_awaited(const struct entry *e, const struct orphan *o)
 	if (o->recipient >= e->state->count)
 		return false;
 	r = &e->state->recipients[o->recipient];
-	return !recipient_ended(r->status) && r->attempts == o->attempt;
+	return r->status == RECIPIENT_ATTEMPT && r->attempts == o->attempt;
 }
 
 static void conclude(struct orphan *o, struct entry *e)
@@ -140,5 +143,7 @@ void orphan_outcome(unsigned agent, const struct job_outcome *from)
 		o->status = RECIPIENT_REACHED;
 	memcpy(o->text, from->text.ptr, from->text.len);
 	o->reply = reply_of(from->code, from->enhanced, slice_make(o->text, from->text.len));
+	memcpy(o->relay, from->relay.ptr, from->relay.len);
+	o->reply.relay = slice_make(o->relay, from->relay.len);
 	TAILQ_INSERT_TAIL(&orphans, o, link);
 }

@@ -149,6 +149,26 @@ START_TEST(an_outcome_counts_though_its_agent_dies_at_once)
 }
 END_TEST
 
+/* It was deferred: what the agent says of it now was never asked. */
+START_TEST(no_agent_ends_what_it_does_not_have)
+{
+	struct seen *j;
+	uint64_t id;
+	house_end();
+	house.retry.first = house.retry.longest = UINT64_C(3600) * 1000000;
+	house_begin();
+	agents_start();
+	id = send_to("bob@trial.example");
+	j = job(0);
+	answer(j, JOB_DEFERRED, 450, false);
+	run_until_state(id, "deferred");
+	answer(j, JOB_DELIVERED, 250, false);
+	settle();
+	ck_assert_str_eq(state_of(id), "deferred");
+	ck_assert_str_eq(house.statuses, "d");
+}
+END_TEST
+
 START_TEST(what_is_not_held_any_more_is_tried_again)
 {
 	uint64_t id = send_to("bob@trial.example");
@@ -276,6 +296,7 @@ int main(int argc, char **argv)
 	tcase_add_test(c, a_job_that_outlives_the_manager_is_not_repeated);
 	tcase_add_test(c, a_list_does_not_take_back_what_an_agent_holds);
 	tcase_add_test(c, an_outcome_counts_though_its_agent_dies_at_once);
+	tcase_add_test(c, no_agent_ends_what_it_does_not_have);
 	tcase_add_test(c, what_is_not_held_any_more_is_tried_again);
 	tcase_add_test(c, the_agent_of_system_users_is_waited_for_when_there_are_some);
 	tcase_add_test(c, mail_of_system_users_goes_to_their_agent);
