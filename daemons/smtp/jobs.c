@@ -36,6 +36,32 @@ void jobs_recipient_done(struct recipient *r)
 		outcome_send(manager, r);
 }
 
+/* Not while a job has it in its list: replies to the others still look there. */
+static void recipient_free(struct recipient *r)
+{
+	outcome_free(&r->outcome);
+	memory_free(r);
+}
+
+static void recipient_forget(struct recipient *r)
+{
+	map_remove(held, key_slice(&r->key));
+	r->noted = true;
+	if (!r->listed)
+		recipient_free(r);
+}
+
+/* Who is noted ends with the list; the others are held until they are. */
+static void list_free(struct job *j)
+{
+	for (uint32_t i = 0; i < j->count; i++) {
+		j->recipients[i]->listed = NULL;
+		if (j->recipients[i]->noted)
+			recipient_free(j->recipients[i]);
+	}
+	memory_free(j->recipients);
+}
+
 void job_free(struct job *j)
 {
 	if (j->pending > 0 || j->session || j->queued)
@@ -44,7 +70,7 @@ void job_free(struct job *j)
 	body_stop(j);
 	if (j->fd >= 0)
 		close(j->fd);
-	memory_free(j->recipients);
+	list_free(j);
 	memory_free(j);
 	under_way--;
 	check_drained();
@@ -116,7 +142,7 @@ static void recipient_add(struct job *j, const struct job_more *m)
 	}
 	struct recipient *r = memory_get(sizeof(*r) + len);
 	char *at = (char *)(r + 1);
-	*r = (struct recipient){.key = key, .job = j, .notify = m->notify};
+	*r = (struct recipient){.key = key, .job = j, .listed = j, .notify = m->notify};
 	r->address = keep(&at, m->address);
 	r->original = keep(&at, m->original);
 	r->orcpt = keep(&at, m->orcpt);
@@ -222,13 +248,6 @@ static void on_more(struct channel *c, const void *record)
 		incoming_end();
 }
 
-static void recipient_free(struct recipient *r)
-{
-	map_remove(held, key_slice(&r->key));
-	outcome_free(&r->outcome);
-	memory_free(r);
-}
-
 static void on_noted(struct channel *c, const void *record)
 {
 	const struct job_noted *m = record;
@@ -236,7 +255,7 @@ static void on_noted(struct channel *c, const void *record)
 	struct recipient *r = map_get(held, key_slice(&key));
 	(void)c;
 	if (r && !r->job)
-		recipient_free(r);
+		recipient_forget(r);
 }
 
 const struct route jobs_routes[] = {
@@ -276,7 +295,7 @@ static void incoming_drop(void)
 	if (!j)
 		return;
 	for (uint32_t i = 0; i < j->count; i++)
-		recipient_free(j->recipients[i]);
+		recipient_forget(j->recipients[i]);
 	j->pending = 0;
 	job_free(j);
 }

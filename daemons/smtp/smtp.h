@@ -111,6 +111,8 @@ enum recipient_state {
 struct recipient {
 	struct recipient_key key;
 	struct job *job;      /* NULL: done */
+	struct job *listed;   /* whose list it is in, done or not; NULL: that job is over */
+	bool noted;	      /* nobody but that list needs it any more */
 	uint8_t state;	      /* enum recipient_state */
 	bool too_many;	      /* refused because the host takes only so many at once */
 	uint32_t notify;      /* of enum notify_flag */

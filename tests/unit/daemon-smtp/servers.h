@@ -10,6 +10,7 @@
  *	#	hears the octets of the last BDAT line
  *	!	resets the connection
  *	&	waits for the peer's end
+ *	%	waits for server_go_on()
  *	*	goes on as a good server with PIPELINING (after EHLO)
  *	T	the server's side of a TLS handshake (test_tls.c)
  *
@@ -65,6 +66,8 @@ struct talk {
 static struct server servers[TEST_SERVERS];
 static unsigned server_port;
 static pthread_mutex_t server_mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t server_goes_on = PTHREAD_COND_INITIALIZER;
+static bool server_may_go_on;
 static void (*server_handshake)(struct talk *t);
 
 static inline ssize_t talk_read(struct talk *t, void *to, size_t n)
@@ -205,6 +208,23 @@ static inline void talk_good(struct talk *t)
 	}
 }
 
+static inline bool talk_pause(void)
+{
+	pthread_mutex_lock(&server_mutex);
+	while (!server_may_go_on)
+		pthread_cond_wait(&server_goes_on, &server_mutex);
+	pthread_mutex_unlock(&server_mutex);
+	return true;
+}
+
+static inline void server_go_on(void)
+{
+	pthread_mutex_lock(&server_mutex);
+	server_may_go_on = true;
+	pthread_cond_broadcast(&server_goes_on);
+	pthread_mutex_unlock(&server_mutex);
+}
+
 /* False: the script is over. */
 static inline bool talk_step(struct talk *t, struct slice step)
 {
@@ -233,6 +253,8 @@ static inline bool talk_step(struct talk *t, struct slice step)
 		while (talk_line(t).len > 0)
 			;
 		return false;
+	case '%':
+		return talk_pause();
 	case '*':
 		talk_good(t);
 		return false;

@@ -52,6 +52,31 @@ START_TEST(each_recipient_is_held_on_its_own)
 }
 END_TEST
 
+/* They share a list: memory of the one that is noted may be another job's by then. */
+START_TEST(what_is_noted_hears_no_reply_to_the_rest_of_its_job)
+{
+	struct job_start m;
+	char hop[40];
+	server_start(0, HELLO "<MAIL\n<RCPT\n<RCPT\n<DATA\n>250 ok\n>550 no\n>250 ok\n"
+			      "%\n>554 none\n<RSET\n>250 ok\n&");
+	server_start(1, SLOW_HELLO "<MAIL\n>250 ok\n<RCPT\n>250 ok\n<DATA\n"
+				   "%\n>354 go\n.\n>250 2.6.0 taken\n&");
+	m = job_of(1, hops(1));
+	start_to(m, 2);
+	run_until_outcomes(1);
+	expect("refused", &outcomes[0], "3 550 5.0.0 - 1 no");
+	note(1, 1);
+	snprintf(hop, sizeof(hop), "[127.0.0.2]:%u", server_port);
+	m = job_of(2, hop);
+	start(&m);
+	run_until_heard(1, "DATA");
+	server_go_on();
+	run_until_outcomes(3);
+	expect("the other", outcome_of(1, 2), "3 554 5.0.0 - 1 none");
+	expect("another job", outcome_of(2, 1), "1 250 2.6.0 - 2 taken");
+}
+END_TEST
+
 static bool has_two_connections(void)
 {
 	return servers[0].connections >= 2;
@@ -150,6 +175,7 @@ int main(void)
 	tcase_set_timeout(t, 40);
 	tcase_add_test(t, outcomes_are_kept_until_they_are_noted);
 	tcase_add_test(t, each_recipient_is_held_on_its_own);
+	tcase_add_test(t, what_is_noted_hears_no_reply_to_the_rest_of_its_job);
 	tcase_add_test(t, deliveries_go_on_when_the_manager_dies);
 	tcase_add_test(t, a_job_that_did_not_come_whole_is_none);
 	tcase_add_test(t, a_resolver_that_dies_is_asked_again);
