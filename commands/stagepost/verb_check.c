@@ -3,9 +3,9 @@
  * same findings decide a start and a reload.
  */
 #include <stdio.h>
+#include <sysexits.h>
 
 #include "commands/stagepost/findings.h"
-#include "commands/stagepost/place.h"
 #include "commands/stagepost/stagepost.h"
 #include "commands/stagepost/words.h"
 
@@ -32,13 +32,19 @@ int verb_check(const char *config_path, int argc, char **argv)
 {
 	struct findings f = {.to = stdout};
 	struct config *config;
+	struct error e = {0};
 	int code;
 	(void)argv;
 	if (argc > 1)
 		return complain(EX_USAGE, "check takes no arguments");
-	config = place_config(config_path, &code);
-	if (!config)
-		return code;
+	if (!config_load_reporting(config_path, print_finding, &f, &config, &e)) {
+		if (f.errors == 0)
+			return complain(EX_CONFIG, "%s", e.text);
+		words_print(stdout, slice_str(config_path));
+		printf(": %u error%s; the rest is checked when there are none of these\n", f.errors,
+		       f.errors == 1 ? "" : "s");
+		return EX_CONFIG;
+	}
 	code = findings_print(config, &f);
 	words_print(stdout, slice_str(config_path));
 	if (code == EX_OK && f.warnings == 0)

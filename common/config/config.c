@@ -136,12 +136,21 @@ static bool load(struct config *c, const struct config_host *host, const char *p
 	return tree_build(c, &statements, e) && records_build(c, e);
 }
 
+struct listener {
+	config_report_call *report;
+	void *arg;
+};
+
 static bool load_new(const struct config_host *host, const char *path, bool places,
-		     struct config **config, struct error *e)
+		     const struct listener *listener, struct config **config, struct error *e)
 {
 	struct config *c = memory_zero(1, sizeof(*c));
 	arena_init(&c->arena, CONFIG_MEMORY_MAX);
 	*config = NULL;
+	if (listener) {
+		c->report = listener->report;
+		c->report_arg = listener->arg;
+	}
 	if (!load(c, host, path, places, e)) {
 		config_free(&c);
 		return false;
@@ -153,27 +162,35 @@ static bool load_new(const struct config_host *host, const char *path, bool plac
 bool config_load_for(const struct config_host *host, const char *path, struct config **config,
 		     struct error *e)
 {
-	return load_new(host, path, false, config, e);
+	return load_new(host, path, false, NULL, config, e);
 }
 
-static bool load_here(const char *path, bool places, struct config **config, struct error *e)
+static bool load_here(const char *path, bool places, const struct listener *listener,
+		      struct config **config, struct error *e)
 {
 	char name[HOST_NAME_MAX_OCTETS + 1];
 	if (gethostname(name, sizeof(name)) != 0)
 		name[0] = '\0';
 	name[sizeof(name) - 1] = '\0';
 	struct config_host host = {name, "/etc/mailname"};
-	return load_new(&host, path, places, config, e);
+	return load_new(&host, path, places, listener, config, e);
 }
 
 bool config_load(const char *path, struct config **config, struct error *e)
 {
-	return load_here(path, false, config, e);
+	return load_here(path, false, NULL, config, e);
+}
+
+bool config_load_reporting(const char *path, config_report_call *report, void *arg,
+			   struct config **config, struct error *e)
+{
+	const struct listener listener = {report, arg};
+	return load_here(path, false, &listener, config, e);
 }
 
 bool config_load_places(const char *path, struct config **config, struct error *e)
 {
-	return load_here(path, true, config, e);
+	return load_here(path, true, NULL, config, e);
 }
 
 void config_free(struct config **config)

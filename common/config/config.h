@@ -15,6 +15,7 @@
 enum {
 	CONFIG_TEXT_MAX = 1024 * 1024, /* octets, the included files counted in */
 	CONFIG_INCLUDE_DEPTH = 10,
+	CONFIG_FAULTS_MAX = 50,
 	CONFIG_PLACE_SIZE = 4200, /* "file:line:column" and a NUL */
 };
 
@@ -24,6 +25,14 @@ struct config;
  * can't be read) or 78 (EX_CONFIG; text begins with file:line:column). Defaults come from this
  * machine: hostname from the kernel, origin from /etc/mailname. config_check() does the rest. */
 bool config_load(const char *path, struct config **config, struct error *e);
+enum config_severity { CONFIG_WARNING, CONFIG_ERROR };
+/* place is "file:line:column", "file:line" (in a table) or a file; text has no final full stop. */
+typedef void config_report_call(void *arg, enum config_severity severity, const char *place,
+				const char *text);
+/* The same; of the statements that don't fit the schema the first CONFIG_FAULTS_MAX are reported.
+ * None was: the error is another one. */
+bool config_load_reporting(const char *path, config_report_call *report, void *arg,
+			   struct config **config, struct error *e);
 /* Only what says where a server lives, `run` and `spool`; all other statements are passed over, so
  * that a file which is wrong elsewhere still leads to the server that runs. */
 bool config_load_places(const char *path, struct config **config, struct error *e);
@@ -71,10 +80,6 @@ typedef void config_text_call(void *arg, struct slice text);
 bool config_print(const struct config *config, const char *key, bool changed,
 		  config_text_call *call, void *arg, struct error *e);
 
-enum config_severity { CONFIG_WARNING, CONFIG_ERROR };
-/* place is "file:line:column", "file:line" (in a table) or a file; text has no final full stop. */
-typedef void config_report_call(void *arg, enum config_severity severity, const char *place,
-				const char *text);
 /* Everything that the grammar can't tell: names, addresses, users, tables and their files. Start,
  * reload and `stagepost check` all ask this; warnings don't change the result. Returns 0, 65
  * (EX_DATAERR: only tables are bad) or 78 (EX_CONFIG). */

@@ -58,25 +58,54 @@ static bool check_shape(const struct schema *s, const struct text_statement *t,
 }
 
 static bool apply(struct config *c, enum schema_place place, const struct text_list *statements,
+		  struct node_list *list, struct error *e);
+
+static bool apply_one(struct config *c, enum schema_place place, const struct text_statement *t,
+		      struct node_list *list, struct error *e)
+{
+	const struct schema *s = schema_find(place, t->name.text);
+	if (!s)
+		return unknown_directive(place, &t->name, e);
+	if (!check_shape(s, t, list, e))
+		return false;
+	struct node *n = new_node(c, s, t);
+	if (!n)
+		return out_of_memory(e);
+	if (!value_read(c, n, t->values, t->value_count, t->name.place, e))
+		return false;
+	TAILQ_INSERT_TAIL(list, n, link);
+	return s->opens == PLACE_NONE || apply(c, s->opens, &t->block, &n->block, e);
+}
+
+/* The text of an error begins with its place: "file:line:column: ". */
+static void report(struct config *c, const char *file, const struct error *e)
+{
+	char place[ERROR_TEXT_SIZE];
+	size_t at = strncmp(e->text, file, strlen(file)) == 0 ? strlen(file) : 0;
+	const char *end = strstr(e->text + at, ": ");
+	slice_copy(slice_make(e->text, end ? (size_t)(end - e->text) : 0), place, sizeof(place));
+	c->report(c->report_arg, CONFIG_ERROR, place, end ? end + 2 : e->text);
+}
+
+/* With a report all statements are looked at; e keeps the last fault. */
+static bool apply(struct config *c, enum schema_place place, const struct text_list *statements,
 		  struct node_list *list, struct error *e)
 {
 	const struct text_statement *t;
+	bool good = true;
 	TAILQ_FOREACH (t, statements, link) {
-		const struct schema *s = schema_find(place, t->name.text);
-		if (!s)
-			return unknown_directive(place, &t->name, e);
-		if (!check_shape(s, t, list, e))
+		unsigned before = c->faults;
+		if (apply_one(c, place, t, list, e))
+			continue;
+		good = false;
+		if (!c->report || c->faults == CONFIG_FAULTS_MAX)
 			return false;
-		struct node *n = new_node(c, s, t);
-		if (!n)
-			return out_of_memory(e);
-		if (!value_read(c, n, t->values, t->value_count, t->name.place, e))
-			return false;
-		TAILQ_INSERT_TAIL(list, n, link);
-		if (s->opens != PLACE_NONE && !apply(c, s->opens, &t->block, &n->block, e))
-			return false;
+		if (c->faults > before)
+			continue; /* inside of its block, and reported there */
+		c->faults++;
+		report(c, t->name.place.file, e);
 	}
-	return true;
+	return good;
 }
 
 bool node_is(const struct node *n, const char *name)

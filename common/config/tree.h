@@ -42,6 +42,9 @@ struct config {
 	const struct node *by_key[SCHEMA_MAX];
 	const struct node *defaults[SCHEMA_MAX];
 	struct item_list items;
+	config_report_call *report; /* hears what the schema refuses; NULL: the first ends it */
+	void *report_arg;
+	unsigned faults;
 };
 
 bool tree_build(struct config *c, const struct text_list *statements, struct error *e);

@@ -354,6 +354,45 @@ START_TEST(names_what_is_wrong_and_where)
 }
 END_TEST
 
+static void note_fault(void *arg, enum config_severity severity, const char *place,
+		       const char *text)
+{
+	ck_assert_int_eq(severity, CONFIG_ERROR);
+	buffer_printf(arg, "%s %s\n", strrchr(place, '/') + 1, text);
+}
+
+START_TEST(reports_each_statement_that_the_schema_refuses)
+{
+	struct error e = {0};
+	struct config *c;
+	struct buffer said;
+	buffer_init(&said, 100000);
+	folder_write("stagepost.conf", "hostnam x\nlimits { idle 5x; recipients 7; errrors 3 }\n"
+				       "trust 10.0.0.0/33\n");
+	ck_assert(!config_load_reporting(folder_path("stagepost.conf"), note_fault, &said, &c, &e));
+	ck_assert_ptr_null(c);
+	ck_assert_int_eq(e.code, EX_CONFIG);
+	buffer_byte(&said, '\0');
+	ck_assert_str_eq(
+	    said.data,
+	    "stagepost.conf:1:1 unknown directive `hostnam`; did you mean `hostname`?\n"
+	    "stagepost.conf:2:15 `5x` is no time: 30s, 5m, 1h, 5d, 1w\n"
+	    "stagepost.conf:2:33 unknown directive `errrors`; did you mean `errors`?\n"
+	    "stagepost.conf:3:7 `10.0.0.0/33`: behind the / stands a number from 0 to 32\n");
+	buffer_reset(&said);
+	folder_write("stagepost.conf", "hostname \"x\n");
+	ck_assert(!config_load_reporting(folder_path("stagepost.conf"), note_fault, &said, &c, &e));
+	ck_assert_uint_eq(said.len, 0);
+	ck_assert_ptr_nonnull(strstr(e.text, "the quote is not closed"));
+	buffer_reset(&said);
+	folder_write("stagepost.conf", "hostname mx.example.org\n");
+	ck_assert(config_load_reporting(folder_path("stagepost.conf"), note_fault, &said, &c, &e));
+	ck_assert_uint_eq(said.len, 0);
+	config_free(&c);
+	buffer_free(&said);
+}
+END_TEST
+
 START_TEST(where_the_server_lives_is_known_though_the_rest_is_wrong)
 {
 	struct config *c;
@@ -559,6 +598,7 @@ int main(void)
 	tcase_add_test(cases, settings_records_carry_it_all);
 	tcase_add_test(cases, each_table_is_named_once_for_each_use);
 	tcase_add_loop_test(cases, names_what_is_wrong_and_where, 0, sizeof(BAD) / sizeof(BAD[0]));
+	tcase_add_test(cases, reports_each_statement_that_the_schema_refuses);
 	tcase_add_test(cases, where_the_server_lives_is_known_though_the_rest_is_wrong);
 	tcase_add_test(cases, a_missing_file_is_no_input);
 	tcase_add_test(cases, a_pipe_is_no_input_and_is_not_waited_for);
