@@ -18,6 +18,7 @@ void active_place(struct entry *e, enum transport transport, struct slice parked
 		return;
 	if (parked.len > 0)
 		at = schedule_destination(manager.schedule, transport, parked);
+	stub->schedule.recipients = e->alive < UINT16_MAX ? (uint16_t)e->alive : UINT16_MAX;
 	schedule_wait(manager.schedule, &stub->schedule, e->next, manager_now(), at);
 }
 
@@ -60,7 +61,6 @@ void active_looked_at(struct entry *e)
 static void forget(struct active *a)
 {
 	manager.content_kept -= a->record.len;
-	manager.recipients -= a->counted;
 	buffer_free(&a->record);
 	arena_free(&a->arena);
 	if (a->file >= 0)
@@ -364,8 +364,6 @@ void active_begin(struct entry *e)
 	a->first = true;
 	arena_init(&a->arena, ACTIVE_ARENA_MAX);
 	buffer_init(&a->record, RECORD_LENGTH_MAX);
-	a->counted = e->alive;
-	manager.recipients += a->counted;
 	TAILQ_INIT(&a->jobs);
 	TAILQ_INIT(&a->loose);
 	stub_of(e)->active = a;

@@ -297,8 +297,7 @@ static void due(void *arg)
 
 static bool may_activate(void)
 {
-	return !manager.draining && manager.agents_known && spool_safe(manager.spool) &&
-	       manager.recipients < ACTIVE_RECIPIENTS;
+	return !manager.draining && manager.agents_known && spool_safe(manager.spool);
 }
 
 static void set_due_timer(void)
@@ -322,7 +321,7 @@ static bool activate_some(void)
 	if (!may_activate())
 		return false;
 	more = schedule_due(manager.schedule, manager_now());
-	while (recipients < ACTIVATE_STEP && manager.recipients < ACTIVE_RECIPIENTS) {
+	while (recipients < ACTIVATE_STEP) {
 		struct schedule_message *m = schedule_activate(manager.schedule);
 
 		if (m == NULL)

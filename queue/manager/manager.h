@@ -37,7 +37,6 @@ enum {
 	ACTIVE_ARENA_MAX = 16 * 1024 * 1024, /* one message: envelope and deliveries */
 	CONTENT_KEPT_MAX = 64 * 1024 * 1024, /* records of active messages kept in memory, all */
 	ACTIVATE_STEP = 500,		     /* recipients of messages made active in one turn */
-	ACTIVE_RECIPIENTS = 100000,	     /* of active messages, all */
 	JOBS_STEP = 1000,		     /* jobs given in one turn */
 	DEATHS_MAX = 3,			     /* of peers that held a message alone */
 	RETRY_SOON_US = 5 * 1000 * 1000,     /* after trouble of our own */
@@ -121,7 +120,6 @@ struct active {
 	struct stored_recipient *recipients; /* as received */
 	uint32_t origin;
 	int file;	       /* of a large message; -1: not open */
-	uint32_t counted;      /* recipients, of manager.recipients */
 	uint32_t routing;      /* questions to the router that are not answered */
 	uint32_t siting;       /* deliveries that wait for the name of their site */
 	uint32_t open;	       /* jobs queued or out */
@@ -156,15 +154,14 @@ struct manager {
 	struct settings_retry retry;
 	uint64_t started; /* queue time */
 	size_t content_kept;
-	size_t recipients; /* of active messages */
 	bool draining;
 	char postmaster[ADDRESS_MAX_OCTETS + 1];
 	bool system_users; /* some mail goes to the machine's own users */
 	bool agents_known; /* every agent has said what it holds: messages may become active */
 };
 
-extern struct manager manager; /* written by manager.c, but content_kept and recipients by active.c
-				* and agents_known by agents.c */
+extern struct manager manager; /* written by manager.c, but content_kept by active.c and
+				* agents_known by agents.c */
 
 static inline struct stub *stub_of(struct entry *e)
 {

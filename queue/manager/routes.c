@@ -8,7 +8,7 @@
 #include "queue/manager/manager.h"
 
 enum {
-	QUESTIONS_MAX = ACTIVE_RECIPIENTS,
+	QUESTIONS_MAX = SCHEDULE_ACTIVE_RECIPIENTS,
 	ROUTES_MAX = 1000, /* deliveries of one recipient */
 };
 

@@ -11,10 +11,12 @@
 
 TAILQ_HEAD(schedule_list, schedule_message);
 
-/* Who sends: has messages that are due, or jobs queued. */
+/* Who sends: has messages that are due or active, or jobs queued. */
 struct origin {
 	uint32_t id;
-	uint32_t jobs; /* queued or out */
+	uint32_t active;     /* messages */
+	uint32_t recipients; /* of these */
+	uint32_t jobs;	     /* queued or out */
 	struct {
 		uint64_t first, rest;
 	} tails[SCHEDULE_TRANSPORTS]; /* tags given last */
@@ -64,7 +66,8 @@ struct schedule {
 	TAILQ_HEAD(, destination) returned, destinations;
 	LIST_HEAD(, schedule_walk) walks;
 	struct idmap *origins; /* id + 1 -> struct origin */
-	uint64_t due_count, active_count, job_count;
+	uint64_t due_count, active_count, recipient_count, job_count;
+	bool shared; /* nobody with a message that is due may have more, until something ends */
 	struct transport transports[SCHEDULE_TRANSPORTS];
 };
 

@@ -4,6 +4,8 @@
  */
 #include "queue/schedule/internal.h"
 
+enum { TURNS_GIVEN_AWAY_MAX = 100 };
+
 struct origin *origin_of(struct schedule *s, uint32_t id)
 {
 	struct origin *o = idmap_get(s->origins, (uint64_t)id + 1);
@@ -19,7 +21,7 @@ struct origin *origin_of(struct schedule *s, uint32_t id)
 
 void origin_release(struct schedule *s, struct origin *o)
 {
-	if (o->jobs > 0 || o->in_turns)
+	if (o->active > 0 || o->jobs > 0 || o->in_turns)
 		return;
 	idmap_remove(s->origins, (uint64_t)o->id + 1);
 	memory_free(o);
@@ -35,7 +37,29 @@ static void message_due(struct schedule *s, struct schedule_message *m)
 	if (!o->in_turns) {
 		TAILQ_INSERT_TAIL(&s->turns, o, turn);
 		o->in_turns = true;
+		s->shared = false;
 	}
+}
+
+static void active_add(struct schedule *s, struct origin *o, struct schedule_message *m)
+{
+	m->place = PLACE_ACTIVE;
+	o->active++;
+	o->recipients += m->recipients;
+	s->active_count++;
+	s->recipient_count += m->recipients;
+}
+
+static void active_remove(struct schedule *s, struct schedule_message *m)
+{
+	struct origin *o = origin_of(s, m->origin);
+
+	o->active--;
+	o->recipients -= m->recipients;
+	s->active_count--;
+	s->recipient_count -= m->recipients;
+	s->shared = false;
+	origin_release(s, o);
 }
 
 static void message_unpark(struct schedule_message *m, uint64_t now)
@@ -69,7 +93,7 @@ void schedule_wait(struct schedule *s, struct schedule_message *m, uint64_t due,
 	if (m->place == PLACE_WAITING || m->place == PLACE_DUE)
 		panic("schedule_wait: the message waits already");
 	if (m->place == PLACE_ACTIVE)
-		s->active_count--;
+		active_remove(s, m);
 	m->urged = false;
 	if (due <= now) {
 		message_due(s, m);
@@ -97,7 +121,7 @@ void schedule_forget(struct schedule *s, struct schedule_message *m, uint64_t no
 		due_remove(s, m);
 		break;
 	case PLACE_ACTIVE:
-		s->active_count--;
+		active_remove(s, m);
 		break;
 	}
 	m->place = PLACE_NONE;
@@ -117,7 +141,32 @@ bool schedule_hurry(struct schedule *s, struct schedule_message *m, uint64_t now
 bool schedule_is_full(const struct schedule *s)
 {
 	return s->active_count >= s->settings.active_messages ||
+	       s->recipient_count >= s->settings.active_recipients ||
 	       s->job_count >= s->settings.active_jobs;
+}
+
+/* Only when there is room at all. */
+static bool has_share(const struct schedule *s, const struct origin *o)
+{
+	return o->active < s->settings.active_messages - s->active_count &&
+	       o->recipients < s->settings.active_recipients - s->recipient_count &&
+	       o->jobs < s->settings.active_jobs - s->job_count;
+}
+
+/* Whose turn it is. Those whose share is used up give theirs away: they are few, since each has
+ * as much as all that is free. */
+static struct origin *next_origin(struct schedule *s)
+{
+	struct origin *o;
+
+	for (int i = 0; i < TURNS_GIVEN_AWAY_MAX && (o = TAILQ_FIRST(&s->turns)) != NULL; i++) {
+		TAILQ_REMOVE(&s->turns, o, turn);
+		TAILQ_INSERT_TAIL(&s->turns, o, turn);
+		if (has_share(s, o))
+			return o;
+	}
+	s->shared = true;
+	return NULL;
 }
 
 /* One that is parked at a destination which works again; NULL: there is none. */
@@ -163,17 +212,14 @@ struct schedule_message *schedule_activate(struct schedule *s)
 	struct origin *o;
 	struct schedule_message *m;
 
-	if (schedule_is_full(s))
+	if (schedule_is_full(s) || s->shared)
 		return NULL;
-	o = TAILQ_FIRST(&s->turns);
+	o = next_origin(s);
 	if (o == NULL)
 		return NULL;
 	m = TAILQ_FIRST(&o->due);
-	TAILQ_REMOVE(&s->turns, o, turn);
-	TAILQ_INSERT_TAIL(&s->turns, o, turn);
+	active_add(s, o, m);
 	due_remove(s, m);
-	m->place = PLACE_ACTIVE;
-	s->active_count++;
 	return m;
 }
 
@@ -181,7 +227,8 @@ uint64_t schedule_wake(const struct schedule *s)
 {
 	struct heap_node *first = heap_first(&s->waiting);
 
-	if (!TAILQ_EMPTY(&s->returned) || (!TAILQ_EMPTY(&s->turns) && !schedule_is_full(s)))
+	if (!TAILQ_EMPTY(&s->returned) ||
+	    (!TAILQ_EMPTY(&s->turns) && !schedule_is_full(s) && !s->shared))
 		return 0;
 	return first ? first->key : UINT64_MAX;
 }

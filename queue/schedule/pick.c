@@ -37,6 +37,7 @@ static void job_leave(struct schedule *s, struct schedule_job *j)
 
 	o->jobs--;
 	s->job_count--;
+	s->shared = false;
 	origin_release(s, o);
 	j->destination = NULL;
 }

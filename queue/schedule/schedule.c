@@ -7,8 +7,11 @@
 static void settings_take(struct schedule *s, const struct schedule_settings *settings)
 {
 	s->settings = *settings;
+	s->shared = false;
 	if (s->settings.active_messages == 0)
 		s->settings.active_messages = SCHEDULE_ACTIVE_MESSAGES;
+	if (s->settings.active_recipients == 0)
+		s->settings.active_recipients = SCHEDULE_ACTIVE_RECIPIENTS;
 	if (s->settings.active_jobs == 0)
 		s->settings.active_jobs = SCHEDULE_ACTIVE_JOBS;
 }

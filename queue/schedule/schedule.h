@@ -22,6 +22,7 @@
 
 enum {
 	SCHEDULE_ACTIVE_MESSAGES = 20000,
+	SCHEDULE_ACTIVE_RECIPIENTS = 100000, /* of active messages */
 	SCHEDULE_ACTIVE_JOBS = 100000,
 	SCHEDULE_JITTER_PERCENT = 25, /* a wait is lengthened by up to so much, never shortened */
 	SCHEDULE_FAILURES_TO_DIE = 3, /* failures of a destination in a row */
@@ -33,9 +34,10 @@ struct schedule;
 struct destination;
 
 struct schedule_settings {
-	uint64_t retry_first, retry_longest;   /* microseconds */
-	uint64_t give_up, give_up_bounces;     /* of other mail, of mail from the null sender */
-	uint32_t active_messages, active_jobs; /* limits; 0: the constants above */
+	uint64_t retry_first, retry_longest; /* microseconds */
+	uint64_t give_up, give_up_bounces;   /* of other mail, of mail from the null sender */
+	/* limits; 0: the constants above */
+	uint32_t active_messages, active_recipients, active_jobs;
 };
 
 /* A transport's windows: jobs out at once for one destination, and for the agent as a whole. */
@@ -60,6 +62,7 @@ struct schedule_message {
 	uint32_t origin;		    /* hash of user or client network */
 	uint8_t place;			    /* enum schedule_place */
 	bool urged; /* the caller's: its jobs go to dead destinations too; false when it waits */
+	uint16_t recipients; /* set by the caller before it waits; not changed while it is active */
 };
 
 /* One delivery of an active message; embedded in the caller's struct, zeroed at first. */
@@ -94,9 +97,10 @@ bool schedule_hurry(struct schedule *s, struct schedule_message *m, uint64_t now
  * which works again; at most SCHEDULE_DUE_STEP a call. True: there may be more. */
 bool schedule_due(struct schedule *s, uint64_t now);
 /* The next message to become active, which it is from then on; NULL: none is due or the limits are
- * reached. */
+ * reached. No origin may have more of anything that is limited than is still free, so that there is
+ * room for others: one alone has half of it, two have a third each. */
 struct schedule_message *schedule_activate(struct schedule *s);
-/* Has it as many active messages or jobs as it may? */
+/* Has it as many active messages, recipients or jobs as it may? */
 bool schedule_is_full(const struct schedule *s);
 /* The next moment at which schedule_due() or schedule_activate() may have something, UINT64_MAX:
  * none. */

@@ -194,8 +194,10 @@ START_TEST(active_messages_and_jobs_have_limits)
 	few.active_messages = 2;
 	few.active_jobs = 2;
 	schedule_set(s, &few);
-	for (int i = 0; i < 4; i++)
+	for (uint32_t i = 0; i < 4; i++) {
+		mails[i].message.origin = i;
 		wait_until(&mails[i], now, NULL);
+	}
 	ck_assert_uint_eq(schedule_wake(s), 0);
 	ck_assert_ptr_eq(activate(), &mails[0]);
 	ck_assert(!schedule_is_full(s));
@@ -214,6 +216,52 @@ START_TEST(active_messages_and_jobs_have_limits)
 	ck_assert_ptr_eq(activate(), &mails[3]);
 	schedule_job_remove(s, &jobs[0].job, now);
 	expect_counts(0, 0, 2, 0);
+}
+END_TEST
+
+/* One origin has half of what may be active, two have a third each. */
+static const struct {
+	const char *name;
+	struct schedule_settings few;
+	uint16_t recipients;
+	int alone, both;
+} shares[] = {
+    {"messages", {.active_messages = 120}, 1, 60, 20},
+    {"recipients", {.active_recipients = 1200}, 10, 60, 20},
+};
+
+START_TEST(a_list_leaves_room_for_others)
+{
+	enum { MANY = 200 };
+	static struct mail lists[2][MANY];
+	struct mail single = {.message = {.origin = 3, .recipients = 1}};
+
+	memset(lists, 0, sizeof(lists));
+	schedule_set(s, &shares[_i].few);
+	for (uint32_t n = 0; n < 2; n++) {
+		for (int i = 0; i < MANY; i++) {
+			lists[n][i].message.origin = n + 1;
+			lists[n][i].message.recipients = shares[_i].recipients;
+			wait_until(&lists[n][i], now, NULL);
+		}
+		for (int i = 0; i < (n == 0 ? shares[_i].alone : shares[_i].both); i++)
+			ck_assert_ptr_eq(activate(), &lists[n][i]);
+		if (n == 0) {
+			ck_assert_ptr_null(activate());
+			ck_assert_uint_eq(schedule_wake(s), UINT64_MAX);
+		}
+	}
+	wait_until(&single, now, NULL);
+	ck_assert_uint_eq(schedule_wake(s), 0);
+	while (single.message.place != PLACE_ACTIVE)
+		ck_assert_ptr_nonnull(activate());
+	/* what ends makes room again */
+	while (activate())
+		;
+	for (int i = 0; i < 4; i++)
+		schedule_forget(s, &lists[0][i].message, now);
+	ck_assert_uint_eq(schedule_wake(s), 0);
+	ck_assert_ptr_nonnull(activate());
 }
 END_TEST
 
@@ -870,6 +918,8 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
 		tcase_add_test(t, tests[i]);
+	tcase_add_loop_test(t, a_list_leaves_room_for_others, 0,
+			    sizeof(shares) / sizeof(shares[0]));
 	suite_add_tcase(suite, t);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);
