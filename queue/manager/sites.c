@@ -18,7 +18,7 @@ enum {
 	SITES_ASKED_MAX = 1000,
 	TTL_MOST = 3600, /* seconds */
 	TTL_LEAST = 10,
-	TTL_FAILURE = 60,
+	TTL_FAILURE = 10, /* spares those of the same moment; the next attempt is to ask anew */
 	PORT_SMTP = 25,
 };
 
