@@ -85,18 +85,23 @@ static void answer_status(struct question *q)
 static void verified(void *arg, const struct verify_result *r)
 {
 	struct question *q = arg;
-	char text[400];
+	char text[400], unread[80] = "";
 	bool good = r->complete && r->digest_equal && r->problems == 0;
+	struct spool_status status;
 
 	for (size_t i = 0; i < r->named; i++) {
 		struct queue_line line = {.request = q->request, .text = slice_str(r->problem[i])};
 
 		admin_send(q, QUEUE_LINE, &line);
 	}
+	/* A writer that outlived its master may be at its last commit: nobody reads there yet. */
+	spool_status(manager.spool, &status);
+	if (status.unscanned > 0)
+		snprintf(unread, sizeof(unread), "; segments not read yet: %zu", status.unscanned);
 	snprintf(text, sizeof(text),
 		 "messages: %zu in memory, %zu on disk; read: %zu records, %zu large files; "
-		 "problems: %zu",
-		 r->messages, r->disk_messages, r->records, r->files, r->problems);
+		 "problems: %zu%s",
+		 r->messages, r->disk_messages, r->records, r->files, r->problems, unread);
 	q->count = r->messages;
 	admin_done(q, good ? EX_OK : r->complete ? 1 : EX_TEMPFAIL, text);
 }

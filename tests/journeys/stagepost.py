@@ -318,7 +318,9 @@ domain {DOMAIN} {{
         return self.run("queue", "verify")
 
     def assert_clean(self, seconds=30):
-        """The queue is empty and proves to be right, and no file is left over."""
+        """The queue is empty and proves to be right, and no file is left over. A writer that outlived
+        its master may hold what the queue does not know yet."""
+        wait_for(lambda: "not read yet" not in self.verify().stdout, seconds, "every segment to be read")
         self.wait_empty(seconds)
         self.verify()
 
