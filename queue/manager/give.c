@@ -1,6 +1,6 @@
 /*
  * Giving jobs: what the schedule picks is written to the ledger as attempts, and leaves after the
- * flush with its content. Suspects go one at a time.
+ * flush with its content. Suspects go a few at a time, or alone.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -183,14 +183,23 @@ static void give(struct job *j, unsigned agent)
 		content_fetch(a);
 }
 
-/* Nothing is beside a suspect; where one agent has all, the others wait for it. */
-static void give_suspect(enum transport t)
+/* May a suspect go beside what the agent has? */
+static bool fits_beside(const struct job *j, unsigned agent)
+{
+	size_t given = jobs_given(agent);
+
+	return given == 0 || (!j->alone && !jobs_given_alone(agent) && given < SUSPECTS_TOGETHER);
+}
+
+/* Beside suspects are suspects only; where one agent has all, the others wait for them. */
+static void give_suspects(enum transport t)
 {
 	unsigned agent = agent_for(t, true);
-	struct job *j = TAILQ_FIRST(jobs_at(JOB_SUSPECT, t));
+	struct job *j;
 
-	if (j != NULL && jobs_given(agent) == 0 && !agent_holds(agent) &&
-	    agent_channel(agent) != NULL)
+	if (agent_channel(agent) == NULL || agent_holds(agent))
+		return;
+	while ((j = TAILQ_FIRST(jobs_at(JOB_SUSPECT, t))) != NULL && fits_beside(j, agent))
 		give(j, agent);
 }
 
@@ -204,7 +213,7 @@ static void give_jobs(enum transport t)
 	unsigned agent = agent_for(t, false);
 	struct schedule_job *j;
 
-	give_suspect(t);
+	give_suspects(t);
 	if (agent == agent_for(t, true) && has_suspects(agent, t))
 		return;
 	for (int i = 0; i < JOBS_STEP; i++) {

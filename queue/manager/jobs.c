@@ -19,7 +19,7 @@ static struct job_list picked = TAILQ_HEAD_INITIALIZER(picked);
 static struct job_list out[AGENTS] = {
     TAILQ_HEAD_INITIALIZER(out[0]), TAILQ_HEAD_INITIALIZER(out[1]), TAILQ_HEAD_INITIALIZER(out[2]),
     TAILQ_HEAD_INITIALIZER(out[3]), TAILQ_HEAD_INITIALIZER(out[4])};
-static size_t given[AGENTS], given_suspects[AGENTS];
+static size_t given[AGENTS], given_suspects[AGENTS], given_alone[AGENTS];
 static size_t waiting[TRANSPORTS];
 
 /* Where they are */
@@ -48,6 +48,11 @@ size_t jobs_given(unsigned agent)
 bool jobs_given_suspect(unsigned agent)
 {
 	return given_suspects[agent] > 0;
+}
+
+bool jobs_given_alone(unsigned agent)
+{
+	return given_alone[agent] > 0;
 }
 
 size_t jobs_out(void)
@@ -93,14 +98,18 @@ void job_move(struct job *j, enum job_place place)
 	j->active->content -= job_wants_content(j);
 	given[j->agent] -= is_given(j);
 	given_suspects[j->agent] -= is_given(j) && j->suspect;
+	given_alone[j->agent] -= is_given(j) && j->alone;
 	waiting[j->transport] -= is_waiting(j);
 	j->place = (uint8_t)place;
 	j->active->content += job_wants_content(j);
 	given[j->agent] += is_given(j);
 	given_suspects[j->agent] += is_given(j) && j->suspect;
+	given_alone[j->agent] += is_given(j) && j->alone;
 	waiting[j->transport] += is_waiting(j);
 	list = list_of(j);
-	if (list != NULL)
+	if (list != NULL && place == JOB_SUSPECT && j->alone) /* they are few */
+		TAILQ_INSERT_HEAD(list, j, link);
+	else if (list != NULL)
 		TAILQ_INSERT_TAIL(list, j, link);
 }
 
@@ -197,8 +206,10 @@ void job_queue(struct job *j)
 		schedule_job_urge(&j->scheduled, manager_now());
 }
 
-void job_suspect(struct job *j)
+void job_suspect(struct job *j, bool alone)
 {
+	/* Where one agent has all, others may be beside it. */
+	j->alone = alone || agent_for(j->transport, true) == agent_for(j->transport, false);
 	j->suspect = true;
 	job_move(j, JOB_SUSPECT);
 }
@@ -233,7 +244,7 @@ static void job_take(struct job *j, struct delivery *d)
 static void job_begin(struct job *j)
 {
 	if (j->active->entry->deaths > 0 && j->transport != TRANSPORT_SYSTEM)
-		job_suspect(j);
+		job_suspect(j, true);
 	else
 		job_queue(j);
 }

@@ -11,16 +11,18 @@
 struct job_list *jobs_at(enum job_place place, unsigned which);
 /* How many the agent has, or is about to have. */
 size_t jobs_given(unsigned agent);
-/* Is a suspect among them? */
+/* Is a suspect among them? One that goes alone? */
 bool jobs_given_suspect(unsigned agent);
+bool jobs_given_alone(unsigned agent);
 bool job_wants_content(const struct job *j);
 
 /* Only job_move() changes a job's place, with its lists and counts. The agent is set before. */
 void job_move(struct job *j, enum job_place place);
 /* To its destination's queue. */
 void job_queue(struct job *j);
-/* One that an agent has died of is tried where it can hurt nobody else. */
-void job_suspect(struct job *j);
+/* One that an agent has died of is tried where it can hurt nobody else; it is nowhere. alone: it
+ * may not hurt other suspects either. */
+void job_suspect(struct job *j, bool alone);
 /* It is back from an agent, or never left: nowhere. */
 void job_back(struct job *j, enum schedule_outcome outcome);
 /* The attempts do not take place; the recipients are pending, the job is closed. */

@@ -39,6 +39,7 @@ enum {
 	ACTIVATE_STEP = 500,		     /* recipients of messages made active in one turn */
 	JOBS_STEP = 1000,		     /* jobs given in one turn */
 	DEATHS_MAX = 3,			     /* of peers that held a message alone */
+	SUSPECTS_TOGETHER = 20,		     /* so that one that takes hours delays no other */
 	RETRY_SOON_US = 5 * 1000 * 1000,     /* after trouble of our own */
 	DESTINATION_KEY_MAX = JOB_DESTINATION_MAX,
 };
@@ -105,7 +106,8 @@ struct job {
 	uint8_t place;	 /* enum job_place */
 	uint8_t agent;	 /* from UNREAD on */
 	uint8_t outcome; /* enum schedule_outcome, of those that came; NONE at first */
-	bool suspect;	 /* an agent died of it: it goes where it can hurt nobody else */
+	bool suspect;	 /* an agent died of it: it goes where it can hurt only its like */
+	bool alone;	 /* and so did one that had suspects only: nothing goes beside it */
 };
 TAILQ_HEAD(job_list, job);
 

@@ -115,15 +115,17 @@ void job_outcome(unsigned agent, const struct job_outcome *o)
 	active_settle(a);
 }
 
-/* What the dead agent held: alone it counts against the message. */
+/* What the dead agent held: alone it counts against the message. Of several suspects each goes
+ * alone from now on. */
 void job_agent_died(unsigned agent)
 {
-	struct job *j;
+	struct job *j = TAILQ_FIRST(jobs_at(JOB_OUT, agent));
+	bool single = j != NULL && TAILQ_NEXT(j, link) == NULL;
 	struct delivery *d;
 
 	while ((j = TAILQ_FIRST(jobs_at(JOB_OUT, agent))) != NULL) {
 		struct active *a = j->active;
-		bool alone = j->suspect;
+		bool alone = j->suspect && single;
 		bool again = !a->hold && !a->remove && a->corrupt == NULL &&
 			     !(alone && a->entry->deaths + 1 >= DEATHS_MAX);
 
@@ -132,7 +134,7 @@ void job_agent_died(unsigned agent)
 			spool_result(manager.spool, a->entry, d->recipient, RECIPIENT_PENDING, 0,
 				     NULL);
 		if (again)
-			job_suspect(j);
+			job_suspect(j, j->suspect);
 		else
 			job_close(j);
 		if (alone)

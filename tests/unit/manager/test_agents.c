@@ -19,9 +19,12 @@ static void settle(void)
 START_TEST(what_kills_agents_alone_is_set_aside_and_nothing_else)
 {
 	uint64_t poison = send_to("poison@trial.example"), good = send_to("bob@trial.example");
-	size_t deaths = 0, tried = 2;
+	size_t deaths = 0, tried = 4;
 	job(1);
 	agent_again(AGENT_LOCAL);
+	ck_assert_uint_eq(job(2)->agent, AGENT_LOCAL_SUSPECTS);
+	ck_assert_uint_eq(job(3)->agent, AGENT_LOCAL_SUSPECTS);
+	agent_again(AGENT_LOCAL_SUSPECTS);
 	while (deaths < 3) {
 		struct seen *j = job(tried++);
 		ck_assert_uint_eq(j->agent, AGENT_LOCAL_SUSPECTS);
@@ -34,12 +37,32 @@ START_TEST(what_kills_agents_alone_is_set_aside_and_nothing_else)
 			answer(j, JOB_DELIVERED, 250, false);
 	}
 	run_until_state(poison, "corrupt");
-	if (tried == 5)
+	if (tried == 7)
 		answer(job(tried), JOB_DELIVERED, 250, false);
 	run_until_state(good, "");
 	/* Nothing is suspect any more. */
 	send_to("bob@trial.example");
-	ck_assert_uint_eq(job(6)->agent, AGENT_LOCAL);
+	ck_assert_uint_eq(job(8)->agent, AGENT_LOCAL);
+}
+END_TEST
+
+/* Among them is one that takes hours, and none that kills. */
+START_TEST(suspects_do_not_wait_for_one_another)
+{
+	enum { MANY = 50 };
+	for (size_t i = 0; i < MANY; i++)
+		send_to("bob@trial.example");
+	job(MANY - 1);
+	agent_again(AGENT_LOCAL);
+	job(MANY + SUSPECTS_TOGETHER - 1);
+	settle();
+	ck_assert_uint_eq(house.job_count, MANY + SUSPECTS_TOGETHER);
+	for (size_t i = MANY + 1; i < 2 * MANY; i++) {
+		ck_assert_uint_eq(job(i)->agent, AGENT_LOCAL_SUSPECTS);
+		answer(&house.jobs[i], JOB_DELIVERED, 250, false);
+	}
+	run_until_noted(&house.jobs[2 * MANY - 1]);
+	ck_assert_str_eq(state_of(house.jobs[MANY].message), "active");
 }
 END_TEST
 
@@ -291,6 +314,7 @@ int main(int argc, char **argv)
 	tcase_add_checked_fixture(c, house_setup, house_teardown);
 	tcase_set_timeout(c, 60);
 	tcase_add_test(c, what_kills_agents_alone_is_set_aside_and_nothing_else);
+	tcase_add_test(c, suspects_do_not_wait_for_one_another);
 	tcase_add_test(c, a_suspect_stays_one_when_the_manager_dies);
 	tcase_add_test(c, a_suspect_waits_for_what_its_agent_holds_still);
 	tcase_add_test(c, a_job_that_outlives_the_manager_is_not_repeated);
