@@ -91,3 +91,15 @@ def test_run_after_stop_sends_another_mail(checkout):
 def test_what_it_does_not_know_is_refused(checkout):
     code, said = checkout.setup("fly")
     assert code == 64 and "usage" in said
+
+
+@pytest.mark.skipif(not Path("/usr/sbin/sendmail").exists(), reason="there is no sendmail that could be anybody's")
+@pytest.mark.parametrize("owner, code", [("true", 1), ("false", 0)])
+def test_a_sendmail_of_no_package_is_another_mail_server(tmp_path, owner, code):
+    """Else the tests' Postfix would take the place of a Stagepost that is in use here."""
+    (tmp_path / "dpkg-query").write_text(f'#!/bin/sh\n[ "$1" != -S ] || exec {owner}\n')
+    (tmp_path / "dpkg-query").chmod(0o755)
+    text = (ROOT / "setup").read_text()
+    function = text[text.index("other_mail_server() {"):].split("\n}\n")[0] + "\n}\n"
+    done = subprocess.run(["sh", "-c", f"PATH={tmp_path}:$PATH\n{function}other_mail_server"])
+    assert done.returncode == code
