@@ -129,7 +129,9 @@ void destinations_print(struct destinations *d, FILE *to, bool json)
 {
 	uint64_t now = clock_wall_us() / CLOCK_SECOND;
 	sort_and_cut(d);
-	if (!json && d->count > 0)
+	if (!json && d->count == 0)
+		fputs("no destination has mail under way or is in trouble\n", to);
+	else if (!json)
 		fprintf(to, "%-40s %-9s %7s %5s %8s %6s %8s %-10s %s\n", "DESTINATION", "TRANSPORT",
 			"QUEUED", "OUT", "DEFERRED", "WINDOW", "FAILURES", "DEAD", "LAST REPLY");
 	for (size_t i = 0; i < d->count; i++) {

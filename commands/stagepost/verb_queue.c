@@ -131,7 +131,8 @@ static void sum_up(const struct asking *a)
 	bool json = a->selectors->json;
 	json_t *o;
 	if (a->word->verb == QUEUE_DESTINATIONS) {
-		destinations_print(a->destinations, stdout, json);
+		if (a->code == EX_OK)
+			destinations_print(a->destinations, stdout, json);
 	} else if (a->word->verb == QUEUE_VERIFY) {
 		if (json) {
 			o = listing_findings(a->listing);

@@ -35,18 +35,20 @@ static bool beside(const char *own, const char *relative, char *path, size_t siz
 	return len > 0 && (size_t)len < size && access(path, X_OK) == 0;
 }
 
-bool master_find(char *path, size_t size)
+int master_find(char *path, size_t size)
 {
 	static const char *const places[] = {"../libexec/master", "../lib/stagepost/master"};
 	char own[PATH_MAX];
 	ssize_t len = readlink("/proc/self/exe", own, sizeof(own) - 1);
 	if (len <= 0)
-		return false;
+		return complain(EX_OSERR, "/proc/self/exe: %s; /proc must be mounted",
+				strerror(errno));
 	own[len] = '\0';
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
 		if (beside(own, places[i], path, size))
-			return true;
-	return false;
+			return EX_OK;
+	return complain(EX_UNAVAILABLE, "the program master is not installed beside this one "
+					"(../lib/stagepost/master)");
 }
 
 /* What both need: a configuration that checks (else its findings are printed) and the program. */
@@ -59,10 +61,9 @@ static struct config *prepare(const char *config_path, char *master, size_t size
 	*code = findings_print(config, &f);
 	if (*code != EX_OK)
 		complain(*code, "%s does not check: nothing is started", config_path);
-	else if (!master_find(master, size))
-		*code = complain(EX_UNAVAILABLE, "the program master is not installed beside this "
-						 "one (../lib/stagepost/master)");
 	else
+		*code = master_find(master, size);
+	if (*code == EX_OK)
 		return config;
 	config_free(&config);
 	return NULL;

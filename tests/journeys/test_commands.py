@@ -228,6 +228,18 @@ def test_commands_need_a_running_server(stagepost):
     assert house.run("nonsense", check=False).returncode == 64
 
 
+@pytest.mark.skipif(not IS_ROOT, reason="only root can hide /proc")
+def test_without_proc_that_is_said(stagepost):
+    house = stagepost(start=False)
+    said = subprocess.run(["unshare", "--mount", "--", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh",
+                           house.programs / "bin/stagepost", "-c", house.folder / "stagepost.conf", "start"],
+                          capture_output=True, text=True)
+    assert said.returncode != 0
+    if "stagepost:" not in said.stderr:
+        pytest.skip(f"no mount namespace can be made here: {said.stderr.strip()}")
+    assert "/proc must be mounted" in said.stderr
+
+
 def test_a_taken_port_is_named(stagepost):
     first = stagepost()
     second = stagepost(start=False)

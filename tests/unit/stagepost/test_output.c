@@ -330,6 +330,19 @@ START_TEST(destinations_with_most_waiting_come_first)
 }
 END_TEST
 
+START_TEST(that_there_is_no_destination_is_said)
+{
+	struct destinations *d = destinations_new();
+	open_text();
+	destinations_print(d, to, true);
+	destinations_print(d, to, false);
+	fflush(to);
+	ck_assert_str_eq(text, "no destination has mail under way or is in trouble\n");
+	destinations_free(&d);
+	close_text();
+}
+END_TEST
+
 START_TEST(destinations_are_objects_for_programs)
 {
 	open_text();
@@ -442,6 +455,7 @@ int main(void)
 	tcase_add_test(t, shows_a_message_for_people);
 	tcase_add_test(t, gathers_the_findings_of_verify);
 	tcase_add_test(t, destinations_with_most_waiting_come_first);
+	tcase_add_test(t, that_there_is_no_destination_is_said);
 	tcase_add_test(t, destinations_are_objects_for_programs);
 	tcase_add_test(t, tells_programs_the_state);
 	tcase_add_test(t, says_degraded_when_a_process_does_not_serve);
