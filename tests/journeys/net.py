@@ -37,7 +37,10 @@ def available():
     made = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True)
     if made.returncode != 0:
         return f"no network namespace can be made here: {made.stderr.strip()}"
+    ready = subprocess.run(["ip", "-n", name, "link", "set", "lo", "up"], capture_output=True, text=True)
     subprocess.run(["ip", "netns", "del", name], check=True)
+    if ready.returncode != 0:  # in a chroot whose root is no mount, or without /sys
+        return f"no network namespace can be entered here: {ready.stderr.strip()}"
     return ""
 
 

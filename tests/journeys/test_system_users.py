@@ -43,7 +43,10 @@ class Person:
     @contextlib.contextmanager
     def terminal(self, *command):
         """Runs it on a terminal: a function that says what was shown so far, and one that types."""
-        ours, its = pty.openpty()
+        try:
+            ours, its = pty.openpty()
+        except OSError as e:  # no /dev/pts, as in a chroot
+            pytest.skip(f"no terminal can be made here: {e}")
         os.set_blocking(ours, False)
         program = subprocess.Popen(self._as_user(command), cwd=self.home, stdin=its, stdout=its, stderr=its,
                                    start_new_session=True)
