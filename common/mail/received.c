@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 
+#include "common/base/encode.h"
 #include "common/mail/address.h"
 #include "common/mail/date.h"
 
@@ -113,6 +114,12 @@ static void write_user(struct folder *f, const struct received *r)
 	fold(f);
 }
 
+/* Other than ASCII it would make a header that not every server on the way takes (S23). */
+static bool names_recipient(const struct received *r)
+{
+	return r->recipient.len > 0 && ascii_only(r->recipient);
+}
+
 bool received_write(const struct received *r, struct buffer *out)
 {
 	struct folder f = {.out = out, .column = 0, .room = true};
@@ -132,9 +139,9 @@ bool received_write(const struct received *r, struct buffer *out)
 		word(&f, r->protocol);
 	}
 	word(&f, SLICE("id"));
-	wrapped(&f, "", r->id, r->recipient.len > 0 ? "" : ";");
+	wrapped(&f, "", r->id, names_recipient(r) ? "" : ";");
 	fold(&f);
-	if (r->recipient.len > 0) {
+	if (names_recipient(r)) {
 		word(&f, SLICE("for"));
 		wrapped(&f, "<", r->recipient, ">;");
 	}

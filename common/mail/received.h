@@ -18,7 +18,7 @@ struct received {
 	struct slice protocol; /* received_protocol() */
 	struct slice id;       /* queue id */
 	struct slice recipient; /* canonical address, when there is only one; else empty (RFC 5321
-				   7.2: more would tell one about the other) */
+				   7.2: more would tell one about the other); written if ASCII */
 	int64_t seconds;	/* since 1970 UTC */
 	int zone;		/* seconds east of UTC */
 };

@@ -97,10 +97,12 @@ START_TEST(writes_a_received_field)
 }
 END_TEST
 
-START_TEST(names_the_recipient_only_when_given)
+START_TEST(names_the_recipient_only_when_given_and_ascii)
 {
 	struct received r = usual();
-	r.recipient = SLICE_EMPTY;
+	r.recipient = _i == 0 ? SLICE_EMPTY
+			      : SLICE("b\xc3\xb6"
+				      "b@example.org");
 	r.address = SLICE("2001:db8::1");
 	r.name = SLICE("host.example");
 	r.helo = SLICE("[IPv6:2001:db8::1]");
@@ -211,7 +213,7 @@ int main(void)
 	tcase_add_test(c, agrees_with_the_c_library_for_four_centuries);
 	tcase_add_test(c, makes_message_ids);
 	tcase_add_test(c, writes_a_received_field);
-	tcase_add_test(c, names_the_recipient_only_when_given);
+	tcase_add_loop_test(c, names_the_recipient_only_when_given_and_ascii, 0, 2);
 	tcase_add_test(c, says_which_user_of_the_machine_it_was);
 	tcase_add_test(c, makes_hostile_names_harmless);
 	tcase_add_test(c, folds_long_lines_and_cuts_endless_names);
