@@ -47,7 +47,7 @@ const struct schema schema[] = {
     {"trust", PLACE_TOP, .type = TYPE_NETWORKS, .list = true, .fallback = "",
      .help =
 	 "Networks whose clients may send to everybody, each an address with /BITS or an address "
-	 "alone."},
+	 "alone. 127.0.0.1 is like any other; sendmail needs no trust."},
     {"addresses", PLACE_TOP, .type = TYPE_HOSTS, .list = true, .fallback = "",
      .help = "Addresses that lead to this server though no interface has them, as behind a NAT: a "
 	     "host with such an address is never a next hop."},
