@@ -59,7 +59,7 @@ def test_one_that_comes_among_others(house):
         if i == 10:
             poison = send_poison(house, client)
         assert client.try_one(f"other{i}", 900 + i, ("bob", "alice") if i % 3 else ("alice",))
-    ends = audit(house, client, poison, 4)
+    ends = audit(house, client, poison, 5)  # in the crowd, among suspects, three times alone
     print(f"\npoison among others: {ends} deaths, {OTHERS} others arrived")
 
 
