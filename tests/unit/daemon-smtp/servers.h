@@ -336,7 +336,8 @@ static inline bool server_heard(unsigned i, const char *text)
 {
 	bool heard;
 	pthread_mutex_lock(&server_mutex);
-	heard = memmem(servers[i].heard.data, servers[i].heard.len, text, strlen(text)) != NULL;
+	heard = servers[i].heard.len > 0 &&
+		memmem(servers[i].heard.data, servers[i].heard.len, text, strlen(text)) != NULL;
 	pthread_mutex_unlock(&server_mutex);
 	return heard;
 }
