@@ -63,7 +63,15 @@ def test_nobody_waits_for_a_name_while_the_dns_is_silent(world):
     world.dns.wait()
     with world.inside("dns"):
         silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        silent.bind((world.ip4("dns"), 53))
+
+    def bound():
+        """Its children have the port for a moment longer."""
+        try:
+            silent.bind((world.ip4("dns"), 53))
+        except OSError:
+            return False
+        return True
+    wait_for(bound, what="the port of the DNS server that was killed")
     with silent:
         begun = time.monotonic()
         assert f"(unknown [{world.ip4('other')}])" in received(world, "other", "silent")
