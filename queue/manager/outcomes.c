@@ -126,7 +126,7 @@ void job_agent_died(unsigned agent)
 	while ((j = TAILQ_FIRST(jobs_at(JOB_OUT, agent))) != NULL) {
 		struct active *a = j->active;
 		bool alone = j->suspect && single;
-		bool again = !a->hold && !a->remove && a->corrupt == NULL &&
+		bool again = !a->hold && !a->remove && !a->bounce && a->corrupt == NULL &&
 			     !(alone && a->entry->deaths + 1 >= DEATHS_MAX);
 
 		job_back(j, OUTCOME_NONE);

@@ -229,6 +229,15 @@ def mount_journaled(base):
     base.chmod(0o755)
 
 
+def unmount(base):
+    """A peer's last process may live a moment longer than its stop command."""
+    for _ in range(50):
+        if subprocess.run(["umount", base], stderr=subprocess.DEVNULL).returncode == 0:
+            return
+        time.sleep(0.2)
+    subprocess.run(["umount", base], check=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
@@ -278,7 +287,7 @@ def main():
         if sink:
             sink.stop()
         if options.journaled:
-            subprocess.run(["umount", base], check=True)
+            unmount(base)
             pathlib.Path(f"{base}.img").unlink()
         shutil.rmtree(base, ignore_errors=True)
     report(options, results)

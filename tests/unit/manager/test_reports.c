@@ -391,6 +391,18 @@ START_TEST(an_administrator_returns_mail_at_rest_held_and_active)
 }
 END_TEST
 
+START_TEST(what_was_returned_is_not_tried_again_when_its_agent_dies)
+{
+	uint64_t id;
+	id = send_to("bob@trial.example");
+	ck_assert_str_eq(job(0)->user, "bob");
+	ck_assert_uint_eq(ask(QUEUE_BOUNCE, id), 1);
+	agent_again(AGENT_LOCAL);
+	ck_assert_ptr_nonnull(strstr(report(0)->text, "administrator"));
+	run_until_state(id, "");
+}
+END_TEST
+
 /* The router dies of one of two questions. */
 START_TEST(what_kills_the_router_alone_is_set_aside_and_nothing_else)
 {
@@ -448,6 +460,7 @@ int main(int argc, char **argv)
 	tcase_add_test(c, give_up_tells_how_long_it_was_tried);
 	tcase_add_test(c, mail_of_the_null_sender_has_its_own_time);
 	tcase_add_test(c, an_administrator_returns_mail_at_rest_held_and_active);
+	tcase_add_test(c, what_was_returned_is_not_tried_again_when_its_agent_dies);
 	tcase_add_test(c, what_kills_the_router_alone_is_set_aside_and_nothing_else);
 	suite_add_tcase(s, c);
 	SRunner *sr = srunner_create(s);
