@@ -70,13 +70,21 @@ static void on_setting(struct channel *c, const void *record)
 		fatal("settings of another build of the master");
 }
 
+static void take_settings(void)
+{
+	if (self->settings_end)
+		self->settings_end();
+}
+
+/* A process that serves takes a new set when all that belongs to it, such as the files of its
+ * tables, is there too: with the GO. */
 static void on_settings_end(struct channel *c, const void *record)
 {
 	const struct master_settings_end *m = record;
 	(void)c;
 	generation = m->generation;
-	if (self->settings_end)
-		self->settings_end();
+	if (life == LIFE_BEGUN)
+		take_settings();
 }
 
 static void on_link(struct channel *c, const void *record)
@@ -104,6 +112,8 @@ static void on_go(struct channel *c, const void *record)
 		if (self->start)
 			self->start();
 		peers_open();
+	} else {
+		take_settings();
 	}
 	channel_send(c, MASTER_READY, &ready);
 }

@@ -42,7 +42,8 @@ struct service {
 	const struct service_link *links;     /* ends with peer NULL */
 	const struct record *const *settings; /* settings records it wants; ends with NULL */
 	/* One settings record (decoded; slices die after the call), in the file's order. Between
-	 * settings_begin and settings_end: a whole new set, at the start and at each reload. */
+	 * settings_begin and settings_end: a whole new set, at the start and at each reload. At a
+	 * reload settings_end comes after the descriptors that belong to the set. */
 	void (*settings_begin)(void);
 	void (*setting)(const struct record *record, const void *value);
 	void (*settings_end)(void);

@@ -30,6 +30,8 @@ class Postfix:
         for part in ("etc", "spool", "data", "mail"):
             (self.folder / part).mkdir()
         shutil.chown(self.folder / "data", "postfix")
+        (self.folder / "log").touch()  # what is not root writes there too, when it has to complain
+        (self.folder / "log").chmod(0o666)
         owner = pwd.getpwnam("nobody")
         os.chown(self.folder / "mail", owner.pw_uid, owner.pw_gid)
         master = PROGRAMS[1].read_text()

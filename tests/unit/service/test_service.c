@@ -449,6 +449,28 @@ START_TEST(hands_descriptors_to_the_daemon)
 }
 END_TEST
 
+/* Else a reload has a moment in which a table is named whose file is still on its way. */
+START_TEST(a_new_set_is_taken_when_its_files_are_there)
+{
+	char text[8192];
+	struct master_descriptor m = {.kind = SLICE("file"), .name = SLICE("file:x"), .fd = 0};
+	begin_daemon();
+	send_begin();
+	send_settings(1);
+	send_go();
+	read_lines(text, sizeof(text));
+	send_settings(2);
+	ck_assert(channel_send(daemon_channel, MASTER_DESCRIPTOR, &m));
+	send_go();
+	ck_assert_uint_eq(ready, 2);
+	read_lines(text, sizeof(text));
+	assert_line(text, "settings end");
+	ck_assert_ptr_nonnull(strstr(strstr(text, "descriptor file file:x"), "settings end"));
+	channel_free(&daemon_channel);
+	ck_assert_int_eq(end_daemon(), 0);
+}
+END_TEST
+
 START_TEST(a_daemon_with_one_directory_has_it_for_its_root)
 {
 	char text[8192], path[] = "/tmp/test-service-XXXXXX";
@@ -509,6 +531,7 @@ int main(void)
 	tcase_add_test(t, tells_that_a_peer_broke_the_rules);
 	tcase_add_test(t, a_fresh_link_replaces_the_old_one);
 	tcase_add_test(t, hands_descriptors_to_the_daemon);
+	tcase_add_test(t, a_new_set_is_taken_when_its_files_are_there);
 	tcase_add_test(t, a_daemon_with_one_directory_has_it_for_its_root);
 	tcase_add_test(t, is_not_started_by_hand);
 	suite_add_tcase(s, t);
