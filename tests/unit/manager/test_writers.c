@@ -25,12 +25,14 @@ END_TEST
 
 START_TEST(a_reload_changes_the_limits)
 {
+	struct master_go go = {1};
 	house_prepare();
 	house_begin();
 	run_until(is_writer_ready);
 	ck_assert(!house.full);
 	house.limits.spool_free = UINT64_MAX / 4;
 	send_settings();
+	channel_send(house.master, MASTER_GO, &go);
 	run_until(is_full_told);
 }
 END_TEST
