@@ -389,6 +389,8 @@ START_TEST(S45_a_refusal_while_content_is_sent_is_heard)
 }
 END_TEST
 
+/* The kernel may have taken all of it, with the dot, before the death is known: then nobody can say
+ * whether it was accepted (S45), and it is tried again. */
 START_TEST(a_death_while_content_is_sent_leads_to_the_next_host)
 {
 	fill_large("seventy-two octets of a line of text, so that there are many of them.\r\n");
@@ -396,7 +398,11 @@ START_TEST(a_death_while_content_is_sent_leads_to_the_next_host)
 	server_start(1, GOOD);
 	send_file(1, hops(2), 0, false);
 	run_until_outcomes(1);
-	expect("death", &outcomes[0], "1 250 2.6.0 - 2 taken");
+	if (outcomes[0].status == JOB_DEFERRED)
+		expect("death", &outcomes[0],
+		       "2 451 4.4.2 site 0 lost connection after the content was sent");
+	else
+		expect("death", &outcomes[0], "1 250 2.6.0 - 2 taken");
 }
 END_TEST
 
