@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from stagepost import BUILD, DOMAIN, ROOT
+from stagepost import DOMAIN, ROOT
 
 PEERS = ROOT / "build" / "peers"
 

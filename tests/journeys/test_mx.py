@@ -61,7 +61,7 @@ def world():
 
 
 @pytest.fixture(autouse=True)
-def log_of_failures(world, request):
+def log_of_failures(world):
     """What the log has gained, for a test that fails."""
     before = len(world.us.log())
     yield

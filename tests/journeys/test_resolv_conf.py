@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-import net as networks
 from remote import Remote
 from stagepost import DOMAIN
 

@@ -4,7 +4,6 @@
 The DNS as the daemons see it: names of clients, for which nobody waits; a server that has gone; a
 resolver that has gone; another server after a reload. Mail by MX is test_mx.py.
 """
-import re
 import smtplib
 import socket
 import time

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from stagepost import BUILD, DOMAIN, IS_ROOT, wait_for
+from stagepost import DOMAIN, IS_ROOT, wait_for
 
 
 @pytest.fixture(scope="module")
