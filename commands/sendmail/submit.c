@@ -4,17 +4,15 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "commands/sendmail/sendmail.h"
 #include "common/base/encode.h"
+#include "common/net/named.h"
 #include "common/os/clock.h"
 
 enum {
@@ -295,34 +293,12 @@ bool submit_talk(int fd, const struct submission *m, struct error *e)
 	return good;
 }
 
-/* A relative name is what the kernel sees, so the way there may be longer than a socket address. */
-static bool connect_in(const char *run, int fd)
-{
-	static const struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "submit"};
-	int here = open(".", O_PATH | O_CLOEXEC), error;
-	bool good = here >= 0 && chdir(run) == 0 &&
-		    connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
-	error = errno;
-	if (here >= 0) {
-		good = fchdir(here) == 0 && good;
-		close(here);
-	}
-	errno = error;
-	return good;
-}
-
 int submit_connect(const char *run, struct error *e)
 {
-	const struct timeval limit = {.tv_sec = CONNECT_SECONDS};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	/* the limit holds for connect(), which waits while the server's queue is full */
-	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) == 0 &&
-	    connect_in(run, fd))
-		return fd;
-	error_set(e, EX_TEMPFAIL,
-		  "no server answers on %s/submit: %s; is it running? see stagepost status", run,
-		  strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	return -1;
+	int fd = named_connect(run, "submit", SOCK_STREAM, CONNECT_SECONDS);
+	if (fd < 0)
+		error_set(e, EX_TEMPFAIL,
+			  "no server answers on %s/submit: %s; is it running? see stagepost status",
+			  run, strerror(errno));
+	return fd;
 }

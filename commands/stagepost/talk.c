@@ -6,16 +6,13 @@
 #include "commands/stagepost/talk.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include "common/base/memory.h"
+#include "common/net/named.h"
 #include "common/os/clock.h"
 #include "common/os/disk.h"
 #include "common/os/loop.h"
@@ -34,29 +31,11 @@ struct talk {
 	struct loop_timer timer;
 };
 
-/* A relative name is what the kernel sees, so the way there may be longer than a socket address. */
-static int connect_in(int dir, int fd)
+int talk_connect(const char *run, struct error *e)
 {
-	static const struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "control"};
-	int here = open(".", O_PATH | O_CLOEXEC), result, error;
-	if (here < 0 || fchdir(dir) < 0)
-		result = -1;
-	else
-		result = connect(fd, (const struct sockaddr *)&address, sizeof(address));
-	error = errno;
-	if (here >= 0 && (fchdir(here) < 0 || close(here) < 0))
-		result = -1;
-	errno = error;
-	return result;
-}
-
-static int not_connected(const char *run, int fd, int dir, struct error *e)
-{
-	int code = errno;
+	int fd = named_connect(run, "control", SOCK_SEQPACKET, CONNECT_SECONDS), code = errno;
 	if (fd >= 0)
-		close(fd);
-	if (dir >= 0)
-		close(dir);
+		return fd;
 	if (code == ENOENT || code == ECONNREFUSED)
 		error_set(e, EX_UNAVAILABLE,
 			  "the server is not running (nobody listens on %s/control)", run);
@@ -66,19 +45,6 @@ static int not_connected(const char *run, int fd, int dir, struct error *e)
 		error_set(e, EX_TEMPFAIL, "%s/control: %s; try again in a moment", run,
 			  strerror(code));
 	return -1;
-}
-
-int talk_connect(const char *run, struct error *e)
-{
-	const struct timeval limit = {.tv_sec = CONNECT_SECONDS};
-	int dir = open(run, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int fd = dir < 0 ? -1 : socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	/* the limit holds for connect(), which waits while the server's queue is full */
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0 ||
-	    connect_in(dir, fd) < 0)
-		return not_connected(run, fd, dir, e);
-	close(dir);
-	return fd;
 }
 
 static void talk_ended(struct talk *t, int code)
