@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
@@ -93,6 +94,9 @@ static _Noreturn void child(struct plan *p)
 	if (chdir("/") < 0)
 		give_up(p->tell, "chdir");
 	umask(077);
+	/* Only a hint: a kernel that refuses it runs the program as usual. */
+	if (p->spawn->batch)
+		(void)sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
 	place_fds(p);
 	execve(p->spawn->path, p->spawn->argv, p->spawn->environment);
 	give_up(p->tell, "exec");

@@ -5,6 +5,7 @@
 #ifndef COMMON_OS_SPAWN_H
 #define COMMON_OS_SPAWN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -23,6 +24,7 @@ struct spawn {
 	char *const *environment;   /* "NAME=value", ends with NULL; the whole of it */
 	const struct spawn_fd *fds; /* 0, 1 and 2 are /dev/null unless named here */
 	size_t fd_count;	    /* at most SPAWN_FDS_MAX */
+	bool batch; /* it runs under SCHED_BATCH (sched(7)): what wakes it does not stop others */
 };
 
 /* Returns when the program runs: its process id, or -1 with e->code the errno of what failed (the

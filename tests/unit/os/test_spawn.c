@@ -2,6 +2,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +25,11 @@ static int run(const char *script, int number, struct spawn_fd extra)
 	char *environment[] = {STRING("ONE=1"), STRING("PATH=/usr/bin:/bin"), NULL};
 	ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
 	struct spawn_fd given[] = {{fds[1], number}, extra};
-	struct spawn s = {"/bin/sh", argv, environment, given, extra.number < 0 ? 1 : 2};
+	struct spawn s = {.path = "/bin/sh",
+			  .argv = argv,
+			  .environment = environment,
+			  .fds = given,
+			  .fd_count = extra.number < 0 ? 1 : 2};
 	pid_t pid = spawn_start(&s, &e);
 	ck_assert_int_gt(pid, 0);
 	close(fds[1]);
@@ -114,6 +119,22 @@ START_TEST(ignored_and_blocked_signals_are_default_again)
 }
 END_TEST
 
+START_TEST(batch_is_the_policy_of_the_program_and_not_ours)
+{
+	struct error e;
+	char *argv[] = {STRING("sleep"), STRING("20"), NULL};
+	char *environment[] = {STRING("ONE=1"), NULL};
+	struct spawn s = {
+	    .path = "/bin/sleep", .argv = argv, .environment = environment, .batch = true};
+	pid_t pid = spawn_start(&s, &e);
+	ck_assert_int_gt(pid, 0);
+	ck_assert_int_eq(sched_getscheduler(pid), SCHED_BATCH);
+	ck_assert_int_eq(sched_getscheduler(0), SCHED_OTHER);
+	kill(pid, SIGKILL);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+}
+END_TEST
+
 START_TEST(a_program_that_can_t_start_is_told_with_its_errno)
 {
 	static const struct {
@@ -122,9 +143,9 @@ START_TEST(a_program_that_can_t_start_is_told_with_its_errno)
 	} cases[] = {{"/no/such/program", ENOENT}, {"/etc/passwd", EACCES}, {"/tmp", EACCES}};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		char *argv[] = {STRING("x"), NULL};
-		char *environment[] = {NULL};
+		char *environment[] = {STRING("ONE=1"), NULL};
 		struct error e = {.code = 0};
-		struct spawn s = {cases[i].path, argv, environment, NULL, 0};
+		struct spawn s = {.path = cases[i].path, .argv = argv, .environment = environment};
 		ck_assert_int_eq(spawn_start(&s, &e), -1);
 		ck_assert_int_eq(e.code, cases[i].code);
 		ck_assert_ptr_nonnull(strstr(e.text, cases[i].path));
@@ -137,10 +158,14 @@ END_TEST
 START_TEST(a_bad_descriptor_is_refused)
 {
 	char *argv[] = {STRING("true"), NULL};
-	char *environment[] = {NULL};
+	char *environment[] = {STRING("ONE=1"), NULL};
 	struct spawn_fd bad = {987, 3};
 	struct error e = {.code = 0};
-	struct spawn s = {"/bin/true", argv, environment, &bad, 1};
+	struct spawn s = {.path = "/bin/true",
+			  .argv = argv,
+			  .environment = environment,
+			  .fds = &bad,
+			  .fd_count = 1};
 	ck_assert_int_eq(spawn_start(&s, &e), -1);
 	ck_assert_int_eq(e.code, EBADF);
 }
@@ -157,6 +182,7 @@ int main(void)
 	tcase_add_test(tc, the_environment_is_the_given_one);
 	tcase_add_test(tc, it_leads_a_session_of_its_own_at_the_root);
 	tcase_add_test(tc, ignored_and_blocked_signals_are_default_again);
+	tcase_add_test(tc, batch_is_the_policy_of_the_program_and_not_ours);
 	tcase_add_test(tc, a_program_that_can_t_start_is_told_with_its_errno);
 	tcase_add_test(tc, a_bad_descriptor_is_refused);
 	suite_add_tcase(s, tc);
