@@ -1,0 +1,81 @@
+"""
+What most rows share: the same load on ours, on Postfix, and on the harness alone, in interleaved rounds, and a
+line that says how they compare.
+"""
+import row
+from load import Sink, Source, one_round
+from servers import Ours, Postfix
+
+WARM_UP = 0.5  # of a usual round
+
+
+class Sized:
+    """Rounds of about context.round_seconds: the warm-up, of a guess, says how many messages that is."""
+
+    def __init__(self, context, guess, measure, least=1):
+        self.context, self.measure, self.least = context, measure, least
+        self.messages = max(least, int(guess * (0.1 if context.quick else 1)))
+
+    def __call__(self, number):
+        figures = self.measure(self._even(self.messages), number)
+        if number == 0:
+            self.messages = max(self.least, figures["end_to_end"] * self.context.round_seconds)
+        return figures
+
+    def _even(self, messages):
+        return max(self.least, int(messages) // self.least * self.least)
+
+
+def peers_of(rounds):
+    """Medians of every participant."""
+    return {name: row.medians(figures) for name, figures in rounds.items()}
+
+
+def ratio(medians, ours="stagepost", peer="postfix", key="end_to_end"):
+    if peer not in medians or ours not in medians:
+        return None
+    return medians[ours][key] / medians[peer][key]
+
+
+def cpu_of(medians, name):
+    """Microseconds a message of the server alone, without the harness."""
+    return {p: us for p, us in medians[name]["cpu_us"].items() if not p.startswith("smtp-s")}
+
+
+def line(medians, least_ratio=None, least_share=None, least_accept=None):
+    """(shown, reached) of usual rows: rates, ratios, and whether these are at least so high."""
+    ours = medians["stagepost"]
+    words, judged = [f"{ours['end_to_end']:,.0f}/s"], []
+    for peer, key, least, text in (("postfix", "end_to_end", least_ratio, "{1:.1f}x Postfix ({0:,.0f}/s)"),
+                                   ("opensmtpd", "accepted", least_accept, "accepts {1:.1f}x OpenSMTPD ({0:,.0f}/s)")):
+        if peer in medians:
+            times = ratio(medians, peer=peer, key=key)
+            words.append(text.format(medians[peer][key], times))
+            judged.append(None if least is None else times >= least)
+        elif least is not None:
+            judged.append(None)
+    if "harness" in medians:
+        share = ratio(medians, peer="harness")
+        words.append(f"{share:.0%} of the harness alone ({medians['harness']['end_to_end']:,.0f}/s)")
+        if least_share is not None:
+            judged.append(share >= least_share)
+    wanted = [j for j in judged if j is not None]
+    reached = None if not wanted else all(wanted) if len(wanted) == len(judged) else (False if not all(wanted) else None)
+    return "; ".join(words), reached
+
+
+def relay(context, shape, guesses, *, folder=None, opensmtpd=False, harness=True, **hooks):
+    """Rounds of a shape (arguments of Source) through each server to a sink. guesses: messages of the warm-up by
+    server. {name: [figures]}."""
+    folder = folder or context.folder
+    sink = context.start(Sink("-m", "2000"))
+    servers = [context.start(Ours(folder, sink=sink, **hooks.get("ours", {}))),
+               context.start_peer(lambda: Postfix(folder, sink=sink, **hooks.get("postfix", {})))]
+    participants = {}
+    for server in filter(None, servers):
+        participants[server.name] = Sized(context, guesses[server.name], lambda count, _, server=server:
+                                          one_round(server, sink, Source(server.port, count, **shape)))
+    if harness:
+        participants["harness"] = Sized(context, guesses["harness"], lambda count, _:
+                                        one_round(None, sink, Source(sink.port, count, **shape)))
+    return row.interleaved(context, participants)

@@ -1,0 +1,165 @@
+"""
+The load: smtp-source sends, smtp-sink or mailboxes take. A round sends a number of messages and ends when
+the last of them has been taken.
+
+Nothing here is woken for each message: smtp-sink writes its counter to a file in memory, and when the last
+message came is the time of that file's, or mailbox's, last change. They are looked at a few times a round.
+"""
+import os
+import pathlib
+import subprocess
+import tempfile
+import time
+
+import measure
+from servers import DOMAIN, free_port, wait_port
+
+SOURCE, SINK = "/usr/sbin/smtp-source", "/usr/sbin/smtp-sink"
+ELSEWHERE = "you@elsewhere.example"
+DEADLINE = 120  # seconds that a round may take
+TAIL = 128  # octets at the end of smtp-sink's counters, more than one of its lines
+
+
+class Sink:
+    """smtp-sink. name, pids(): as a server has them."""
+    name = "smtp-sink"
+
+    def __init__(self, *options):
+        self.port, self.options = free_port(), options
+        self.process = None
+
+    def start(self):
+        memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+        self.counters = tempfile.NamedTemporaryFile(prefix="stagepost-bench-", dir=memory)
+        user = ["-u", "nobody"] if os.geteuid() == 0 else []
+        self.process = subprocess.Popen([SINK, "-c", *user, *self.options, f"127.0.0.1:{self.port}", "1024"],
+                                        stdin=subprocess.DEVNULL, stdout=self.counters, stderr=subprocess.DEVNULL)
+        wait_port(self.port)
+
+    def stop(self):
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.counters.close()
+
+    def pids(self):
+        return {self.name: [self.process.pid]}
+
+    def taken(self):
+        """Messages since its start; and when the counters were last written, as time.time() has it."""
+        stat = os.stat(self.counters.name)
+        with open(self.counters.name, "rb") as f:
+            f.seek(max(0, stat.st_size - TAIL))
+            last = f.read().rpartition(b"mesg=")[2].split()
+        return (int(last[0]) if last else 0), stat.st_mtime
+
+
+class Maildirs:
+    """Mailboxes of a server: new/ of Maildirs that lie in these folders."""
+
+    def __init__(self, folders):
+        self.folders = [pathlib.Path(folder) / "new" for folder in folders]
+
+    @classmethod
+    def of(cls, server, users):
+        return cls(server.mail / DOMAIN / user for user in users)
+
+    def taken(self):
+        count, last = 0, 0.0
+        for folder in self.folders:
+            try:
+                last = max(last, os.stat(folder).st_mtime)
+                count += len(os.listdir(folder))
+            except FileNotFoundError:
+                continue
+        return count, last
+
+
+class Mboxes:
+    """Mailboxes that are one file each: messages of equal size are counted by the size of the files."""
+
+    def __init__(self, paths, size):
+        self.paths, self.size = [pathlib.Path(path) for path in paths], size
+
+    def taken(self):
+        octets, last = 0, 0.0
+        for path in self.paths:
+            try:
+                stat = os.stat(path)
+            except FileNotFoundError:
+                continue
+            octets, last = octets + stat.st_size, max(last, stat.st_mtime)
+        return octets // self.size, last
+
+
+class Source:
+    """smtp-source, of so many messages in all. to: an address, or a list of them, each with a source of its own
+    that has an even share of messages and sessions. numbered: the n-th message of a source goes to n + address."""
+
+    def __init__(self, port, messages, *, sessions=20, size=4096, recipients=1, keep=True, to=ELSEWHERE,
+                 numbered=False):
+        to = [to] if isinstance(to, str) else list(to)
+        words = ["-s", max(1, sessions // len(to)), "-m", messages // len(to), "-l", size,
+                 "-f", "sender@source.example"]
+        words += ["-d"] * keep + ["-N"] * numbered + (["-r", recipients] if recipients > 1 else [])
+        self.commands = [[SOURCE, *map(str, words), "-t", address, f"127.0.0.1:{port}"] for address in to]
+        self.messages = messages // len(to) * len(to)
+        self.processes = []
+
+    def start(self):
+        self.processes = [subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                           stderr=subprocess.PIPE) for command in self.commands]
+
+    def wait(self):
+        """Until the last 250; CPU seconds."""
+        used = 0.0
+        for process in self.processes:
+            errors = process.stderr.read()
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            process.stderr.close()
+            used += usage.ru_utime + usage.ru_stime
+            if process.returncode != 0:
+                raise RuntimeError(f"smtp-source failed: {errors.decode(errors='replace')[-300:]}")
+        return used
+
+    def stop(self):
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+
+def wait_taken(target, before, count, begun, deadline=DEADLINE):
+    """Until the target has taken count more than before; seconds from begun (of time.time()) to the last of them.
+    Looks less often the more is missing."""
+    want = before + count
+    while True:
+        have, last = target.taken()
+        if have >= want:
+            return last - begun
+        passed = time.time() - begun
+        if passed > deadline:
+            raise RuntimeError(f"{want - have} messages did not arrive in {deadline} s")
+        time.sleep(min(0.5, max(0.02, 0.5 * passed * (want - have) / max(1, have - before))))
+
+
+def one_round(server, target, source):
+    """Sends all of the source and waits until the target has them. Figures: end_to_end and accepted, in messages
+    a second; CPU microseconds a message by process of the server, of smtp-source, and of smtp-sink where that is
+    the target. server None: the source sends to the target itself."""
+    sides = [measure.Cpu(side) for side in (server, target) if hasattr(side, "pids")]
+    before, _ = target.taken()
+    begun = time.time()
+    source.start()
+    try:
+        used = source.wait()
+        accepted = time.time() - begun
+        took = wait_taken(target, before, source.messages, begun)
+    finally:
+        source.stop()
+    time.sleep(0.15)  # what a server does behind the last message counts too
+    cpu = {name: seconds for side in sides for name, seconds in side.by_process().items()}
+    cpu["smtp-source"] = used
+    return {"messages": source.messages, "end_to_end": source.messages / took, "accepted": source.messages / accepted,
+            "cpu_us": {name: seconds / source.messages * 1e6 for name, seconds in cpu.items()}}
