@@ -7,11 +7,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 enum { READ_CHUNK = 64 * 1024, ZERO_CHUNK = 64 * 1024, BENEATH_TRIES = 8 };
@@ -234,6 +237,43 @@ int disk_writeback(int fd, uint64_t offset, uint64_t len)
 		return -1;
 	return (int)TEMP_FAILURE_RETRY(
 	    sync_file_range(fd, (off_t)offset, (off_t)len, SYNC_FILE_RANGE_WRITE));
+}
+
+int disk_writeback_end(int fd)
+{
+	const unsigned all =
+	    SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+	if (disk_point(DISK_WRITEBACK, fd) < 0)
+		return -1;
+	return (int)TEMP_FAILURE_RETRY(sync_file_range(fd, 0, 0, all));
+}
+
+int disk_sync_all(int fd)
+{
+	if (disk_point(DISK_SYNC_ALL, fd) < 0)
+		return -1;
+	return (int)TEMP_FAILURE_RETRY(syncfs(fd));
+}
+
+/* Before Linux 5.8 it told of no error at all (syncfs(2)). */
+static bool kernel_tells(void)
+{
+	struct utsname u;
+	unsigned major, minor;
+	return uname(&u) == 0 && sscanf(u.release, "%u.%u", &major, &minor) == 2 &&
+	       (major > 5 || (major == 5 && minor >= 8));
+}
+
+/* Not those that stand on another file system (overlayfs, FUSE) or a server (NFS), whose errors
+ * need not reach the call. */
+bool disk_sync_all_tells(int fd)
+{
+	struct statfs s;
+	if (disk_point(DISK_SPACE, fd) < 0 || fstatfs(fd, &s) < 0)
+		return false;
+	return (s.f_type == EXT4_SUPER_MAGIC || s.f_type == XFS_SUPER_MAGIC ||
+		s.f_type == BTRFS_SUPER_MAGIC) &&
+	       kernel_tells();
 }
 
 /* For file systems without fallocate(): zeros from the present end on. */

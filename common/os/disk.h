@@ -40,6 +40,7 @@ enum disk_op {
 	DISK_FDATASYNC,
 	DISK_FSYNC,
 	DISK_FSYNC_DIR,
+	DISK_SYNC_ALL,
 	DISK_WRITEBACK,
 	DISK_ALLOCATE,
 	DISK_TRUNCATE,
@@ -95,8 +96,16 @@ int disk_fdatasync(int fd);
 int disk_fsync(int fd);
 /* Makes the entries of a directory durable; fd is an open descriptor of it. */
 int disk_fsync_dir(int fd);
+/* All of the file system that fd lies in. It may be long work: others' files are in it too. An
+ * error is any file's, since fd was opened or since the call before with the same open file. */
+int disk_sync_all(int fd);
+/* Does disk_sync_all() tell of every error there? Linux does since 5.8, for some file systems. */
+bool disk_sync_all_tells(int fd);
 /* Starts writing that range to the disk and does not wait; no promise of durability. */
 int disk_writeback(int fd, uint64_t offset, uint64_t len);
+/* Waits until what was written to the file has left memory; says what went wrong with it since it
+ * was opened, which costs next to nothing when it has left before. No promise of durability. */
+int disk_writeback_end(int fd);
 /* Blocks for [0, size), and the file's size becomes at least size. */
 int disk_allocate(int fd, uint64_t size);
 int disk_truncate(int fd, uint64_t size);

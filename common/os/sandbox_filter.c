@@ -58,9 +58,10 @@ static const struct call_group {
      CALLS(SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(getsockopt))},
     {SANDBOX_CONNECT | SANDBOX_DATAGRAM, CALLS(SCMP_SYS(connect), SCMP_SYS(bind))},
     {SANDBOX_DATAGRAM, CALLS(SCMP_SYS(sendto))},
-    {SANDBOX_APPEND, CALLS(SCMP_SYS(pwrite64), SCMP_SYS(pwritev), SCMP_SYS(pwritev2),
-			   SCMP_SYS(lseek), SCMP_SYS(sync_file_range))},
-    {SANDBOX_APPEND | SANDBOX_FILES, CALLS(SCMP_SYS(fdatasync), SCMP_SYS(fsync))},
+    {SANDBOX_APPEND,
+     CALLS(SCMP_SYS(pwrite64), SCMP_SYS(pwritev), SCMP_SYS(pwritev2), SCMP_SYS(lseek))},
+    {SANDBOX_APPEND | SANDBOX_FILES,
+     CALLS(SCMP_SYS(fdatasync), SCMP_SYS(fsync), SCMP_SYS(sync_file_range))},
     {SANDBOX_READ, CALLS(SCMP_SYS(pread64), SCMP_SYS(preadv), SCMP_SYS(preadv2), SCMP_SYS(lseek),
 			 SCMP_SYS(fadvise64))},
     {SANDBOX_FILES, CALLS(SCMP_SYS(openat), SCMP_SYS(openat2), SCMP_SYS(mkdirat), SCMP_SYS(linkat),
@@ -69,6 +70,7 @@ static const struct call_group {
     {SANDBOX_RESIZE, CALLS(SCMP_SYS(fallocate), SCMP_SYS(ftruncate))},
     {SANDBOX_LIST, CALLS(SCMP_SYS(getdents64))},
     {SANDBOX_GROUP, CALLS(SCMP_SYS(setresgid))},
+    {SANDBOX_SYNC_ALL, CALLS(SCMP_SYS(syncfs), SCMP_SYS(uname))},
 };
 
 static int add_groups(scmp_filter_ctx f, unsigned flags)

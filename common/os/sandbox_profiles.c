@@ -11,7 +11,7 @@ const struct sandbox_profile sandbox_profiles[] = {
      "the spool"},
     {"router", SANDBOX_READ, "tables, read only"},
     {"accounts", SANDBOX_READ, "users and passwords, read only"},
-    {"local", SANDBOX_READ | SANDBOX_FILES, "mailboxes"},
+    {"local", SANDBOX_READ | SANDBOX_FILES | SANDBOX_SYNC_ALL, "mailboxes"},
     {"local-system", 0, "jobs; a descriptor to the mailbox of nobody"},
     {"local-child", SANDBOX_READ | SANDBOX_FILES | SANDBOX_RESIZE | SANDBOX_GROUP,
      "one user's mailbox, as that user"},

@@ -117,6 +117,17 @@ static void close_parts(struct mailbox *box)
 	errno = error;
 }
 
+/* tmp/ and new/ on two file systems: no message can be moved, and none of this matters. */
+static bool look_at_disk(struct mailbox *box)
+{
+	struct stat st;
+	if (disk_stat(box->new, &st) < 0)
+		return false;
+	box->device = st.st_dev;
+	box->sync_tells = disk_sync_all_tells(box->new);
+	return true;
+}
+
 static bool mailbox_open(struct mailbox *box, int base, const char *path)
 {
 	int dir = open_directory(base, path);
@@ -124,7 +135,7 @@ static bool mailbox_open(struct mailbox *box, int base, const char *path)
 		dir = open_directory(base, path);
 	if (dir < 0)
 		return false;
-	if (close_after(dir, open_parts(box, base, dir, path)))
+	if (close_after(dir, open_parts(box, base, dir, path) && look_at_disk(box)))
 		return true;
 	close_parts(box);
 	return false;
@@ -133,7 +144,6 @@ static bool mailbox_open(struct mailbox *box, int base, const char *path)
 static void mailbox_free(struct mailbox *box)
 {
 	close_parts(box);
-	pthread_mutex_destroy(&box->mutex);
 	pthread_mutex_destroy(&box->opening);
 	memory_free(box->key);
 	memory_free(box);
@@ -152,9 +162,7 @@ static struct mailbox *add(struct mailboxes *all, struct slice key)
 	box->key = memory_string(key);
 	box->key_len = key.len;
 	box->tmp = box->new = -1;
-	pthread_mutex_init(&box->mutex, NULL);
 	pthread_mutex_init(&box->opening, NULL);
-	STAILQ_INIT(&box->placed);
 	box->since = clock_boot_us();
 	box->listed = true;
 	map_put(all->by_path, mailbox_key(box), box);

@@ -7,24 +7,20 @@
 
 #include <bsd/sys/queue.h>
 #include <pthread.h>
+#include <stdint.h>
 
 #include "daemons/local/outcome.h"
 
 enum {
-	MAILBOXES_MAX = 256, /* kept open; more only while all of them are in use */
+	MAILBOXES_MAX = 1024, /* kept open; more only while all of them are in use */
 	/* A mailbox that was moved away is found out after so long (microseconds). */
 	MAILBOX_FRESH_US = 2 * 1000 * 1000,
 };
 
-STAILQ_HEAD(maildir_jobs, maildir_job);
-
 struct mailbox {
-	int tmp, new; /* directories */
-
-	/* maildir.c's: what lies in new/ and is not durable yet. */
-	pthread_mutex_t mutex;
-	struct maildir_jobs placed;
-	bool committing; /* somebody makes them durable, and will see what is added */
+	int tmp, new;	 /* directories */
+	uint64_t device; /* of them */
+	bool sync_tells; /* disk_sync_all_tells() */
 
 	/* mailbox.c's */
 	TAILQ_ENTRY(mailbox) link;

@@ -2,8 +2,12 @@
  * The path of a delivery: a file in tmp/ made, written, synced, closed; renamed to new/NAME without
  * replacing anything; new/ synced. A crash before the rename leaves a file in tmp/, which the next
  * attempt takes away: it is named after the attempt alone. A crash after the rename leaves a whole
- * message in new/ that may come again. Whoever finds nobody at work on a mailbox syncs its new/ for
- * all, as long as there is something to sync: so its threads wait for no more than two syncs.
+ * message in new/ that may come again.
+ *
+ * A batch goes this path in step. The two syncs stay two, since no file system promises that a name
+ * is not durable before the octets that it stands for: with one sync behind the rename a crash
+ * could leave an empty message in new/, beside the one that comes again. What fails on the way
+ * fails alone.
  */
 #include "daemons/local/maildir.h"
 
@@ -15,6 +19,7 @@
 #include "common/base/queue_id.h"
 #include "common/os/clock.h"
 #include "common/os/disk.h"
+#include "daemons/local/sync.h"
 
 enum {
 	FILE_MODE = 0600,
@@ -25,16 +30,17 @@ enum {
 
 struct maildir {
 	struct mailboxes *boxes;
+	struct sync_costs *costs;
 	int pid;
-	maildir_done *done;
-	void *arg;
 };
 
-struct file {
-	struct maildir_job *job;
-	char name[MAILDIR_NAME_SIZE]; /* in tmp/ */
-	int fd;			      /* -1: not made */
-	const char *doing;
+struct maildir_room {
+	struct letter_room *letter;
+	struct maildir_job *jobs[MAILDIR_BATCH_MAX];
+	size_t count;
+	struct sync_batch sync;
+	struct sync_item items[MAILDIR_BATCH_MAX];
+	struct mailbox *boxes[MAILDIR_BATCH_MAX];
 };
 
 void maildir_host(struct slice hostname, char host[MAILDIR_HOST_MAX + 1])
@@ -53,13 +59,12 @@ void maildir_host(struct slice hostname, char host[MAILDIR_HOST_MAX + 1])
 	host[len] = '\0';
 }
 
-struct maildir *maildir_new(maildir_done *done, void *arg)
+struct maildir *maildir_new(void)
 {
 	struct maildir *m = memory_zero(1, sizeof(*m));
 	m->boxes = mailboxes_new();
+	m->costs = sync_costs_new();
 	m->pid = (int)getpid();
-	m->done = done;
-	m->arg = arg;
 	return m;
 }
 
@@ -68,8 +73,25 @@ void maildir_free(struct maildir **m)
 	if (!*m)
 		return;
 	mailboxes_free(&(*m)->boxes);
+	sync_costs_free(&(*m)->costs);
 	memory_free(*m);
 	*m = NULL;
+}
+
+struct maildir_room *maildir_room_new(void)
+{
+	struct maildir_room *room = memory_zero(1, sizeof(*room));
+	room->letter = letter_room_new();
+	return room;
+}
+
+void maildir_room_free(struct maildir_room **room)
+{
+	if (!*room)
+		return;
+	letter_room_free(&(*room)->letter);
+	memory_free(*room);
+	*room = NULL;
 }
 
 /* The time alone orders a mailbox; the rest makes the name unique among hosts, processes, messages
@@ -102,30 +124,22 @@ static void clear_attempts(const struct maildir_job *j)
 	}
 }
 
-static bool make_file(struct file *f)
+static bool make_file(struct maildir_job *j)
 {
-	struct maildir_job *j = f->job;
+	char name[MAILDIR_NAME_SIZE];
 	clear_attempts(j);
-	draft_name(j, j->attempt, f->name);
-	f->fd = disk_create(j->box->tmp, f->name, O_WRONLY, FILE_MODE);
-	if (f->fd < 0 && errno == EEXIST && disk_unlink(j->box->tmp, f->name) == 0)
-		f->fd = disk_create(j->box->tmp, f->name, O_WRONLY, FILE_MODE);
-	return f->fd >= 0;
+	draft_name(j, j->attempt, name);
+	j->fd = disk_create(j->box->tmp, name, O_WRONLY, FILE_MODE);
+	if (j->fd < 0 && errno == EEXIST && disk_unlink(j->box->tmp, name) == 0)
+		j->fd = disk_create(j->box->tmp, name, O_WRONLY, FILE_MODE);
+	return j->fd >= 0;
 }
 
 static bool put(void *arg, struct slice octets)
 {
-	struct file *f = arg;
-	f->doing = "can't be written to";
-	return (f->fd >= 0 || make_file(f)) && disk_write(f->fd, octets.ptr, octets.len) == 0;
-}
-
-static void explain(struct file *f, enum letter_fault fault)
-{
-	struct maildir_job *j = f->job;
-	int error = errno;
-	if (!outcome_letter(&j->outcome, fault, &j->letter))
-		outcome_error(&j->outcome, error, "mailbox %s %s", j->path, f->doing);
+	struct maildir_job *j = arg;
+	j->doing = "can't be written to";
+	return (j->fd >= 0 || make_file(j)) && disk_write(j->fd, octets.ptr, octets.len) == 0;
 }
 
 static void remove_file(struct maildir_job *j, int dir, const char *name)
@@ -134,28 +148,89 @@ static void remove_file(struct maildir_job *j, int dir, const char *name)
 		outcome_remark(&j->outcome, "; a file is left behind");
 }
 
-/* The whole letter, durable, in tmp/; false: nothing is left of it, and outcome says why. *gone:
- * the mailbox is not there any more. */
-static bool write_file(struct file *f, struct letter_room *room, bool *gone)
+static void remove_draft(struct maildir_job *j)
 {
-	struct maildir_job *j = f->job;
-	enum letter_fault fault = letter_write(&j->letter, room, put, f);
-	if (!fault && disk_fsync(f->fd) < 0) { /* never again on the same file */
-		f->doing = "can't be synced";
-		fault = LETTER_TROUBLE;
+	char name[MAILDIR_NAME_SIZE];
+	draft_name(j, j->attempt, name);
+	remove_file(j, j->box->tmp, name);
+}
+
+static void fail(struct maildir_job *j, int error, const char *what)
+{
+	j->good = false;
+	outcome_error(&j->outcome, error, "mailbox %s %s", j->path, what);
+}
+
+/* Its directories are not there any more: it may have been removed, and is made again. */
+static void box_is_gone(struct maildir *m, struct maildir_job *j)
+{
+	mailboxes_forget(m->boxes, j->box);
+	j->again = j->tries < MAILBOX_TRIES;
+}
+
+/* The whole letter in tmp/, or nothing of it. */
+static void write_letter(struct maildir *m, struct maildir_room *room, struct maildir_job *j)
+{
+	j->doing = "can't take what can't be read";
+	enum letter_fault fault = letter_write(&j->letter, room->letter, put, j);
+	int error = errno;
+	j->good = !fault;
+	if (!fault)
+		return;
+	if (!outcome_letter(&j->outcome, fault, &j->letter))
+		fail(j, error, j->doing);
+	if (j->fd < 0) {
+		if (fault == LETTER_TROUBLE && error == ENOENT)
+			box_is_gone(m, j);
+		return;
 	}
-	if (fault)
-		explain(f, fault);
-	*gone = fault == LETTER_TROUBLE && f->fd < 0 && errno == ENOENT;
-	if (f->fd < 0)
-		return false;
-	if (disk_close(f->fd) < 0 && !fault) {
-		explain(f, LETTER_TROUBLE);
-		fault = LETTER_TROUBLE;
+	disk_close(j->fd);
+	j->fd = -1;
+	remove_draft(j);
+}
+
+static void write_one(struct maildir *m, struct maildir_room *room, struct maildir_job *j)
+{
+	j->fd = -1;
+	j->box = NULL;
+	j->good = j->again = false;
+	j->tries++;
+	if (j->base < 0) {
+		outcome_set(&j->outcome, 451, "4.2.1", true,
+			    "the mail directory is not there: is its file system mounted?");
+		return;
 	}
-	if (fault)
-		remove_file(j, j->box->tmp, f->name);
-	return !fault;
+	j->box = mailboxes_get(m->boxes, j->base, j->path, &j->outcome);
+	if (!j->box)
+		return;
+	if (room->count >= SYNC_MANY && j->box->sync_tells)
+		sync_place(&room->sync, j->box->device, j->box->tmp);
+	write_letter(m, room, j);
+}
+
+/* After a sync that failed nothing is synced again on the same file. */
+static void sync_letters(struct maildir_room *room)
+{
+	size_t count = 0, at = 0;
+	for (size_t i = 0; i < room->count; i++) {
+		const struct maildir_job *j = room->jobs[i];
+		if (j->good)
+			room->items[count++] = (struct sync_item){j->fd, j->box->device, 0};
+	}
+	sync_run(&room->sync, SYNC_FILES, room->items, count);
+	for (size_t i = 0; i < room->count; i++) {
+		struct maildir_job *j = room->jobs[i];
+		if (!j->good)
+			continue;
+		int error = room->items[at++].error;
+		if (error)
+			fail(j, error, "can't be synced");
+		if (disk_close(j->fd) < 0 && j->good)
+			fail(j, errno, "can't be written to");
+		j->fd = -1;
+		if (!j->good)
+			remove_draft(j);
+	}
 }
 
 /* Nothing in new/ is ever replaced. Where the file system can't rename so, a link does it. */
@@ -171,100 +246,111 @@ static int move_to(const struct mailbox *box, const char *from, const char *to)
 	return 0;
 }
 
-static bool move_file(const struct maildir *m, const struct file *f)
+static void move_letter(struct maildir *m, struct maildir_job *j)
 {
-	struct maildir_job *j = f->job;
+	char draft[MAILDIR_NAME_SIZE];
 	int tries = 1;
+	draft_name(j, j->attempt, draft);
 	do {
 		draw_name(j, m->pid);
-		if (move_to(j->box, f->name, j->name) == 0)
-			return true;
+		if (move_to(j->box, draft, j->name) == 0)
+			return;
 	} while (errno == EEXIST && ++tries <= NAME_TRIES);
-	return false;
+	int error = errno;
+	fail(j, error, "can't be written to");
+	if (error == ENOENT)
+		box_is_gone(m, j);
+	remove_draft(j);
 }
 
-/* Puts the message into new/; as above. */
-static bool place(const struct maildir *m, struct maildir_job *j, struct letter_room *room,
-		  bool *gone)
+/* The mailboxes into which something was moved, each once; returns how many. */
+static size_t gather_boxes(struct maildir_room *room)
 {
-	struct file f = {.job = j, .fd = -1, .doing = "can't take what can't be read"};
-	if (!write_file(&f, room, gone))
-		return false;
-	if (move_file(m, &f))
-		return true;
-	*gone = errno == ENOENT;
-	outcome_error(&j->outcome, errno, "mailbox %s can't be written to", j->path);
-	remove_file(j, j->box->tmp, f.name);
-	return false;
-}
-
-/* The same in the mailbox that the path means now; j holds it when true. */
-static bool place_somewhere(struct maildir *m, struct maildir_job *j, struct letter_room *room)
-{
-	for (int tries = 1;; tries++) {
-		bool gone = false;
-		j->box = mailboxes_get(m->boxes, j->base, j->path, &j->outcome);
-		if (!j->box)
-			return false;
-		if (place(m, j, room, &gone))
-			return true;
-		if (gone)
-			mailboxes_forget(m->boxes, j->box);
-		mailboxes_put(m->boxes, j->box);
-		if (!gone || tries == MAILBOX_TRIES)
-			return false;
+	size_t count = 0, k;
+	for (size_t i = 0; i < room->count; i++) {
+		struct mailbox *box = room->jobs[i]->box;
+		if (!room->jobs[i]->good)
+			continue;
+		for (k = 0; k < count && room->boxes[k] != box; k++)
+			;
+		if (k == count)
+			room->boxes[count++] = box;
 	}
+	return count;
 }
 
 /* What could not be made durable is taken back: it will come again. */
-static void commit_batch(struct maildir *m, struct mailbox *box, struct maildir_jobs *batch)
+static void take_back(struct maildir *m, struct maildir_room *room, struct mailbox *box, int error)
+{
+	mailboxes_forget(m->boxes, box);
+	for (size_t i = 0; i < room->count; i++) {
+		struct maildir_job *j = room->jobs[i];
+		if (!j->good || j->box != box)
+			continue;
+		fail(j, error, "can't be synced");
+		remove_file(j, box->new, j->name);
+	}
+}
+
+static void sync_boxes(struct maildir *m, struct maildir_room *room)
+{
+	size_t count = gather_boxes(room);
+	for (size_t i = 0; i < count; i++)
+		room->items[i] = (struct sync_item){room->boxes[i]->new, room->boxes[i]->device, 0};
+	sync_run(&room->sync, SYNC_DIRECTORIES, room->items, count);
+	for (size_t i = 0; i < count; i++)
+		if (room->items[i].error)
+			take_back(m, room, room->boxes[i], room->items[i].error);
+}
+
+static void take(struct maildir_room *room, struct maildir_jobs *jobs)
 {
 	struct maildir_job *j;
-	int error = disk_fsync_dir(box->new) < 0 ? errno : 0;
-	if (error)
-		mailboxes_forget(m->boxes, box);
-	while ((j = STAILQ_FIRST(batch))) {
-		STAILQ_REMOVE_HEAD(batch, next);
-		outcome_delivered(&j->outcome, "maildir");
-		if (error) {
-			outcome_error(&j->outcome, error, "mailbox %s can't be synced", j->path);
-			remove_file(j, box->new, j->name);
-		}
-		m->done(m->arg, j);
+	room->count = 0;
+	while (room->count < MAILDIR_BATCH_MAX && (j = STAILQ_FIRST(jobs))) {
+		STAILQ_REMOVE_HEAD(jobs, next);
+		room->jobs[room->count++] = j;
 	}
 }
 
-/* One who commits holds the mailbox for all whose jobs it does. */
-static void commit(struct maildir *m, struct maildir_job *j)
+/* To done, or to again. */
+static void give_back(struct maildir *m, struct maildir_room *room, struct maildir_jobs *done,
+		      struct maildir_jobs *again)
 {
-	struct mailbox *box = j->box;
-	bool first;
-	pthread_mutex_lock(&box->mutex);
-	STAILQ_INSERT_TAIL(&box->placed, j, next); /* from here on somebody else's, perhaps done */
-	first = !box->committing;
-	box->committing = true;
-	while (first && !STAILQ_EMPTY(&box->placed)) {
-		struct maildir_jobs batch = STAILQ_HEAD_INITIALIZER(batch);
-		STAILQ_CONCAT(&batch, &box->placed);
-		pthread_mutex_unlock(&box->mutex);
-		commit_batch(m, box, &batch);
-		pthread_mutex_lock(&box->mutex);
+	for (size_t i = 0; i < room->count; i++) {
+		struct maildir_job *j = room->jobs[i];
+		if (j->good)
+			outcome_delivered(&j->outcome, "maildir");
+		if (j->box)
+			mailboxes_put(m->boxes, j->box);
+		if (j->again)
+			STAILQ_INSERT_TAIL(again, j, next);
+		else
+			STAILQ_INSERT_TAIL(done, j, next);
 	}
-	if (first)
-		box->committing = false;
-	pthread_mutex_unlock(&box->mutex);
-	mailboxes_put(m->boxes, box);
 }
 
-void maildir_deliver(struct maildir *m, struct letter_room *room, struct maildir_job *j)
+static void deliver_batch(struct maildir *m, struct maildir_room *room)
 {
-	if (j->base < 0) {
-		outcome_set(&j->outcome, 451, "4.2.1", true,
-			    "the mail directory is not there: is its file system mounted?");
-		m->done(m->arg, j);
-	} else if (place_somewhere(m, j, room)) {
-		commit(m, j);
-	} else {
-		m->done(m->arg, j);
+	sync_begin(&room->sync, m->costs);
+	for (size_t i = 0; i < room->count; i++)
+		write_one(m, room, room->jobs[i]);
+	sync_letters(room);
+	for (size_t i = 0; i < room->count; i++)
+		if (room->jobs[i]->good)
+			move_letter(m, room->jobs[i]);
+	sync_boxes(m, room);
+	sync_end(&room->sync);
+}
+
+void maildir_deliver(struct maildir *m, struct maildir_room *room, struct maildir_jobs *jobs,
+		     struct maildir_jobs *done)
+{
+	struct maildir_jobs again = STAILQ_HEAD_INITIALIZER(again);
+	take(room, jobs);
+	while (room->count > 0) {
+		deliver_batch(m, room);
+		give_back(m, room, done, &again);
+		take(room, &again);
 	}
 }

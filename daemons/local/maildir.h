@@ -1,7 +1,7 @@
 /*
- * maildir: one message into one mailbox: written to tmp/, synced, moved to new/, and delivered when
- * new/ is synced too, which is done once for all that were moved meanwhile. To be called from
- * several threads at once; knows no channels.
+ * maildir: messages into mailboxes, a batch at a time: all are written to tmp/ and synced, all are
+ * moved to new/, and delivered when their new/ is synced too. To be called from several threads at
+ * once; knows no channels.
  */
 #ifndef DAEMONS_LOCAL_MAILDIR_H
 #define DAEMONS_LOCAL_MAILDIR_H
@@ -9,7 +9,13 @@
 #include "daemons/local/letter.h"
 #include "daemons/local/mailbox.h"
 
-enum { MAILDIR_HOST_MAX = 128, MAILDIR_NAME_SIZE = 256 };
+enum {
+	MAILDIR_HOST_MAX = 128,
+	MAILDIR_NAME_SIZE = 256,
+	MAILDIR_BATCH_MAX = 128, /* messages in one batch */
+};
+
+STAILQ_HEAD(maildir_jobs, maildir_job);
 
 /* What to deliver; all of it lives, unchanged, until the delivery is done. */
 struct maildir_job {
@@ -20,22 +26,34 @@ struct maildir_job {
 	uint32_t recipient, attempt;
 	struct letter letter;
 	struct outcome outcome; /* when done */
-
-	/* maildir.c's, and workers.c's while it waits */
 	STAILQ_ENTRY(maildir_job) next;
-	struct mailbox *box;
-	char name[MAILDIR_NAME_SIZE];
+	uint64_t since; /* workers.c's: it waits */
+
+	/* maildir.c's */
+	struct mailbox *box; /* NULL: held no more, or not yet */
+	int fd;		     /* in tmp/; -1: not open */
+	bool good;	     /* nothing has failed so far */
+	bool again;	     /* the mailbox was removed meanwhile: it is tried once more */
+	unsigned tries;
+	const char *doing;
+	char name[MAILDIR_NAME_SIZE]; /* in new/ */
 };
 
 /* Our host name as part of file names. */
 void maildir_host(struct slice hostname, char host[MAILDIR_HOST_MAX + 1]);
 
 struct maildir;
-/* done() comes once for each job, from any thread that delivers. */
-typedef void maildir_done(void *arg, struct maildir_job *job);
-struct maildir *maildir_new(maildir_done *done, void *arg);
+struct maildir *maildir_new(void);
 void maildir_free(struct maildir **m); /* no delivery is under way */
-/* Returns when the job is done, or left to another thread that will do it with its own. */
-void maildir_deliver(struct maildir *m, struct letter_room *room, struct maildir_job *job);
+
+/* Memory to deliver with; a thread has its own. */
+struct maildir_room;
+struct maildir_room *maildir_room_new(void);
+void maildir_room_free(struct maildir_room **room);
+
+/* Delivers at most MAILDIR_BATCH_MAX of them, the first ones, which are moved to done; returns when
+ * each has its outcome. */
+void maildir_deliver(struct maildir *m, struct maildir_room *room, struct maildir_jobs *jobs,
+		     struct maildir_jobs *done);
 
 #endif

@@ -32,6 +32,7 @@ static struct user_account account;
 static bool has_spool_group;
 static int socket_fd;
 static struct maildir *maildir;
+static struct maildir_room *maildir_room;
 static struct letter_room *room;
 static struct {
 	char *path; /* "" the home */
@@ -143,6 +144,8 @@ static int open_base(struct slice path, struct outcome *o)
 static void to_maildir(const struct errand *m, const char *path, int base, struct letter *l,
 		       struct outcome *o)
 {
+	struct maildir_jobs jobs = STAILQ_HEAD_INITIALIZER(jobs);
+	struct maildir_jobs done = STAILQ_HEAD_INITIALIZER(done);
 	char host[MAILDIR_HOST_MAX + 1];
 	struct maildir_job j = {.base = base,
 				.path = path,
@@ -153,7 +156,8 @@ static void to_maildir(const struct errand *m, const char *path, int base, struc
 				.letter = *l};
 	if (!slice_copy(m->host, host, sizeof(host)))
 		panic("a host name that is too long");
-	maildir_deliver(maildir, room, &j);
+	STAILQ_INSERT_TAIL(&jobs, &j, next);
+	maildir_deliver(maildir, maildir_room, &jobs, &done);
 	*o = j.outcome;
 }
 
@@ -253,13 +257,6 @@ static ssize_t receive(char *octets, size_t size, int *fd)
 	return n;
 }
 
-/* A single thread: done when maildir_deliver() returns. */
-static void delivered(void *arg, struct maildir_job *job)
-{
-	(void)arg;
-	(void)job;
-}
-
 void person_child(struct slice request, int fd)
 {
 	static char octets[ERRAND_MAX];
@@ -270,7 +267,8 @@ void person_child(struct slice request, int fd)
 		answer_incapable(e.text);
 		return;
 	}
-	maildir = maildir_new(delivered, NULL);
+	maildir = maildir_new();
+	maildir_room = maildir_room_new();
 	room = letter_room_new();
 	for (;;) {
 		struct errand m;

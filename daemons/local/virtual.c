@@ -29,7 +29,7 @@ static struct workers *workers;
 
 static struct loop_wake wake;
 static pthread_mutex_t done_mutex = PTHREAD_MUTEX_INITIALIZER;
-static struct maildir_jobs done = STAILQ_HEAD_INITIALIZER(done); /* guarded by it */
+static struct maildir_jobs all_done = STAILQ_HEAD_INITIALIZER(all_done); /* guarded by it */
 
 static struct slice keep(char **at, struct slice s)
 {
@@ -107,13 +107,13 @@ static void take(struct job *j, const struct job_start *m)
 }
 
 /* In a worker's thread. */
-static void delivered(void *arg, struct maildir_job *job)
+static void delivered(void *arg, struct maildir_jobs *done)
 {
 	bool first;
 	(void)arg;
 	pthread_mutex_lock(&done_mutex);
-	first = STAILQ_EMPTY(&done);
-	STAILQ_INSERT_TAIL(&done, job, next);
+	first = STAILQ_EMPTY(&all_done);
+	STAILQ_CONCAT(&all_done, done);
 	pthread_mutex_unlock(&done_mutex);
 	if (first)
 		loop_wake_send(&wake);
@@ -125,7 +125,7 @@ static void take_done(void *arg)
 	struct maildir_job *job;
 	(void)arg;
 	pthread_mutex_lock(&done_mutex);
-	STAILQ_CONCAT(&batch, &done);
+	STAILQ_CONCAT(&batch, &all_done);
 	pthread_mutex_unlock(&done_mutex);
 	while ((job = STAILQ_FIRST(&batch))) {
 		STAILQ_REMOVE_HEAD(&batch, next);
@@ -141,6 +141,6 @@ void virtual_warm(void)
 void virtual_start(void)
 {
 	loop_wake_start(&wake, take_done, NULL);
-	maildir = maildir_new(delivered, NULL);
-	workers = workers_new(maildir, WORKERS);
+	maildir = maildir_new();
+	workers = workers_new(maildir, WORKERS, delivered, NULL);
 }

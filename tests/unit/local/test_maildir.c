@@ -14,26 +14,37 @@
 #define LETTER "Return-Path: <s@d>\nDelivered-To: b@d\nReceived: us\nSubject: x\n\nHello\n"
 
 static struct maildir *maildir;
-static struct letter_room *room;
+static struct maildir_room *room;
 static unsigned done_count;
 
-static void done(void *arg, struct maildir_job *job)
+static unsigned count_jobs(struct maildir_jobs *jobs)
 {
-	(void)arg, (void)job;
-	__atomic_add_fetch(&done_count, 1, __ATOMIC_RELAXED);
+	unsigned count = 0;
+	while (!STAILQ_EMPTY(jobs)) {
+		STAILQ_REMOVE_HEAD(jobs, next);
+		count++;
+	}
+	return count;
+}
+
+/* From a worker's thread. */
+static void on_done(void *arg, struct maildir_jobs *done)
+{
+	(void)arg;
+	__atomic_add_fetch(&done_count, count_jobs(done), __ATOMIC_RELAXED);
 }
 
 static void setup(void)
 {
 	tree_setup();
-	maildir = maildir_new(done, NULL);
-	room = letter_room_new();
+	maildir = maildir_new();
+	room = maildir_room_new();
 	done_count = 0;
 }
 
 static void teardown(void)
 {
-	letter_room_free(&room);
+	maildir_room_free(&room);
 	maildir_free(&maildir);
 	tree_teardown();
 }
@@ -58,9 +69,12 @@ static struct maildir_job job_for(const char *path)
 
 static void deliver(struct maildir_job *j)
 {
-	unsigned before = done_count;
-	maildir_deliver(maildir, room, j);
-	ck_assert_uint_eq(done_count, before + 1);
+	struct maildir_jobs jobs = STAILQ_HEAD_INITIALIZER(jobs);
+	struct maildir_jobs done = STAILQ_HEAD_INITIALIZER(done);
+	STAILQ_INSERT_TAIL(&jobs, j, next);
+	maildir_deliver(maildir, room, &jobs, &done);
+	ck_assert(STAILQ_EMPTY(&jobs));
+	ck_assert_uint_eq(count_jobs(&done), 1);
 }
 
 static void deliver_well(const char *path)
@@ -203,7 +217,7 @@ START_TEST(many_threads_deliver_each_message_once)
 {
 	enum { MESSAGES = 1200, BOXES = 7 };
 	struct maildir_job *jobs = memory_zero(MESSAGES, sizeof(*jobs));
-	struct workers *workers = workers_new(maildir, WORKERS);
+	struct workers *workers = workers_new(maildir, WORKERS, on_done, NULL);
 	size_t found = 0;
 	char path[BOXES][32];
 	for (int i = 0; i < BOXES; i++)

@@ -148,6 +148,8 @@ START_TEST(space_is_allocated_ahead_and_cut_off)
 	ck_assert_int_eq(disk_fsync(fd), 0);
 	ck_assert_int_eq(disk_fsync_dir(dir), 0);
 	ck_assert_int_eq(disk_writeback(fd, 0, 10), 0);
+	ck_assert_int_eq(disk_writeback_end(fd), 0);
+	ck_assert_int_eq(disk_sync_all(dir), 0);
 	ck_assert_int_eq(disk_space(fd, &space), 0);
 	ck_assert_uint_ge(space.total_bytes, space.free_bytes);
 	ck_assert_uint_gt(space.free_files, 0);

@@ -187,6 +187,16 @@ static int try_sync(void)
 	return outcome(fdatasync(file));
 }
 
+static int try_writeback(void)
+{
+	return outcome(sync_file_range(file, 0, 0, SYNC_FILE_RANGE_WRITE));
+}
+
+static int try_sync_all(void)
+{
+	return outcome(syncfs(file));
+}
+
 static int try_chown(void)
 {
 	return outcome(fchown(file, 1, 1));
@@ -497,6 +507,8 @@ static const struct right {
     {"write at a position", try_pwrite, SANDBOX_APPEND},
     {"write a vector at a position", try_pwritev, SANDBOX_APPEND},
     {"sync", try_sync, SANDBOX_APPEND | SANDBOX_FILES},
+    {"begin to write a file", try_writeback, SANDBOX_APPEND | SANDBOX_FILES},
+    {"sync a file system", try_sync_all, SANDBOX_SYNC_ALL},
     {"give a file away", try_chown, NEVER},
     {"map a file", try_map_file, NEVER},
     {"map executable memory", try_map_code, NEVER},
@@ -619,8 +631,8 @@ END_TEST
 START_TEST(the_whole_sandbox_leaves_no_file_in_reach)
 {
 	const struct right *right = &rights[_i];
-	bool names =
-	    right->flags & SANDBOX_FILES && right->try != try_sync && right->try != try_stat_name;
+	bool names = right->flags & SANDBOX_FILES && right->try != try_sync &&
+		     right->try != try_writeback && right->try != try_stat_name;
 	if (right->flags != NEVER && !names)
 		return; /* rights on what it was given */
 	for (const struct sandbox_profile *p = sandbox_profiles; p->name; p++) {
