@@ -23,6 +23,8 @@ static struct signal_list signals = LIST_HEAD_INITIALIZER(signals);
 static uint64_t now;	/* of the turn that runs */
 static bool running;	/* inside loop_run() */
 static bool stop_asked; /* loop_stop() was called, before or in loop_run() */
+/* Each turn costs gather_us of a credit that grows with the time, up to that of a burst. */
+static uint64_t gather_us, gather_most, gather_credit, gather_since;
 
 static void call_turns(struct turn_list *list)
 {
@@ -31,11 +33,26 @@ static void call_turns(struct turn_list *list)
 		t->call(t->arg);
 }
 
+/* libev sleeps before it asks the kernel, but for timers that are due; the time since the turn
+ * before counts. */
+static void gather_or_not(void)
+{
+	gather_credit += now - gather_since;
+	gather_since = now;
+	if (gather_credit > gather_most)
+		gather_credit = gather_most;
+	gather_credit -= gather_credit < gather_us ? gather_credit : gather_us;
+	ev_set_io_collect_interval(the_loop,
+				   gather_credit < gather_us ? (double)gather_us / 1e6 : 0.);
+}
+
 static void at_turn_end(struct ev_loop *l, struct ev_prepare *w, int events)
 {
 	(void)l, (void)w, (void)events;
 	call_turns(&turns);
 	call_turns(&last_turns);
+	if (gather_us > 0)
+		gather_or_not();
 }
 
 /* Right after the kernel was asked, before any other call of the turn. */
@@ -230,6 +247,13 @@ void loop_turn_again(void)
 	ev_idle_start(loop(), &again);
 }
 
+void loop_gather(uint64_t us, unsigned burst)
+{
+	ev_set_io_collect_interval(loop(), 0.);
+	gather_us = us;
+	gather_most = us * burst;
+}
+
 void loop_run(void)
 {
 	struct ev_loop *l = loop();
@@ -269,4 +293,5 @@ void loop_forget(void)
 	TAILQ_INIT(&turns);
 	TAILQ_INIT(&last_turns);
 	running = stop_asked = false;
+	gather_us = 0;
 }

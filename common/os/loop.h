@@ -87,8 +87,15 @@ void loop_turn_add(struct loop_turn *t, loop_call *call, void *arg);
 /* The same, after all of the above: for what gathers from them, as the log does. */
 void loop_turn_add_last(struct loop_turn *t, loop_call *call, void *arg);
 void loop_turn_remove(struct loop_turn *t); /* not from inside another turn's call */
-/* From a turn's call: don't sleep, look for events with no waiting and come back. */
+/* From any call of a turn: don't sleep, look for events with no waiting and come back. */
 void loop_turn_again(void);
+
+/* Lets events gather while there are many: when more than `burst` turns came faster than one in
+ * `us`, a turn begins no sooner than `us` after the one before it, and finds all that came
+ * meanwhile; nobody wakes this process for it. Timers are called when they are due, and a turn that
+ * was asked for by loop_turn_again() is not delayed. Called again it changes both; us 0: no more.
+ */
+void loop_gather(uint64_t us, unsigned burst);
 
 /* Until loop_stop(), or until nothing is left to wait for. */
 void loop_run(void);

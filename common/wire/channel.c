@@ -295,6 +295,7 @@ static void channel_read(struct channel *c)
 			return;
 		}
 	}
+	loop_turn_again(); /* there may be more, and a loop that gathers would let it lie */
 }
 
 static void on_ready(void *arg, unsigned what)

@@ -330,6 +330,76 @@ START_TEST(now_stands_still_within_a_turn)
 }
 END_TEST
 
+enum { ROUNDS = 10, GATHER_US = 10000, BURST = 3 };
+
+/* Reads an octet and writes the next one: another turn, at once. */
+struct echo {
+	struct loop_watch watch;
+	int fds[2];
+	int left;
+	bool again; /* asks for the next turn, too */
+};
+
+static void echo_called(void *arg, unsigned what)
+{
+	struct echo *e = arg;
+	char c;
+	(void)what;
+	ck_assert_int_eq(read(e->fds[0], &c, 1), 1);
+	if (--e->left == 0)
+		loop_stop();
+	else
+		ck_assert_int_eq(write(e->fds[1], "x", 1), 1);
+	if (e->again)
+		loop_turn_again();
+}
+
+static uint64_t echo_run(struct echo *e)
+{
+	uint64_t before = clock_boot_us();
+	ck_assert_int_eq(pipe(e->fds), 0);
+	ck_assert_int_eq(write(e->fds[1], "x", 1), 1);
+	loop_watch_start(&e->watch, e->fds[0], LOOP_READ, echo_called, e);
+	if (e->again)
+		loop_turn_again();
+	loop_run();
+	loop_watch_stop(&e->watch);
+	close(e->fds[0]);
+	close(e->fds[1]);
+	return clock_boot_us() - before;
+}
+
+START_TEST(turns_that_gather_are_apart_but_for_a_burst)
+{
+	struct echo e = {.left = ROUNDS};
+	loop_gather(GATHER_US, BURST);
+	ck_assert_uint_ge(echo_run(&e), (ROUNDS - BURST - 1) * GATHER_US);
+}
+END_TEST
+
+/* Were they delayed, this would take half an hour. */
+START_TEST(a_turn_that_was_asked_for_is_not_delayed)
+{
+	struct echo e = {.left = ROUNDS, .again = true};
+	loop_gather(200 * CLOCK_SECOND, 1);
+	echo_run(&e);
+	loop_gather(0, 1);
+	e = (struct echo){.left = ROUNDS};
+	echo_run(&e);
+}
+END_TEST
+
+START_TEST(a_timer_is_called_while_events_gather)
+{
+	struct echo e = {.left = 1000 * 1000 * 1000};
+	struct loop_timer t = {.call = NULL};
+	loop_gather(200 * CLOCK_SECOND, 1);
+	loop_timer_start(&t, 10 * GATHER_US, stop, NULL);
+	echo_run(&e);
+	ck_assert_int_gt(e.left, 0);
+}
+END_TEST
+
 START_TEST(a_forked_child_begins_with_a_loop_of_its_own)
 {
 	struct loop_signal s = {.call = NULL};
@@ -375,6 +445,9 @@ int main(void)
 	tcase_add_test(tc, a_child_s_end_is_the_owner_s_to_read);
 	tcase_add_test(tc, a_stop_before_the_run_counts);
 	tcase_add_test(tc, now_stands_still_within_a_turn);
+	tcase_add_test(tc, turns_that_gather_are_apart_but_for_a_burst);
+	tcase_add_test(tc, a_turn_that_was_asked_for_is_not_delayed);
+	tcase_add_test(tc, a_timer_is_called_while_events_gather);
 	tcase_add_test(tc, a_forked_child_begins_with_a_loop_of_its_own);
 	suite_add_tcase(s, tc);
 	SRunner *sr = srunner_create(s);
