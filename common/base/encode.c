@@ -173,3 +173,14 @@ bool ascii_only(struct slice s)
 			return false;
 	return true;
 }
+
+size_t decimal_write(uint64_t n, char text[DECIMAL_MAX])
+{
+	char digits[DECIMAL_MAX];
+	size_t at = DECIMAL_MAX;
+	do
+		digits[--at] = (char)('0' + n % 10);
+	while ((n /= 10) > 0);
+	memcpy(text, digits + at, DECIMAL_MAX - at);
+	return DECIMAL_MAX - at;
+}

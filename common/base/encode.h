@@ -21,4 +21,8 @@ size_t utf8_length(struct slice s);
 bool utf8_steers(const char *str, size_t len);
 bool ascii_only(struct slice s);
 
+enum { DECIMAL_MAX = 20 }; /* digits of a 64-bit number */
+/* Writes n in digits, no NUL; how many there are. */
+size_t decimal_write(uint64_t n, char text[DECIMAL_MAX]);
+
 #endif

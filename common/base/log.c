@@ -15,7 +15,6 @@ static const char cut_mark[] = " cut=yes";
 enum {
 	CUT_MARK_LEN = sizeof(cut_mark) - 1,
 	LINE_ROOM = LOG_LINE_MAX - CUT_MARK_LEN, /* what pairs may fill */
-	NUMBER_DIGITS = 20,			 /* of a 64-bit number */
 	SAFE_TEXT_LEN = 480,			 /* fits even if every octet needs \xHH */
 };
 
@@ -144,14 +143,9 @@ void log_text(struct log_line *l, const char *key, const char *format, ...)
 
 void log_number(struct log_line *l, const char *key, uint64_t value)
 {
-	char digits[NUMBER_DIGITS];
-	size_t at = NUMBER_DIGITS;
-	if (l->len == 0)
-		return;
-	do
-		digits[--at] = (char)('0' + value % 10);
-	while ((value /= 10) > 0);
-	log_pair(l, key, slice_make(digits + at, NUMBER_DIGITS - at));
+	char digits[DECIMAL_MAX];
+	if (l->len > 0)
+		log_pair(l, key, slice_make(digits, decimal_write(value, digits)));
 }
 
 void log_end(struct log_line *l)

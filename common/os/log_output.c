@@ -11,18 +11,21 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/base/encode.h"
 #include "common/os/clock.h"
 #include "common/os/loop.h"
 
 enum {
-	PREFIX_SIZE = 32 + 24 + 24 + LOG_ROLE_MAX, /* level, time, process id, role */
-	NOTE_SIZE = PREFIX_SIZE + 64,		   /* the line that tells of dropped ones */
+	/* level, time, process id, role, each with what stands behind it, and the line's end */
+	PREFIX_SIZE = 3 * (DECIMAL_MAX + 1) + LOG_ROLE_MAX + 1,
+	NOTE_SIZE = PREFIX_SIZE + 64, /* the line that tells of dropped ones */
 	GATHER_SIZE = LOG_PACKET_MAX - NOTE_SIZE,
 	RETRY_US = 100 * 1000, /* when the loop has nothing else to wake it */
 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* guards all below but turn and retry */
 static char role[LOG_ROLE_MAX];
+static size_t role_len;
 static int channel = -1;
 static pid_t sender; /* who opened the channel: asked once, not for each line */
 static char gathered[GATHER_SIZE];
@@ -33,12 +36,30 @@ static uint64_t dropped_untold; /* not yet in a packet */
 static struct loop_turn turn;
 static struct loop_timer retry;
 
+/* One word of the prefix and a blank; how long they are. */
+static size_t put_number(char *to, uint64_t number)
+{
+	size_t len = decimal_write(number, to);
+	to[len] = ' ';
+	return len + 1;
+}
+
 /* "L TIME PID ROLE TEXT\n"; 0 when it does not fit. */
 static size_t format_line(char *to, size_t size, enum log_level level, struct slice text)
 {
-	int n = snprintf(to, size, "%d %llu %d %s %.*s\n", (int)level,
-			 (unsigned long long)clock_wall_us(), (int)sender, role, SLICE_FMT(text));
-	return n > 0 && (size_t)n < size ? (size_t)n : 0;
+	size_t len = 0;
+	if (size < PREFIX_SIZE || text.len > size - PREFIX_SIZE)
+		return 0;
+	len += put_number(to, (uint64_t)level);
+	len += put_number(to + len, clock_wall_us());
+	len += put_number(to + len, (uint64_t)sender);
+	memcpy(to + len, role, role_len);
+	len += role_len;
+	to[len++] = ' ';
+	memcpy(to + len, text.ptr, text.len);
+	len += text.len;
+	to[len++] = '\n';
+	return len;
 }
 
 static void forget_gathered(void)
@@ -86,19 +107,17 @@ static bool send_gathered(void)
 
 static void channel_sink(enum log_level level, struct slice text)
 {
-	char line[PREFIX_SIZE + LOG_LINE_MAX + 2];
 	int error = errno;
 	pthread_mutex_lock(&mutex);
-	size_t len = format_line(line, sizeof(line), level, text);
-	if (gathered_len + len > sizeof(gathered))
+	if (PREFIX_SIZE + text.len > sizeof(gathered) - gathered_len)
 		send_gathered();
-	if (len == 0 || gathered_len + len > sizeof(gathered)) {
-		drop(1);
-	} else {
-		memcpy(gathered + gathered_len, line, len);
-		gathered_len += len;
+	size_t len =
+	    format_line(gathered + gathered_len, sizeof(gathered) - gathered_len, level, text);
+	gathered_len += len;
+	if (len > 0)
 		gathered_lines++;
-	}
+	else
+		drop(1);
 	/* What ends the process must not wait for a turn that never comes. */
 	if (level >= LOG_LEVEL_ERROR)
 		send_gathered();
@@ -121,6 +140,7 @@ static void at_turn_end(void *arg)
 static void set_role(const char *name)
 {
 	snprintf(role, sizeof(role), "%s", name);
+	role_len = strlen(role);
 }
 
 void log_output_channel(int fd, const char *name, enum log_level least)
