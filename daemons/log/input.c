@@ -17,8 +17,16 @@
 #include "daemons/log/output.h"
 
 enum {
-	PACKETS_TURN_MAX = 16,	/* of one channel in a row */
-	PACKETS_LAST_MAX = 4096 /* of one channel when the process ends: more than one holds */
+	PACKETS_TURN_MAX = 16,	 /* of one channel in a row */
+	PACKETS_LAST_MAX = 4096, /* of one channel when the process ends: more than one holds */
+	/* Lines gather so long, so that many are one turn and one write. After silence the first
+	 * ones, those of a message, are there at once. */
+	GATHER_US = 10 * 1000,
+	GATHER_BURST = 4,
+	/* But no longer than it takes to fill this much of a channel: an eighth of the least room
+	 * that the system gives one. A packet counts with what the kernel spends on it. */
+	GATHER_OCTETS = 24 * 1024,
+	PACKET_EXTRA = 768,
 };
 
 struct input {
@@ -30,6 +38,9 @@ struct input {
 static struct input inputs[INPUT_MAX];
 static unsigned count;
 static bool started;
+static size_t turn_most; /* octets that one channel had in this turn */
+static uint64_t turn_before;
+static struct loop_turn turn;
 
 /* One packet; its length, 0 when there is none. Descriptors that come with it are never made ours:
  * there is no room for them in the control buffer. */
@@ -57,7 +68,8 @@ static size_t receive(int fd, char *packet, size_t size, pid_t *pid)
 	return (size_t)n;
 }
 
-static bool read_packet(struct input *in)
+/* How many octets it took of the channel's room; 0: nothing is there. */
+static size_t read_packet(struct input *in)
 {
 	char octets[LOG_PACKET_MAX];
 	pid_t pid = 0;
@@ -66,16 +78,32 @@ static bool read_packet(struct input *in)
 	struct log_entry entry;
 	while (log_output_next(&packet, &entry))
 		output_line(&entry, slice_str(in->role), pid > 0 ? pid : entry.pid);
-	return len > 0;
+	return len > 0 ? len + PACKET_EXTRA : 0;
 }
 
 static void readable(void *arg, unsigned what)
 {
 	struct input *in = arg;
+	size_t sum = 0, octets = 1;
 	(void)what;
-	for (int i = 0; i < PACKETS_TURN_MAX; i++)
-		if (!read_packet(in))
-			return;
+	for (int i = 0; i < PACKETS_TURN_MAX && octets > 0; i++)
+		sum += octets = read_packet(in);
+	if (sum > turn_most)
+		turn_most = sum;
+	if (octets > 0)
+		loop_turn_again(); /* there may be more, and it must not lie */
+}
+
+/* As fast as lines came in this turn they may come again. */
+static void at_turn_end(void *arg)
+{
+	uint64_t us = loop_now() - turn_before;
+	(void)arg;
+	turn_before += us;
+	if (turn_most > 0)
+		us = us * GATHER_OCTETS / turn_most;
+	loop_gather(turn_most == 0 || us > GATHER_US ? GATHER_US : us + 1, GATHER_BURST);
+	turn_most = 0;
 }
 
 void input_add(struct slice role, int fd)
@@ -92,6 +120,7 @@ void input_add(struct slice role, int fd)
 void input_start(void)
 {
 	started = true;
+	loop_turn_add(&turn, at_turn_end, NULL);
 	for (unsigned i = 0; i < count; i++)
 		loop_watch_start(&inputs[i].watch, inputs[i].fd, LOOP_READ, readable, &inputs[i]);
 }

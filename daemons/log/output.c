@@ -25,6 +25,7 @@ enum {
 	FINISH_TRIES = 20,  /* of FINISH_WAIT_MS each, when the process ends */
 	FINISH_WAIT_MS = 50,
 	NOTE_SIZE = 64,
+	WRITE_NOW = OUTPUT_MEMORY / 4, /* so much more does not wait for the turn's end */
 };
 
 enum target { TARGET_STDERR, TARGET_FILE, TARGET_SYSLOG };
@@ -34,6 +35,7 @@ static enum style style;
 static enum target target;
 static int fd = -1;
 static struct buffer waiting = {.limit = OUTPUT_MEMORY};
+static size_t write_at = WRITE_NOW; /* from here on a line tries to have all written */
 static uint64_t dropped;
 static struct loop_turn turn;
 static struct loop_watch room; /* only while the other end is full */
@@ -105,6 +107,8 @@ static bool add_dropped(uint64_t wall_us)
 
 void output_line(const struct log_entry *entry, struct slice role, pid_t pid)
 {
+	if (waiting.len > write_at)
+		output_turn();
 	if ((dropped > 0 && !add_dropped(entry->wall_us)) || !add(entry, role, pid))
 		dropped++;
 }
@@ -181,6 +185,7 @@ void output_turn(void)
 	} else {
 		loop_timer_start(&retry, RETRY_US, again, NULL);
 	}
+	write_at = waiting.len + WRITE_NOW;
 }
 
 static void at_turn_end(void *arg)

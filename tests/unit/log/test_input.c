@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -126,6 +127,51 @@ START_TEST(the_end_comes_though_somebody_writes_on)
 }
 END_TEST
 
+enum { FLOOD_PACKETS = 2000, FLOOD_LINE = 100 };
+
+/* Called at each turn's end, after what came in it was written. */
+static void look_for_the_last(void *arg)
+{
+	struct stat st;
+	ck_assert_int_eq(fstat(file, &st), 0);
+	if (st.st_size >= *(off_t *)arg)
+		loop_stop();
+}
+
+START_TEST(lines_that_gather_are_written_whole_and_in_order)
+{
+	static char written[FLOOD_PACKETS * FLOOD_LINE];
+	struct loop_turn turn = {.added = false};
+	char packet[FLOOD_LINE], line[FLOOD_LINE];
+	off_t all = 0;
+	pid_t pid = fork();
+	if (pid == 0) {
+		for (int i = 0; i < FLOOD_PACKETS; i++) {
+			snprintf(packet, sizeof(packet), "1 1000000 1 smtpd - number n=%d\n", i);
+			tell(packet);
+		}
+		_exit(0);
+	}
+	for (int i = 0; i < FLOOD_PACKETS; i++)
+		all += snprintf(line, sizeof(line),
+				"1970-01-01T00:00:01.000000+00:00 stagepost/smtpd[%d]: - number "
+				"n=%d\n",
+				(int)pid, i);
+	output_start();
+	input_start();
+	loop_turn_add(&turn, look_for_the_last, &all);
+	loop_run();
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	ck_assert_int_eq(pread(file, written, sizeof(written), 0), all);
+	const char *at = written;
+	for (int i = 0; i < FLOOD_PACKETS; i++) {
+		snprintf(line, sizeof(line), ": - number n=%d\n", i);
+		at = strstr(at, line);
+		ck_assert_ptr_nonnull(at);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("input");
@@ -137,6 +183,7 @@ int main(void)
 	tcase_add_test(t, what_is_no_line_is_passed_over);
 	tcase_add_test(t, descriptors_that_are_sent_are_not_kept);
 	tcase_add_test(t, the_end_comes_though_somebody_writes_on);
+	tcase_add_test(t, lines_that_gather_are_written_whole_and_in_order);
 	suite_add_tcase(s, t);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
