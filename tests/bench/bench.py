@@ -18,7 +18,7 @@ from row import Context
 from servers import ROOT, BUILD
 
 HERE = pathlib.Path(__file__).resolve().parent
-ORDER = ["relay", "delivery", "idle", "deferred", "list", "growth"]  # of modules; others come behind
+ORDER = ["relay", "delivery", "cost", "idle", "deferred", "list", "growth"]  # of modules; others come behind
 
 
 def modules():

@@ -4,26 +4,21 @@ line that says how they compare.
 """
 import row
 from load import Sink, Source, one_round
-from servers import Ours, Postfix
+from names import Names
+from servers import Ours, OpenSmtpd, Postfix
 
-WARM_UP = 0.5  # of a usual round
+def sized(context, guesses, name, measure, least=1):
+    """measure(messages, number), with as many messages as take about context.round_seconds: the warm-up, of a
+    guess, says how many. A multiple of least."""
+    messages = guesses[name] * (0.1 if context.quick else 1)
 
-
-class Sized:
-    """Rounds of about context.round_seconds: the warm-up, of a guess, says how many messages that is."""
-
-    def __init__(self, context, guess, measure, least=1):
-        self.context, self.measure, self.least = context, measure, least
-        self.messages = max(least, int(guess * (0.1 if context.quick else 1)))
-
-    def __call__(self, number):
-        figures = self.measure(self._even(self.messages), number)
+    def one(number):
+        nonlocal messages
+        figures = measure(max(1, int(messages) // least) * least, number)
         if number == 0:
-            self.messages = max(self.least, figures["end_to_end"] * self.context.round_seconds)
+            messages = figures["end_to_end"] * context.round_seconds
         return figures
-
-    def _even(self, messages):
-        return max(self.least, int(messages) // self.least * self.least)
+    return one
 
 
 def peers_of(rounds):
@@ -64,18 +59,41 @@ def line(medians, least_ratio=None, least_share=None, least_accept=None):
     return "; ".join(words), reached
 
 
-def relay(context, shape, guesses, *, folder=None, opensmtpd=False, harness=True, **hooks):
+def accepting(server, source):
+    """A round of a server that takes mail far faster than it delivers: it begins with an empty queue, and ends with
+    the last 250."""
+    try:
+        server.start()
+        return one_round(server, None, source)
+    finally:
+        server.stop()
+
+
+def relay(context, shape, guesses, *, folder=None, opensmtpd=False, harness=True):
     """Rounds of a shape (arguments of Source) through each server to a sink. guesses: messages of the warm-up by
     server. {name: [figures]}."""
     folder = folder or context.folder
     sink = context.start(Sink("-m", "2000"))
-    servers = [context.start(Ours(folder, sink=sink, **hooks.get("ours", {}))),
-               context.start_peer(lambda: Postfix(folder, sink=sink, **hooks.get("postfix", {})))]
-    participants = {}
+    servers = [context.start(Ours(folder, sink=sink)), context.start_peer(lambda: Postfix(folder, sink=sink))]
+    rounds = {}
     for server in filter(None, servers):
-        participants[server.name] = Sized(context, guesses[server.name], lambda count, _, server=server:
-                                          one_round(server, sink, Source(server.port, count, **shape)))
+        rounds[server.name] = sized(context, guesses, server.name, lambda count, _, server=server:
+                                    one_round(server, sink, Source(server.port, count, **shape)))
+    if opensmtpd:
+        context.start(Names())
+        if peer := context.peer(lambda: OpenSmtpd(folder, sink=sink)):
+            rounds[peer.name] = sized(context, guesses, peer.name, lambda count, _:
+                                      accepting(peer, Source(peer.port, count, **shape)))
     if harness:
-        participants["harness"] = Sized(context, guesses["harness"], lambda count, _:
-                                        one_round(None, sink, Source(sink.port, count, **shape)))
-    return row.interleaved(context, participants)
+        rounds["harness"] = sized(context, guesses, "harness", lambda count, _:
+                                  one_round(None, sink, Source(sink.port, count, **shape)))
+    return row.interleaved(context, rounds)
+
+
+def deliver(context, servers, guesses, sources, boxes, least=1):
+    """Rounds to mailboxes. sources(server, count, number) makes a round's source; boxes(server, number) its
+    mailboxes."""
+    return row.interleaved(context, {
+        server.name: sized(context, guesses, server.name, lambda count, number, server=server:
+                           one_round(server, boxes(server, number), sources(server, count, number)), least)
+        for server in servers})

@@ -12,11 +12,12 @@ import tempfile
 import time
 
 import measure
-from servers import DOMAIN, free_port, wait_port
+from servers import DOMAIN, free_port, wait_greeting
 
 SOURCE, SINK = "/usr/sbin/smtp-source", "/usr/sbin/smtp-sink"
 ELSEWHERE = "you@elsewhere.example"
 DEADLINE = 120  # seconds that a round may take
+SETTLE = 0.15  # seconds: what a server does behind the last message is its cost too
 TAIL = 128  # octets at the end of smtp-sink's counters, more than one of its lines
 
 
@@ -34,7 +35,7 @@ class Sink:
         user = ["-u", "nobody"] if os.geteuid() == 0 else []
         self.process = subprocess.Popen([SINK, "-c", *user, *self.options, f"127.0.0.1:{self.port}", "1024"],
                                         stdin=subprocess.DEVNULL, stdout=self.counters, stderr=subprocess.DEVNULL)
-        wait_port(self.port)
+        wait_greeting(self.port)
 
     def stop(self):
         if self.process:
@@ -76,34 +77,48 @@ class Maildirs:
 
 
 class Mboxes:
-    """Mailboxes that are one file each: messages of equal size are counted by the size of the files."""
+    """Mailboxes that are one file each. Only what is new since the last look is read."""
+    BEGINS = b"\nFrom "  # each message but the first of a file
 
-    def __init__(self, paths, size):
-        self.paths, self.size = [pathlib.Path(path) for path in paths], size
+    def __init__(self, paths):
+        self.seen = {pathlib.Path(path): (0, 0) for path in paths}  # octets, messages
+
+    def _look(self, path):
+        """Messages of a file that is there."""
+        octets, messages = self.seen[path]
+        with open(path, "rb") as f:
+            f.seek(max(0, octets - len(self.BEGINS) + 1))
+            fresh = f.read()
+            end = f.tell()
+        messages += fresh.count(self.BEGINS) + (octets == 0 and end > 0)
+        self.seen[path] = end, messages
+        return messages
 
     def taken(self):
-        octets, last = 0, 0.0
-        for path in self.paths:
+        count, last = 0, 0.0
+        for path in self.seen:
             try:
-                stat = os.stat(path)
+                last = max(last, os.stat(path).st_mtime)
+                count += self._look(path)
             except FileNotFoundError:
                 continue
-            octets, last = octets + stat.st_size, max(last, stat.st_mtime)
-        return octets // self.size, last
+        return count, last
 
 
 class Source:
     """smtp-source, of so many messages in all. to: an address, or a list of them, each with a source of its own
-    that has an even share of messages and sessions. numbered: the n-th message of a source goes to n + address."""
+    that has an even share of messages and sessions. numbered: the n-th message of a source, from 1, goes to n +
+    address."""
 
     def __init__(self, port, messages, *, sessions=20, size=4096, recipients=1, keep=True, to=ELSEWHERE,
                  numbered=False):
         to = [to] if isinstance(to, str) else list(to)
-        words = ["-s", max(1, sessions // len(to)), "-m", messages // len(to), "-l", size,
+        share = messages // len(to)
+        words = ["-s", max(1, sessions // len(to)), "-m", share, "-l", size,
                  "-f", "sender@source.example"]
         words += ["-d"] * keep + ["-N"] * numbered + (["-r", recipients] if recipients > 1 else [])
         self.commands = [[SOURCE, *map(str, words), "-t", address, f"127.0.0.1:{port}"] for address in to]
-        self.messages = messages // len(to) * len(to)
+        self.messages = share * len(to)
         self.processes = []
 
     def start(self):
@@ -147,19 +162,24 @@ def wait_taken(target, before, count, begun, deadline=DEADLINE):
 def one_round(server, target, source):
     """Sends all of the source and waits until the target has them. Figures: end_to_end and accepted, in messages
     a second; CPU microseconds a message by process of the server, of smtp-source, and of smtp-sink where that is
-    the target. server None: the source sends to the target itself."""
+    the target; the share of the machine's time that was idle, stolen, or used by others.
+    server None: the source sends to the target itself. target None: what is accepted counts, wherever it goes."""
     sides = [measure.Cpu(side) for side in (server, target) if hasattr(side, "pids")]
-    before, _ = target.taken()
+    machine = measure.Machine()
+    before = target.taken()[0] if target else 0
     begun = time.time()
     source.start()
     try:
         used = source.wait()
-        accepted = time.time() - begun
-        took = wait_taken(target, before, source.messages, begun)
+        took = accepted = time.time() - begun
+        if target:
+            took = wait_taken(target, before, source.messages, begun)
     finally:
         source.stop()
-    time.sleep(0.15)  # what a server does behind the last message counts too
+    if target:
+        time.sleep(SETTLE)
     cpu = {name: seconds for side in sides for name, seconds in side.by_process().items()}
     cpu["smtp-source"] = used
     return {"messages": source.messages, "end_to_end": source.messages / took, "accepted": source.messages / accepted,
-            "cpu_us": {name: seconds / source.messages * 1e6 for name, seconds in cpu.items()}}
+            "cpu_us": {name: seconds / source.messages * 1e6 for name, seconds in cpu.items()},
+            "machine": machine.shares(sum(cpu.values()))}

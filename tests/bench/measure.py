@@ -66,6 +66,27 @@ class Cpu:
         return used
 
 
+class Machine:
+    """What the machine did since this was made (/proc/stat)."""
+
+    def __init__(self):
+        self.before = self._look()
+
+    @staticmethod
+    def _look():
+        with open("/proc/stat", encoding="ascii") as f:
+            user, nice, system, idle, iowait, irq, softirq, steal = map(int, f.readline().split()[1:9])
+        return user + nice + system + irq + softirq, idle + iowait, steal
+
+    def shares(self, measured):
+        """Of all cores' time: idle, stolen by the host, and used by others than those that were measured, which
+        used so many seconds. The kernel's own threads are others, too."""
+        busy, idle, steal = (now - was for now, was in zip(self._look(), self.before))
+        whole = max(1, busy + idle + steal)
+        return {"idle": idle / whole, "stolen": steal / whole,
+                "others": max(0.0, busy - measured / TICK) / whole}
+
+
 def pss(server):
     """Octets of memory of all processes, what they share counted once."""
     total = 0

@@ -53,15 +53,19 @@ class Context:
         server.start()
         return server
 
-    def start_peer(self, make):
-        """The same for a peer that make() makes; None when it can't be had, which is then said in left_out."""
+    def peer(self, make):
+        """What make() makes; None when it can't be had, which is then said in left_out."""
         if self.ours_alone:
             return None
         try:
-            return self.start(make())
+            return make()
         except Unavailable as e:
             self.left_out[e.name] = e.why
             return None
+
+    def start_peer(self, make):
+        """The same, and starts it."""
+        return self.peer(lambda: self.start(make()))
 
 
 class Unavailable(Exception):

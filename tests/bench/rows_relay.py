@@ -2,12 +2,12 @@
 import duel
 from row import Result, Row
 
-KEPT = {"stagepost": 10000, "postfix": 600, "harness": 15000}
+KEPT = {"stagepost": 10000, "postfix": 600, "harness": 15000, "opensmtpd": 1500}
 
 
 def shape(guesses, least_ratio=None, least_share=None, least_accept=None, **source):
     def run(context):
-        rounds = duel.relay(context, source, guesses)
+        rounds = duel.relay(context, source, guesses, opensmtpd=least_accept is not None)
         medians = duel.peers_of(rounds)
         shown, reached = duel.line(medians, least_ratio, least_share, least_accept)
         return Result({"rounds": rounds, "medians": medians}, shown, reached)

@@ -38,15 +38,20 @@ def free_port():
     raise RuntimeError("no port is free")
 
 
-def wait_port(port, seconds=20):
+def wait_greeting(port, seconds=20):
+    """Until an SMTP server greets there."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            return
+            with socket.create_connection(("127.0.0.1", port), 1) as s:
+                s.settimeout(5)
+                if s.recv(512).startswith(b"220"):
+                    s.sendall(b"QUIT\r\n")
+                    s.recv(512)
+                    return
         except OSError:
             time.sleep(0.02)
-    raise RuntimeError(f"nothing answers on port {port}")
+    raise RuntimeError(f"nothing greets on port {port}")
 
 
 def family(pid):
@@ -95,7 +100,7 @@ class Server:
 
     def start(self):
         self.command("start")
-        wait_port(self.port)
+        wait_greeting(self.port)
 
     def stop(self):
         master = self.master()
@@ -281,7 +286,7 @@ class OpenSmtpd(Server):
         if missing:
             raise Unavailable(self.name, f"it needs {' '.join(missing)}")
         super().__init__(folder)
-        for part in ("spool", "lib/opensmtpd/empty", "log", "run", "libexec"):
+        for part in ("lib/opensmtpd/empty", "log", "libexec"):
             (self.folder / part).mkdir(parents=True)
         shutil.copytree("/etc", self.folder / "etc", symlinks=True)
         (self.folder / "etc/resolv.conf").unlink(missing_ok=True)
@@ -305,6 +310,10 @@ match from any for any action "out"
         return self.process.pid if self.process and self.process.poll() is None else None
 
     def start(self):
+        """With an empty queue."""
+        for part in ("spool", "run"):
+            shutil.rmtree(self.folder / part, ignore_errors=True)
+            (self.folder / part).mkdir()
         views = "".join(f"mount --bind {self.folder / part} {where} && " for part, where in self.VIEWS.items())
         with open(self.folder / "said", "ab") as said:
             self.process = subprocess.Popen(
@@ -312,7 +321,7 @@ match from any for any action "out"
                  f"{views} exec {self.PACKAGE}/usr/sbin/smtpd -d -F"],
                 stdin=subprocess.DEVNULL, stdout=said, stderr=said)
         try:
-            wait_port(self.port)
+            wait_greeting(self.port)
         except RuntimeError:
             raise Unavailable(self.name, (self.folder / "said").read_text()[-300:]) from None
 
