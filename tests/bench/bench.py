@@ -18,7 +18,7 @@ from row import Context
 from servers import ROOT, BUILD
 
 HERE = pathlib.Path(__file__).resolve().parent
-ORDER = ["relay", "delivery", "cost", "idle", "deferred", "list", "growth"]  # of modules; others come behind
+ORDER = ["relay", "delivery", "cost", "idle", "deferred", "list", "growth", "curves"]  # of modules; others come behind
 
 
 def modules():
@@ -73,6 +73,8 @@ def run(folder, rows, options):
                   report.line(row, outcome.result, outcome.seconds), flush=True)
     finally:
         report.write(options.out, about, outcomes)
+        print(report.sum_up(outcomes))
+        print(f"results: {options.out}", flush=True)
     return 1 if any(outcome.error for outcome in outcomes) else 0
 
 

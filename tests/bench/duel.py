@@ -10,7 +10,7 @@ from servers import Ours, OpenSmtpd, Postfix
 def sized(context, guesses, name, measure, least=1):
     """measure(messages, number), with as many messages as take about context.round_seconds: the warm-up, of a
     guess, says how many. A multiple of least."""
-    messages = guesses[name] * (0.1 if context.quick else 1)
+    messages = guesses[name] * (0.05 if context.quick else 1)
 
     def one(number):
         nonlocal messages

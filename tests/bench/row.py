@@ -33,7 +33,7 @@ class Context:
     def __init__(self, folder, options):
         self.folder, self.options = folder, options
         self.rounds, self.quick, self.ours_alone = options.rounds, options.quick, options.ours_alone
-        self.round_seconds = 0.3 if self.quick else 1.5
+        self.round_seconds = 0.1 if self.quick else 1.5
         self.left_out = {}  # peer: why
         self._stack = contextlib.ExitStack()
 
@@ -42,6 +42,15 @@ class Context:
 
     def __exit__(self, *error):
         return self._stack.__exit__(*error)
+
+    @contextlib.contextmanager
+    def part(self, name):
+        """A context for a part of the row, whatever it starts ends with it."""
+        folder = self.folder / name
+        folder.mkdir()
+        with Context(folder, self.options) as part:
+            part.rounds, part.round_seconds, part.left_out = self.rounds, self.round_seconds, self.left_out
+            yield part
 
     def enter(self, manager):
         """Enters it until the row ends."""

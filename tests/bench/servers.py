@@ -197,12 +197,12 @@ domain {DOMAIN} {{
 
 class Postfix(Server):
     """From its package, with a configuration directory of its own. sink, users: as in Ours; extra: more
-    lines of main.cf."""
+    lines of main.cf; smtpd_most: processes that take mail."""
     name = "postfix"
     PROGRAM = "/usr/sbin/postfix"
     MASTER_CF = pathlib.Path("/usr/share/postfix/master.cf.dist")
 
-    def __init__(self, folder, *, sink=None, users=("you",), extra=""):
+    def __init__(self, folder, *, sink=None, users=("you",), extra="", smtpd_most=100):
         if not os.path.exists(self.PROGRAM) or not self.MASTER_CF.exists():
             raise Unavailable(self.name, "the package postfix is not installed")
         if not IS_ROOT:
@@ -217,7 +217,7 @@ class Postfix(Server):
         os.chown(self.mail / DOMAIN, uid, gid)
         (self.folder / "boxes").write_text("".join(f"{user}@{DOMAIN} {DOMAIN}/{user}/\n" for user in users))
         (self.folder / "etc/master.cf").write_text(re.sub(
-            r"(?m)^smtp +inet .*$", f"127.0.0.1:{self.port} inet n - n - 100 smtpd", self.MASTER_CF.read_text()))
+            r"(?m)^smtp +inet .*$", f"127.0.0.1:{self.port} inet n - n - {smtpd_most} smtpd", self.MASTER_CF.read_text()))
         if sink:
             extra += f"\nrelayhost = [127.0.0.1]:{sink.port}\nsmtp_dns_support_level = disabled"
         (self.folder / "etc/main.cf").write_text(f"""\
