@@ -19,8 +19,8 @@ static const struct record *const settings[] = {
 };
 
 static const struct service_link links[] = {
-    {"smtpd", &router_dialogue, questions_of_smtpd, NULL, questions_down},
-    {"queue", &router_dialogue, questions_of_queue, NULL, questions_down},
+    {"smtpd", &router_dialogue, questions_of_smtpd, questions_up, questions_down},
+    {"queue", &router_dialogue, questions_of_queue, questions_up, questions_down},
     {"control", &router_dialogue, questions_of_control, NULL, questions_down},
     {"accounts", &accounts_dialogue, users_routes, users_up, users_down},
     {NULL, NULL, NULL, NULL, NULL},
@@ -34,13 +34,19 @@ static void descriptor(const struct service_descriptor *d)
 	close(d->fd);
 }
 
+static void settings_end(void)
+{
+	rules_end();
+	questions_changed();
+}
+
 static const struct service router = {
     .name = "router",
     .links = links,
     .settings = settings,
     .settings_begin = rules_begin,
     .setting = rules_setting,
-    .settings_end = rules_end,
+    .settings_end = settings_end,
     .descriptor = descriptor, /* a table's file, new or changed */
 };
 

@@ -121,6 +121,13 @@ static void send_onward(struct walk *w, const struct outbound *o)
 			  SLICE_FMT(w->node->text));
 }
 
+/* The recipient itself, of a domain that no table of ours knows: whoever sends, and whoever of that
+ * domain is meant, it goes the same way. */
+static bool is_whole(const struct walk *w)
+{
+	return resolve_is_root(w) && !w->node->bare;
+}
+
 static struct slice subject_now(const struct walk *w)
 {
 	return w->book->outbounds[w->statement].direction == OUTBOUND_FROM ? w->from : w->to;
@@ -170,10 +177,13 @@ void onward_ask(struct walk *w)
 	const struct outbound *o;
 
 	if (w->statement >= w->book->outbound_count) {
+		w->result.whole = w->book->outbound_count == 0 && is_whole(w);
 		send_onward(w, NULL);
 		return;
 	}
 	o = &w->book->outbounds[w->statement];
+	if (w->statement == 0 && o->direction == OUTBOUND_ALL)
+		w->result.whole = is_whole(w);
 	if (w->index == 0 && w->pattern == 0 && fits(o, subject_now(w)))
 		send_onward(w, o);
 	else
@@ -194,6 +204,7 @@ void onward_begin(struct walk *w)
 			  SLICE_FMT(w->node->text));
 	} else if (w->kind == WALK_CHECK) {
 		resolve_accept(w);
+		w->result.whole = is_whole(w);
 	} else {
 		sender_set(w);
 		w->statement = w->pattern = 0;

@@ -51,6 +51,7 @@ static void send_verdict(struct channel *c, uint64_t request, const struct walk_
 	    .code = r->code,
 	    .enhanced = slice_str(r->enhanced),
 	    .text = slice_str(r->text),
+	    .whole = r->code == 0 && r->whole,
 	};
 
 	channel_send(c, ROUTER_VERDICT, &m);
@@ -63,6 +64,7 @@ static void send_routed(struct channel *c, uint64_t request, const struct walk_r
 	    .code = r->code,
 	    .enhanced = slice_str(r->enhanced),
 	    .text = slice_str(r->text),
+	    .whole = r->code == 0 && r->whole,
 	};
 
 	channel_send(c, ROUTER_ROUTED, &m);
@@ -76,8 +78,11 @@ static void send_result(const struct question *q, const struct walk_result *r)
 		send_routed(q->channel, q->request, r);
 }
 
-static const struct walk_result busy = {451, "4.3.0",
-					"Too many recipients are being looked up, try later"};
+static const struct walk_result busy = {
+    .code = 451,
+    .enhanced = "4.3.0",
+    .text = "Too many recipients are being looked up, try later",
+};
 
 static void on_step(void *arg, const struct walk_step *step)
 {
@@ -258,8 +263,50 @@ static void forget_channel(struct question_list *list, const struct channel *c)
 	}
 }
 
+/* Who keeps whole answers */
+
+struct keeper {
+	LIST_ENTRY(keeper) link;
+	struct channel *channel;
+};
+
+static LIST_HEAD(, keeper) keepers = LIST_HEAD_INITIALIZER(keepers);
+static uint64_t sets; /* of settings, so far */
+
+void questions_up(struct channel *c, unsigned instance)
+{
+	struct keeper *k = memory_get(sizeof(*k));
+
+	(void)instance;
+	k->channel = c;
+	LIST_INSERT_HEAD(&keepers, k, link);
+}
+
+static void forget_keeper(const struct channel *c)
+{
+	struct keeper *k, *next;
+
+	LIST_FOREACH_SAFE(k, &keepers, link, next)
+	{
+		if (k->channel != c)
+			continue;
+		LIST_REMOVE(k, link);
+		memory_free(k);
+	}
+}
+
+void questions_changed(void)
+{
+	struct router_changed m = {.sets = ++sets};
+	struct keeper *k;
+
+	LIST_FOREACH (k, &keepers, link)
+		channel_send(k->channel, ROUTER_CHANGED, &m);
+}
+
 void questions_down(struct channel *c)
 {
+	forget_keeper(c);
 	forget_channel(&waiting, c);
 	forget_channel(&walked, c);
 	begin_waiting();

@@ -13,6 +13,9 @@ enum {
 	QUESTIONS_STEPS_MAX = 2000, /* explained of one address */
 };
 
+/* Who asks there keeps answers that are whole, until questions_changed(): the book is another. */
+void questions_up(struct channel *c, unsigned instance);
+void questions_changed(void);
 void questions_down(struct channel *c); /* its questions need no answer any more */
 extern const struct route questions_of_smtpd[], questions_of_queue[], questions_of_control[];
 

@@ -63,6 +63,7 @@ struct walk_result {
 	unsigned code; /* 0: accepted, or the deliveries hold */
 	char enhanced[ENHANCED_MAX + 1];
 	char text[ROUTER_TEXT_MAX + 1];
+	bool whole; /* as in dialogue/router.h */
 };
 
 struct walk_hooks {

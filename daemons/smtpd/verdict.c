@@ -1,9 +1,11 @@
 /*
  * Verdicts: at each step of a session whoever has a say is asked, and the session waits for the
  * answer. The router is asked at RCPT; at the other steps nobody has a say yet, and the session
- * goes on at once.
+ * goes on at once. A verdict for a whole domain is kept until the router says that its settings
+ * have changed: most recipients of clients in trust cost no question.
  */
 #include "common/base/memory.h"
+#include "common/mail/domains.h"
 #include "common/wire/call.h"
 #include "daemons/smtpd/smtpd.h"
 
@@ -15,6 +17,7 @@ struct question {
 };
 
 static struct caller *router;
+static struct domains *open_domains; /* to which a client in trust may send */
 
 static const struct router_verdict go_on = {.action = VERDICT_CONTINUE};
 static const struct router_verdict later = {
@@ -24,12 +27,39 @@ static const struct router_verdict later = {
     .text = {"Recipients can't be looked up now, try later", 44},
 };
 
+/* For the router, who is local is in trust. */
+static bool is_trusted(const struct session *s)
+{
+	return s->trusted || s->local;
+}
+
+static struct slice domain_of(struct slice recipient)
+{
+	return slice_from(recipient, slice_find_last(recipient, '@') + 1);
+}
+
+static void keep(const struct session *s, const struct router_verdict *v)
+{
+	if (v->whole && v->action == VERDICT_CONTINUE && is_trusted(s) && s->transaction)
+		domains_put(open_domains, domain_of(recipient_address(&s->transaction->asked)),
+			    SLICE_EMPTY);
+}
+
+static bool is_kept(const struct session *s, struct slice recipient)
+{
+	struct slice nothing;
+
+	return is_trusted(s) && domains_find(open_domains, domain_of(recipient), &nothing);
+}
+
 static void router_answered(void *arg, const void *answer)
 {
 	struct question *q = arg;
 	struct session *s = q->session;
 	verdict_done *done = q->done;
 
+	if (answer != NULL)
+		keep(s, answer);
 	memory_free(q);
 	s->verdict = 0;
 	s->question = NULL;
@@ -66,7 +96,7 @@ static void router_ask(struct session *s, enum verdict_step step, struct slice r
 void verdict_ask(struct session *s, enum verdict_step step, struct slice recipient,
 		 verdict_done *done)
 {
-	if (step == STEP_RCPT)
+	if (step == STEP_RCPT && !is_kept(s, recipient))
 		router_ask(s, step, recipient, done);
 	else
 		done(s, &go_on);
@@ -90,7 +120,15 @@ static void on_verdict(struct channel *c, const void *record)
 	caller_answered(router, v->request, v);
 }
 
+static void on_changed(struct channel *c, const void *record)
+{
+	(void)c;
+	(void)record;
+	domains_forget(open_domains);
+}
+
 const struct route verdict_routes[] = {
+    {ROUTER_CHANGED, ROUTE_ALWAYS, on_changed},
     {ROUTER_VERDICT, ROUTE_ALWAYS, on_verdict},
     {0, 0, NULL},
 };
@@ -98,16 +136,19 @@ const struct route verdict_routes[] = {
 void verdict_up(struct channel *c, unsigned instance)
 {
 	(void)instance;
+	domains_forget(open_domains);
 	caller_use(router, c);
 }
 
 void verdict_down(struct channel *c)
 {
 	(void)c;
+	domains_forget(open_domains);
 	caller_use(router, NULL);
 }
 
 void verdict_warm(void)
 {
 	router = caller_new(VERDICTS_PENDING_MAX);
+	open_domains = domains_new();
 }

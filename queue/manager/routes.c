@@ -1,15 +1,19 @@
 /*
  * Routes: asks the router where each recipient goes. Its answer is any number of deliveries and
  * then one verdict; a question that a dying router did not answer is asked again (asking.h), and
- * the deliveries it had named are forgotten.
+ * the deliveries it had named are forgotten. What it has said of a whole domain is kept until it
+ * says that its settings have changed: such a recipient costs no question.
  */
 #include "common/base/memory.h"
+#include "common/mail/address.h"
+#include "common/mail/domains.h"
 #include "queue/manager/asking.h"
 #include "queue/manager/manager.h"
 
 enum {
 	QUESTIONS_MAX = SCHEDULE_ACTIVE_RECIPIENTS,
-	ROUTES_MAX = 1000, /* deliveries of one recipient */
+	ROUTES_MAX = 1000,  /* deliveries of one recipient */
+	AT_ONCE_MAX = 1000, /* recipients of a message that is routed within one turn */
 };
 
 struct question {
@@ -24,6 +28,7 @@ struct question {
 };
 
 static struct asking *router;
+static struct domains *ways; /* next hops of domains that are not ours */
 
 static struct question *question_of(struct inquiry *q)
 {
@@ -169,6 +174,14 @@ static void question_over(struct question *q, const struct router_routed *verdic
 	active_settle(a);
 }
 
+static void way_keep(const struct question *q)
+{
+	size_t at = slice_find_last(q->address, '@');
+
+	if (is_plain(q) && q->first->transport == TRANSPORT_SMTP)
+		domains_put(ways, slice_from(q->address, at + 1), q->first->next_hop);
+}
+
 static void on_routed(struct channel *c, const void *record)
 {
 	const struct router_routed *r = record;
@@ -177,6 +190,8 @@ static void on_routed(struct channel *c, const void *record)
 	(void)c;
 	if (i == NULL)
 		return;
+	if (r->whole)
+		way_keep(question_of(i));
 	asking_end(router, i);
 	question_over(question_of(i), r);
 }
@@ -214,11 +229,35 @@ static void question_killed(struct inquiry *i)
 	question_over(q, NULL);
 }
 
+/* One whose domain's way is known. What the router would not take, or would write in another way,
+ * is left to it; so is a long list, which must not keep the turn. */
+static bool send_known_way(struct active *a, uint32_t recipient, struct slice address,
+			   struct slice original)
+{
+	struct address parsed;
+	char text[ADDRESS_SIZE];
+	struct slice way;
+	struct routed r = {.transport = TRANSPORT_SMTP, .address = address};
+
+	if (!is_wanted(a) || a->entry->deaths > 0 || a->entry->state->count > AT_ONCE_MAX ||
+	    address_parse(address, ADDRESS_UTF8, &parsed) != ADDRESS_FINE ||
+	    !domains_find(ways, address_domain(&parsed), &way) ||
+	    !slice_equal(address_text(&parsed, text), address))
+		return false;
+	r.next_hop = next_hop_keep(a, way);
+	if (r.next_hop.len == 0)
+		return false;
+	jobs_add(a, recipient, &r, original);
+	return true;
+}
+
 void routes_ask(struct active *a, uint32_t recipient, struct slice address, struct slice original,
 		bool expanded)
 {
 	struct question *q;
 
+	if (send_known_way(a, recipient, address, original))
+		return;
 	if (asking_count(router) >= QUESTIONS_MAX)
 		return; /* too many at once: it stays pending and is tried again soon */
 	q = memory_zero(1, sizeof(*q));
@@ -232,7 +271,15 @@ void routes_ask(struct active *a, uint32_t recipient, struct slice address, stru
 	asking_begin(router, &q->inquiry, a->entry->deaths > 0);
 }
 
+static void on_changed(struct channel *c, const void *record)
+{
+	(void)c;
+	(void)record;
+	domains_forget(ways);
+}
+
 const struct route router_routes[] = {
+    {ROUTER_CHANGED, ROUTE_ALWAYS, on_changed},
     {ROUTER_DELIVERY, ROUTE_ALWAYS, on_delivery},
     {ROUTER_ROUTED, ROUTE_ALWAYS, on_routed},
     {0, 0, NULL},
@@ -249,17 +296,20 @@ void routes_warm(void)
 	};
 
 	router = asking_new(&calls);
+	ways = domains_new();
 }
 
 void routes_up(struct channel *c, unsigned instance)
 {
 	(void)instance;
+	domains_forget(ways);
 	asking_up(router, c);
 }
 
 void routes_down(struct channel *c)
 {
 	(void)c;
+	domains_forget(ways);
 	asking_down(router);
 }
 

@@ -17,6 +17,8 @@ static unsigned asked, verdicts, routed, deliveries, steps, wanted;
 static uint64_t held; /* the last question to accounts, when it is held back */
 static bool hold_back;
 static unsigned codes[600];
+static bool whole[600];
+static uint64_t sets; /* told of */
 
 static void closed(struct channel *c)
 {
@@ -37,6 +39,7 @@ static void on_verdict(struct channel *c, const void *record)
 	ck_assert_uint_lt(m->request, 600);
 	ck_assert_uint_eq(codes[m->request], 0);
 	codes[m->request] = m->action == VERDICT_CONTINUE ? 1 : m->code;
+	whole[m->request] = m->whole;
 	verdicts++;
 	look();
 }
@@ -46,7 +49,7 @@ static void on_delivery(struct channel *c, const void *record)
 	const struct router_delivery *m = record;
 
 	(void)c;
-	ck_assert(slice_equal(m->transport, SLICE("local")));
+	ck_assert(slice_equal(m->transport, m->next_hop.len > 0 ? SLICE("smtp") : SLICE("local")));
 	ck_assert_uint_eq(codes[m->request], 0);
 	deliveries++;
 }
@@ -58,6 +61,7 @@ static void on_routed(struct channel *c, const void *record)
 	(void)c;
 	ck_assert_uint_eq(codes[m->request], 0);
 	codes[m->request] = m->code ? m->code : 1;
+	whole[m->request] = m->whole;
 	routed++;
 	look();
 }
@@ -89,12 +93,19 @@ static void on_accounts_ask(struct channel *c, const void *record)
 		answer(m->request);
 }
 
+static void on_changed(struct channel *c, const void *record)
+{
+	const struct router_changed *m = record;
+
+	(void)c;
+	sets = m->sets;
+	loop_stop();
+}
+
 static const struct route client_routes[] = {
-    {ROUTER_VERDICT, ROUTE_ALWAYS, on_verdict},
-    {ROUTER_DELIVERY, ROUTE_ALWAYS, on_delivery},
-    {ROUTER_ROUTED, ROUTE_ALWAYS, on_routed},
-    {ROUTER_STEP, ROUTE_ALWAYS, on_step},
-    {0, 0, NULL},
+    {ROUTER_CHANGED, ROUTE_ALWAYS, on_changed},	  {ROUTER_VERDICT, ROUTE_ALWAYS, on_verdict},
+    {ROUTER_DELIVERY, ROUTE_ALWAYS, on_delivery}, {ROUTER_ROUTED, ROUTE_ALWAYS, on_routed},
+    {ROUTER_STEP, ROUTE_ALWAYS, on_step},	  {0, 0, NULL},
 };
 static const struct route accounts_routes[] = {
     {ACCOUNTS_ASK, ROUTE_ALWAYS, on_accounts_ask},
@@ -267,6 +278,92 @@ START_TEST(questions_of_a_dead_peer_are_forgotten)
 }
 END_TEST
 
+static void check_trusted(uint64_t request, const char *recipient)
+{
+	struct router_check m = {.request = request,
+				 .step = STEP_RCPT,
+				 .recipient = slice_str(recipient),
+				 .trusted = true};
+
+	ck_assert(channel_send(client, ROUTER_CHECK, &m));
+}
+
+START_TEST(only_what_is_not_ours_is_answered_for_its_whole_domain)
+{
+	link_client(questions_of_smtpd);
+	check_trusted(1, "x@example.net");
+	check(2, "x@example.net"); /* refused */
+	check_trusted(3, "u1@example.org");
+	check_trusted(4, "list@example.org");
+	check_trusted(5, "x@bad..domain");
+	check_trusted(6, "postmaster");
+	check_trusted(7, "x@mx.example.org");
+	run(7);
+	ck_assert(whole[1]);
+	for (int i = 2; i < 8; i++)
+		ck_assert_msg(!whole[i], "question %d", i);
+}
+END_TEST
+
+/* Settings with these outbound statements, each a direction and a pattern. */
+static void outbound(const char *const statements[][2], uint32_t count)
+{
+	struct settings_server s = {.hostname = SLICE("mx.example.org"),
+				    .origin = SLICE("example.org")};
+
+	rules_begin();
+	rules_setting(&settings_server_record, &s);
+	for (uint32_t i = 0; i < count; i++) {
+		struct settings_outbound o = {.number = i + 1,
+					      .direction = slice_str(statements[i][0]),
+					      .pattern = slice_str(statements[i][1]),
+					      .via = SLICE("[192.0.2.1]:25")};
+		rules_setting(&settings_outbound_record, &o);
+	}
+	rules_end();
+}
+
+START_TEST(a_way_that_depends_on_the_address_is_not_that_of_its_domain)
+{
+	static const struct {
+		const char *statements[2][2];
+		uint32_t count;
+		bool whole;
+	} cases[] = {
+	    {{{NULL}}, 0, true}, /* to its MX hosts */
+	    {{{"all", ""}}, 1, true},
+	    {{{"all", ""}, {"to", "x@example.net"}}, 2, true}, /* the second is never reached */
+	    {{{"to", "x@example.net"}}, 1, false},
+	    {{{"from", "example.com"}, {"all", ""}}, 2, false},
+	    {{{"to", "file:there"}, {"all", ""}}, 2, false},
+	};
+
+	link_client(questions_of_queue);
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		outbound(cases[i].statements, cases[i].count);
+		ask(i + 1, "x@example.net");
+		run(1);
+		ck_assert_msg(whole[i + 1] == cases[i].whole, "case %u", i);
+	}
+}
+END_TEST
+
+START_TEST(who_keeps_whole_answers_hears_of_a_new_set)
+{
+	link_client(questions_of_smtpd);
+	questions_up(server, 0);
+	questions_changed();
+	run(1);
+	ck_assert_uint_ne(sets, 0);
+	questions_down(server);
+	sets = 0;
+	questions_changed(); /* to nobody */
+	check(1, "x@example.net");
+	run(1);
+	ck_assert_uint_eq(sets, 0);
+}
+END_TEST
+
 START_TEST(control_hears_the_steps)
 {
 	struct router_explain m = {.request = 7, .recipient = SLICE("list@example.org")};
@@ -293,6 +390,9 @@ int main(void)
 	tcase_add_test(t, more_recipients_than_are_followed_at_once_are_all_answered);
 	tcase_add_test(t, questions_survive_the_death_of_accounts);
 	tcase_add_test(t, questions_of_a_dead_peer_are_forgotten);
+	tcase_add_test(t, only_what_is_not_ours_is_answered_for_its_whole_domain);
+	tcase_add_test(t, a_way_that_depends_on_the_address_is_not_that_of_its_domain);
+	tcase_add_test(t, who_keeps_whole_answers_hears_of_a_new_set);
 	tcase_add_test(t, control_hears_the_steps);
 	suite_add_tcase(s, t);
 	srunner_run_all(sr, CK_ENV);
