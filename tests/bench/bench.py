@@ -13,6 +13,7 @@ import traceback
 
 import enclosure
 import load
+import own
 import report
 from row import Context
 from servers import ROOT, BUILD
@@ -34,12 +35,13 @@ def arguments():
     parser = argparse.ArgumentParser(prog="tests/bench/run", description="Measures our server beside its peers.")
     parser.add_argument("--list", action="store_true", help="say which rows there are")
     parser.add_argument("--only", metavar="KEY[,KEY]", help="these rows alone")
-    parser.add_argument("--rounds", type=int, default=5, help="of each measurement, behind one that warms up (%(default)s)")
+    parser.add_argument("--rounds", type=int, help="of each measurement, behind one that warms up (5; quick: 1)")
     parser.add_argument("--quick", action="store_true", help="see that every row works; its figures mean nothing")
     parser.add_argument("--ours-alone", action="store_true", help="without peers")
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "build/bench", metavar="FOLDER", help="of the results (%(default)s)")
     parser.add_argument("--folder", type=pathlib.Path, default="/var/tmp", help="where the servers live, on a disk (%(default)s)")
     parser.add_argument("--date", default=str(datetime.date.today()), help="written into the results")
+    own.add_arguments(parser.add_argument_group("a row of one's own, instead of the table"))
     return parser.parse_args()
 
 
@@ -85,8 +87,10 @@ def main():
         for row in rows:
             print(f"{row.key:14} {row.title}" + (f": {row.goal}" if row.goal else ""))
         return
-    if options.quick:
-        options.rounds = 1
+    if options.rounds is None:
+        options.rounds = 1 if options.quick else 5
+    if own.wanted(options):
+        rows = [own.row(options)]
     if options.only:
         wanted = options.only.split(",")
         unknown = set(wanted) - {row.key for row in rows}

@@ -37,6 +37,12 @@ def cpu_of(medians, name):
     return {p: us for p, us in medians[name]["cpu_us"].items() if not p.startswith("smtp-s")}
 
 
+def cpu_words(medians, name):
+    """All of it, and the processes, the dearest first."""
+    parts = sorted(cpu_of(medians, name).items(), key=lambda part: -part[1])
+    return f"{sum(us for _, us in parts):,.0f} us (" + ", ".join(f"{p} {us:,.0f}" for p, us in parts if us >= 1) + ")"
+
+
 def line(medians, least_ratio=None, least_share=None, least_accept=None):
     """(shown, reached) of usual rows: rates, ratios, and whether these are at least so high."""
     ours = medians["stagepost"]

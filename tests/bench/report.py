@@ -108,7 +108,7 @@ def quiet(outcomes):
 def sum_up(outcomes):
     """The last lines in the terminal."""
     counts = collections.Counter("failed" if o.error else says(o.row, o.result) for o in outcomes)
-    text = ", ".join(f"{count} {what}" for what, count in counts.items() if what)
+    text = ", ".join(f"{count} {what}" for what, count in counts.items() if what) or "done"
     others = quiet(outcomes)
     if others and others[0] + others[1] > LOUD:
         text += (f"\nThe machine was not quiet: others used {others[0]:.0%} of it, the host took {others[1]:.0%}. "
@@ -147,9 +147,7 @@ def _rates(outcomes):
         cells.append(f"{rate / of['postfix']['end_to_end']:.1f}x" if "postfix" in of else "")
         cells.append(f"{rate / of['harness']['end_to_end']:.0%}" if "harness" in of else "")
         for name in ("stagepost", "postfix"):
-            parts = duel.cpu_of(of, name) if name in of else {}
-            cells.append(f"{sum(parts.values()):,.0f}: " + ", ".join(
-                f"{process} {us:,.0f}" for process, us in sorted(parts.items(), key=lambda p: -p[1]) if us >= 1) if parts else "")
+            cells.append(duel.cpu_words(of, name) if name in of else "")
         yield "| " + " | ".join(cells) + " |"
 
 

@@ -18,11 +18,6 @@ def pair(context):
     return sink, [server for server in servers if server]
 
 
-def parts(by_process):
-    """The dearest first."""
-    return ", ".join(f"{name} {us:.0f}" for name, us in sorted(by_process.items(), key=lambda p: -p[1]) if us >= 0.5)
-
-
 def cpu(context):
     sink, servers = pair(context)
     rounds = row.interleaved(context, {server.name: duel.sized(
@@ -33,7 +28,7 @@ def cpu(context):
         medians[name]["cpu_us_all"] = row.medians([{"all": sum(duel.cpu_of({name: f}, name).values())}
                                                    for f in figures])["all"]
     ours = medians["stagepost"]["cpu_us_all"]
-    shown = f"{ours:.0f} us ({parts(duel.cpu_of(medians, 'stagepost'))})"
+    shown = duel.cpu_words(medians, "stagepost")
     if "postfix" in medians:
         shown += f"; Postfix {medians['postfix']['cpu_us_all']:,.0f} us"
     return Result({"rounds": rounds, "medians": medians}, shown, ours <= CPU_GOAL)

@@ -40,22 +40,23 @@ def make_maildirs(server, users):
         shutil.chown(folder, OWNER)
 
 
-def maildir_many(context):
-    """A source goes to 1box, 2box, 3box ...; when a round has more messages than there are mailboxes, several do, side
-    by side."""
-    many = 100 if context.quick else MANY
+def maildirs(context, folder, many, shape):
+    """Rounds to so many mailboxes. A source goes to 1box, 2box, 3box ...; when a round has more messages than there are
+    mailboxes, several do, side by side."""
     users = [f"{number}box" for number in range(1, many + 1)]
-    servers = [context.start(Ours(context.folder, users=users)),
-               context.start_peer(lambda: Postfix(context.folder, users=users))]
+    servers = [context.start(Ours(folder, users=users)), context.start_peer(lambda: Postfix(folder, users=users))]
     servers = [server for server in servers if server]
     for server in servers:
         make_maildirs(server, users)
 
     def source(server, count, _):
-        sources = min(SESSIONS, -(-count // many))
-        return Source(server.port, min(count, sources * many), sessions=SESSIONS, to=[f"box@{DOMAIN}"] * sources,
-                      numbered=True)
-    return compared(duel.deliver(context, servers, GUESSES, source, lambda server, _: Maildirs.of(server, users)), 7)
+        sources = min(shape["sessions"], -(-count // many))
+        return Source(server.port, min(count, sources * many), to=[f"box@{DOMAIN}"] * sources, numbered=True, **shape)
+    return duel.deliver(context, servers, GUESSES, source, lambda server, _: Maildirs.of(server, users))
+
+
+def maildir_many(context):
+    return compared(maildirs(context, context.folder, 100 if context.quick else MANY, {"sessions": SESSIONS}), 7)
 
 
 def people(kind):

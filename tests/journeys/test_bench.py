@@ -1,0 +1,73 @@
+"""
+The bench, which nobody runs every day: a quick round of one row gives a figure, and nothing is left behind.
+
+ bench.py -> namespaces: smtp-source -> stagepost -> smtp-sink
+"""
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from stagepost import BUILD, ROOT, wait_for
+
+PROGRAM = ROOT / "tests" / "bench" / "run"
+SECONDS = 120
+
+pytestmark = pytest.mark.skipif(not Path("/usr/sbin/smtp-source").exists(), reason="smtp-source is not installed")
+
+
+def start(tmp_path, *options, build=BUILD):
+    """Its servers live in tmp_path/where, its results come to tmp_path/out."""
+    for folder in (tmp_path, *tmp_path.parents):  # every daemon has to reach its files
+        if str(folder).startswith("/tmp/"):
+            folder.chmod(0o755)
+    (tmp_path / "where").mkdir()
+    return subprocess.Popen([PROGRAM, "--quick", "--out", tmp_path / "out", "--folder", tmp_path / "where", *options],
+                            env=os.environ | {"BUILD": str(build)}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, text=True)
+
+
+def cmdlines():
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            yield path.read_text(errors="replace")
+        except OSError:  # it has ended
+            continue
+
+
+def assert_nothing_left(tmp_path):
+    assert list((tmp_path / "where").iterdir()) == []
+    assert str(tmp_path) not in Path("/proc/mounts").read_text()
+    assert [line for line in cmdlines() if str(tmp_path / "where") in line] == []
+
+
+def test_a_row_gives_a_figure_and_leaves_nothing_behind(tmp_path):
+    bench = start(tmp_path, "--only", "relay-20", "--ours-alone")
+    said, _ = bench.communicate(timeout=SECONDS)
+    assert bench.returncode == 0, said
+    row = json.loads((tmp_path / "out" / "results.json").read_text())["rows"]["relay-20"]
+    assert row["figures"]["medians"]["stagepost"]["end_to_end"] > 0
+    assert "relay, 20 sessions" in (tmp_path / "out" / "results.md").read_text()
+    assert_nothing_left(tmp_path)
+
+
+def test_a_signal_ends_all_of_it(tmp_path):
+    bench = start(tmp_path, "--only", "relay-20", "--ours-alone", "--rounds", "1000")
+    wait_for(lambda: list((tmp_path / "where").glob("*/0/stagepost/spool/lock")), 30, "a server")
+    bench.send_signal(signal.SIGTERM)
+    said, _ = bench.communicate(timeout=SECONDS)
+    assert bench.returncode == 128 + signal.SIGTERM, said
+    assert_nothing_left(tmp_path)
+
+
+def test_a_row_that_fails_is_told(tmp_path):
+    """No server comes up from an empty build."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "stagepost").touch()
+    bench = start(tmp_path, "--only", "relay-20,relay-1", "--ours-alone", build=tmp_path)
+    said, _ = bench.communicate(timeout=SECONDS)
+    assert bench.returncode == 1 and said.count("FAILED") == 2, said
+    assert_nothing_left(tmp_path)
