@@ -171,7 +171,7 @@ void delivery_close(struct delivery *d)
 	if (d->job != NULL) {
 		TAILQ_REMOVE(&d->job->deliveries, d, link);
 		d->job->count--;
-	} else if (d->site != NULL)
+	} else if (d->search != NULL)
 		sites_forget(d);
 	else if (d->destination.len > 0)
 		TAILQ_REMOVE(&a->loose, d, link);

@@ -72,10 +72,10 @@ struct stub {
 struct delivery {
 	TAILQ_ENTRY(delivery) link; /* of the list of its place */
 	struct active *active;
-	struct job *job;    /* NULL: it has none yet */
-	struct site *site;  /* whose answer it waits for; NULL: none */
-	uint32_t recipient; /* number in the message */
-	uint32_t attempt;   /* once it is given */
+	struct job *job;       /* NULL: it has none yet */
+	struct search *search; /* whose answer it waits for; NULL: none */
+	uint32_t recipient;    /* number in the message */
+	uint32_t attempt;      /* once it is given */
 	uint8_t transport;
 	uint32_t deliver;		    /* number of the deliver statement */
 	struct slice user, domain;	    /* of the mailbox */

@@ -14,7 +14,7 @@
 #include "queue/manager/manager.h"
 
 enum {
-	SITES_MAX = 10000,
+	SITES_MAX = 100000, /* 200 octets each */
 	SITES_ASKED_MAX = 1000,
 	TTL_MOST = 3600, /* seconds */
 	TTL_LEAST = 10,
@@ -24,17 +24,22 @@ enum {
 
 static const uint64_t PATIENCE_US = 2 * 1000000; /* of those that have their site with the others */
 
-/* What is known of a domain. */
-struct site {
+/* A question under way. */
+struct search {
 	struct inquiry inquiry;
-	TAILQ_ENTRY(site) link; /* by age of the answer; not while it is asked for */
-	bool asked;
-	uint64_t expires;		 /* queue time */
-	struct reply reply;		 /* code 0: the site is known */
-	struct slice name;		 /* its hosts */
-	char *text;			 /* what name or reply.text points to */
+	struct site *site;
 	struct delivery_list deliveries; /* that wait for the answer */
-	size_t domain_length;
+};
+
+/* What is known of a domain. There may be many. */
+struct site {
+	TAILQ_ENTRY(site) link; /* by age of the answer; not while it is asked for */
+	struct search *search;	/* NULL: it is not asked for */
+	uint64_t expires;	/* queue time */
+	char *text;		/* code 0: its hosts; else what is replied */
+	uint16_t code;
+	uint16_t enhanced[3];
+	uint16_t domain_length;
 	char domain[];
 };
 
@@ -50,12 +55,12 @@ static struct slice domain_of(const struct site *s)
 
 /* What waits */
 
-static void wait_begin(struct delivery *d, struct site *s)
+static void wait_begin(struct delivery *d, struct search *search)
 {
 	struct active *a = d->active;
 
-	d->site = s;
-	TAILQ_INSERT_TAIL(&s->deliveries, d, link);
+	d->search = search;
+	TAILQ_INSERT_TAIL(&search->deliveries, d, link);
 	if (a->siting++ == 0) {
 		a->patient_since = manager_now();
 		TAILQ_INSERT_TAIL(&patients, a, patient);
@@ -66,8 +71,8 @@ void sites_forget(struct delivery *d)
 {
 	struct active *a = d->active;
 
-	TAILQ_REMOVE(&d->site->deliveries, d, link);
-	d->site = NULL;
+	TAILQ_REMOVE(&d->search->deliveries, d, link);
+	d->search = NULL;
 	if (--a->siting == 0)
 		TAILQ_REMOVE(&patients, a, patient);
 }
@@ -145,12 +150,16 @@ static void place(struct delivery *d, const struct site *s)
 	uint64_t port;
 
 	item_split(d->next_hop, &port, &rest);
-	if (s->reply.code == 0)
-		place_at_site(d, s->name);
+	if (s->code == 0)
+		place_at_site(d, slice_str(s->text));
 	else if (rest.len > 0)
 		place_at(d, d->next_hop);
 	else
-		refuse(d, &s->reply);
+		refuse(d, &(struct reply){
+			      .code = s->code,
+			      .enhanced = {s->enhanced[0], s->enhanced[1], s->enhanced[2]},
+			      .text = slice_str(s->text),
+			  });
 }
 
 /* The cache */
@@ -167,22 +176,20 @@ static struct site *site_new(struct slice domain)
 	struct site *s = memory_zero(1, sizeof(*s) + domain.len);
 
 	memcpy(s->domain, domain.ptr, domain.len);
-	s->domain_length = domain.len;
-	TAILQ_INIT(&s->deliveries);
+	s->domain_length = (uint16_t)domain.len;
 	map_put(sites, domain_of(s), s);
 	return s;
 }
 
 /* The deliveries are settled after all of them are placed, so that those of one message become jobs
  * together. */
-static void serve(struct site *s)
+static void serve(struct site *s, struct search *search)
 {
-	struct delivery_list list = TAILQ_HEAD_INITIALIZER(list);
 	struct active *a, *next;
 	struct delivery *d;
 	TAILQ_HEAD(, active) settled = TAILQ_HEAD_INITIALIZER(settled);
 
-	while ((d = TAILQ_FIRST(&s->deliveries)) != NULL) {
+	while ((d = TAILQ_FIRST(&search->deliveries)) != NULL) {
 		a = d->active;
 		if (!a->sited) {
 			a->sited = true;
@@ -204,23 +211,25 @@ static void keep(struct site *s, uint32_t seconds)
 }
 
 /* code 0: name; else the reply. */
-static void site_answered(struct site *s, struct slice name, struct reply reply, uint32_t ttl)
+static void search_ended(struct search *search, struct slice name, struct reply reply, uint32_t ttl)
 {
+	struct site *s = search->site;
+
 	memory_free(s->text);
 	s->text = memory_string(reply.code == 0 ? name : reply.text);
-	s->name = reply.code == 0 ? slice_str(s->text) : SLICE_EMPTY;
-	s->reply = reply;
-	s->reply.text = slice_str(s->text);
-	s->asked = false;
+	s->code = reply.code;
+	memcpy(s->enhanced, reply.enhanced, sizeof(s->enhanced));
+	s->search = NULL;
 	if (reply.code != 0)
 		ttl = TTL_FAILURE;
 	keep(s, ttl < TTL_LEAST ? TTL_LEAST : ttl > TTL_MOST ? TTL_MOST : ttl);
-	serve(s);
+	serve(s, search);
+	memory_free(search);
 }
 
-static struct site *site_of(struct inquiry *i)
+static struct search *search_of(struct inquiry *i)
 {
-	return container_of(i, struct site, inquiry);
+	return container_of(i, struct search, inquiry);
 }
 
 static void on_answer(struct channel *c, const void *record)
@@ -235,16 +244,17 @@ static void on_answer(struct channel *c, const void *record)
 	asking_end(resolver, i);
 	if (m->code == 0 && m->site.len == 0)
 		reply = reply_of(451, SLICE("4.4.3"), SLICE("the resolver names no host"));
-	site_answered(site_of(i), m->site, reply, m->ttl);
+	search_ended(search_of(i), m->site, reply, m->ttl);
 }
 
 static void fail(struct inquiry *i, const char *why)
 {
-	struct site *s = site_of(i);
+	struct search *search = search_of(i);
 	char text[RESOLVER_NAME_MAX + 100];
 
-	snprintf(text, sizeof(text), "%.*s: %s", SLICE_FMT(domain_of(s)), why);
-	site_answered(s, SLICE_EMPTY, reply_of(451, SLICE("4.4.3"), slice_str(text)), TTL_FAILURE);
+	snprintf(text, sizeof(text), "%.*s: %s", SLICE_FMT(domain_of(search->site)), why);
+	search_ended(search, SLICE_EMPTY, reply_of(451, SLICE("4.4.3"), slice_str(text)),
+		     TTL_FAILURE);
 }
 
 static void question_late(struct inquiry *i)
@@ -255,16 +265,26 @@ static void question_late(struct inquiry *i)
 /* The messages are not to blame for a domain. */
 static void question_killed(struct inquiry *i)
 {
-	log_error("the resolver dies of the domain %.*s", SLICE_FMT(domain_of(site_of(i))));
+	log_error("the resolver dies of the domain %.*s", SLICE_FMT(domain_of(search_of(i)->site)));
 	asking_end(resolver, i);
 	fail(i, "the resolver dies of it");
 }
 
 static bool send_question(struct channel *c, struct inquiry *i)
 {
-	struct resolve_site ask = {.request = i->number, .domain = domain_of(site_of(i))};
+	struct resolve_site ask = {.request = i->number, .domain = domain_of(search_of(i)->site)};
 
 	return channel_send(c, RESOLVE_SITE, &ask);
+}
+
+static void search_begin(struct site *s)
+{
+	struct search *search = memory_zero(1, sizeof(*search));
+
+	search->site = s;
+	TAILQ_INIT(&search->deliveries);
+	s->search = search;
+	asking_begin(resolver, &search->inquiry, false);
 }
 
 /* One that is answered, or asked for from now on; NULL: there are too many. */
@@ -272,7 +292,7 @@ static struct site *site_get(struct slice domain)
 {
 	struct site *s = map_get(sites, domain);
 
-	if (s != NULL && (s->asked || s->expires > manager_now()))
+	if (s != NULL && (s->search != NULL || s->expires > manager_now()))
 		return s;
 	if (s != NULL)
 		TAILQ_REMOVE(&answered, s, link);
@@ -286,8 +306,7 @@ static struct site *site_get(struct slice domain)
 		}
 		s = site_new(domain);
 	}
-	s->asked = true;
-	asking_begin(resolver, &s->inquiry, false);
+	search_begin(s);
 	return s;
 }
 
@@ -307,8 +326,8 @@ void sites_find(struct delivery *d)
 	s = site_get(domain);
 	if (s == NULL)
 		refuse(d, &busy);
-	else if (s->asked)
-		wait_begin(d, s);
+	else if (s->search != NULL)
+		wait_begin(d, s->search);
 	else
 		place(d, s);
 }

@@ -160,7 +160,7 @@ class Network:
         conf = [f'server:\n  ip-address: {self.ip4("dns")}\n  ip-address: {self.ip6("dns")}\n  port: 53\n'
                 f'  username: ""\n  chroot: ""\n  server-count: 1\n  database: ""\n  zonesdir: "{folder}"\n'
                 f'  zonelistfile: "{folder}/list"\n  xfrdfile: "{folder}/xfrd"\n  xfrdir: "{folder}"\n'
-                f'  pidfile: "{folder}/pid"\n  logfile: "{folder}/log"\n  hide-version: yes\n'
+                f'  pidfile: "{folder}/pid"\n  logfile: "{folder}/log"\n  hide-version: yes\n  rrl-ratelimit: 0\n'
                 'remote-control:\n  control-enable: no\n']
         for name, lines in zones.items():
             (folder / f"{name}.zone").write_text(self.zone_text(name, lines))
