@@ -17,21 +17,19 @@ static struct ev_loop *the_loop;
 static struct ev_prepare turn_end;
 static struct ev_check turn_begin;
 static struct ev_idle again;
-static struct turn_list turns = TAILQ_HEAD_INITIALIZER(turns);
-static struct turn_list last_turns = TAILQ_HEAD_INITIALIZER(last_turns);
+/* In the order in which they are called. */
+enum turn_place { TURN_WORK, TURN_LAST, TURN_BLOCKING, TURN_PLACES };
+static struct turn_list turns[TURN_PLACES] = {
+    TAILQ_HEAD_INITIALIZER(turns[TURN_WORK]),
+    TAILQ_HEAD_INITIALIZER(turns[TURN_LAST]),
+    TAILQ_HEAD_INITIALIZER(turns[TURN_BLOCKING]),
+};
 static struct signal_list signals = LIST_HEAD_INITIALIZER(signals);
 static uint64_t now;	/* of the turn that runs */
 static bool running;	/* inside loop_run() */
 static bool stop_asked; /* loop_stop() was called, before or in loop_run() */
 /* Each turn costs gather_us of a credit that grows with the time, up to that of a burst. */
 static uint64_t gather_us, gather_most, gather_credit, gather_since;
-
-static void call_turns(struct turn_list *list)
-{
-	struct loop_turn *t, *next;
-	TAILQ_FOREACH_SAFE (t, list, link, next)
-		t->call(t->arg);
-}
 
 /* libev sleeps before it asks the kernel, but for timers that are due; the time since the turn
  * before counts. */
@@ -48,9 +46,11 @@ static void gather_or_not(void)
 
 static void at_turn_end(struct ev_loop *l, struct ev_prepare *w, int events)
 {
+	struct loop_turn *t, *next;
 	(void)l, (void)w, (void)events;
-	call_turns(&turns);
-	call_turns(&last_turns);
+	for (int place = 0; place < TURN_PLACES; place++)
+		TAILQ_FOREACH_SAFE (t, &turns[place], link, next)
+			t->call(t->arg);
 	if (gather_us > 0)
 		gather_or_not();
 }
@@ -213,32 +213,37 @@ void loop_wake_stop(struct loop_wake *w)
 		ev_async_stop(loop(), &w->async);
 }
 
-static void turn_add(struct turn_list *list, struct loop_turn *t, loop_call *call, void *arg)
+static void turn_add(enum turn_place place, struct loop_turn *t, loop_call *call, void *arg)
 {
 	loop();
 	loop_turn_remove(t);
 	t->call = call;
 	t->arg = arg;
-	t->last = list == &last_turns;
+	t->place = place;
 	t->added = true;
-	TAILQ_INSERT_TAIL(list, t, link);
+	TAILQ_INSERT_TAIL(&turns[place], t, link);
 }
 
 void loop_turn_add(struct loop_turn *t, loop_call *call, void *arg)
 {
-	turn_add(&turns, t, call, arg);
+	turn_add(TURN_WORK, t, call, arg);
 }
 
 void loop_turn_add_last(struct loop_turn *t, loop_call *call, void *arg)
 {
-	turn_add(&last_turns, t, call, arg);
+	turn_add(TURN_LAST, t, call, arg);
+}
+
+void loop_turn_add_blocking(struct loop_turn *t, loop_call *call, void *arg)
+{
+	turn_add(TURN_BLOCKING, t, call, arg);
 }
 
 void loop_turn_remove(struct loop_turn *t)
 {
 	if (!t->added)
 		return;
-	TAILQ_REMOVE(t->last ? &last_turns : &turns, t, link);
+	TAILQ_REMOVE(&turns[t->place], t, link);
 	t->added = false;
 }
 
@@ -290,8 +295,8 @@ void loop_forget(void)
 		loop_signal_stop(LIST_FIRST(&signals));
 	ev_loop_destroy(the_loop);
 	the_loop = NULL;
-	TAILQ_INIT(&turns);
-	TAILQ_INIT(&last_turns);
+	for (int place = 0; place < TURN_PLACES; place++)
+		TAILQ_INIT(&turns[place]);
 	running = stop_asked = false;
 	gather_us = 0;
 }

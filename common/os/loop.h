@@ -79,13 +79,17 @@ struct loop_turn {
 	TAILQ_ENTRY(loop_turn) link;
 	loop_call *call;
 	void *arg;
-	bool added, last;
+	bool added;
+	unsigned place;
 };
 
 /* Called at the end of each turn, and once more when loop_run() ends, in the order of adding. */
 void loop_turn_add(struct loop_turn *t, loop_call *call, void *arg);
 /* The same, after all of the above: for what gathers from them, as the log does. */
 void loop_turn_add_last(struct loop_turn *t, loop_call *call, void *arg);
+/* The same, when all of them have sent what they had: for what may block for a moment, so that
+ * nobody's answer waits for it. */
+void loop_turn_add_blocking(struct loop_turn *t, loop_call *call, void *arg);
 void loop_turn_remove(struct loop_turn *t); /* not from inside another turn's call */
 /* From any call of a turn: don't sleep, look for events with no waiting and come back. */
 void loop_turn_again(void);

@@ -1,13 +1,15 @@
 /*
  * commit: group commit. What became complete in a turn is one batch at the turn's end: one
- * pwritev, one fdatasync, in a thread. Meanwhile the next batch gathers, in a second buffer. A
- * record is encoded into the buffer that is written; header and final zeros are beside it, so a
+ * pwritev, one fdatasync. While these are fast the loop makes them itself, when all else of the
+ * turn has been sent; else a thread does, and the next batch gathers meanwhile, in a second buffer.
+ * A record is encoded into the buffer that is written; header and final zeros are beside it, so a
  * batch that does not fit into the segment is cut between two records without a copy.
  */
 #include <errno.h>
 
 #include "common/base/bytes.h"
 #include "common/base/memory.h"
+#include "common/os/clock.h"
 #include "common/os/disk.h"
 #include "queue/store/writer_private.h"
 
@@ -105,7 +107,7 @@ static void write_entries(const struct commit_job *job, struct digest *hash)
 }
 
 /* Header, records and zeros in one write, and one sync. */
-static int commit(const struct commit_job *job, struct digest *hash)
+static int write_and_sync(const struct commit_job *job, struct digest *hash)
 {
 	static const uint8_t zeros[BATCH_ALIGN];
 	const struct batch *b = job->batch;
@@ -130,6 +132,13 @@ static int commit(const struct commit_job *job, struct digest *hash)
 	return disk_fdatasync(l->fd) < 0 ? errno : 0;
 }
 
+static void commit(struct commit_job *job, struct digest *hash)
+{
+	uint64_t begun = clock_monotonic_us();
+	job->err = write_and_sync(job, hash);
+	job->us = clock_monotonic_us() - begun;
+}
+
 static void *commit_thread(void *arg)
 {
 	struct writer *w = arg;
@@ -144,9 +153,8 @@ static void *commit_thread(void *arg)
 			break;
 		w->job_given = false;
 		pthread_mutex_unlock(&k->mutex);
-		int err = commit(&w->job, &hash);
+		commit(&w->job, &hash);
 		pthread_mutex_lock(&k->mutex);
-		w->job.err = err;
 		w->job_ready = true;
 		loop_wake_send(&w->wake);
 	}
@@ -161,13 +169,17 @@ void commit_start(struct writer *w)
 	w->committing = &w->batches[1];
 	for (int i = 0; i < 2; i++)
 		buffer_init(&w->batches[i].octets, WRITER_MEMORY_MAX);
+	w->commit_us = UINT64_MAX;
+	digest_init(&w->hash);
 	worker_start(&w->committer, "commit", commit_thread, w);
 }
 
 void commit_stop(struct writer *w)
 {
+	commit_blocking(w);
 	worker_stop(&w->committer);
 	commit_finish(w);
+	digest_free(&w->hash);
 	worker_free(&w->committer);
 	for (int i = 0; i < 2; i++) {
 		buffer_free(&w->batches[i].octets);
@@ -237,6 +249,20 @@ static bool batch_ready(struct writer *w)
 	return true;
 }
 
+static void give_thread(struct writer *w)
+{
+	pthread_mutex_lock(&w->committer.mutex);
+	w->job_given = true;
+	pthread_cond_signal(&w->committer.work);
+	pthread_mutex_unlock(&w->committer.mutex);
+}
+
+/* A thread costs wake-ups, as much as a fast disk's sync; a slow disk would hold up everybody. */
+static bool commits_here(const struct writer *w, uint64_t length)
+{
+	return w->commit_us <= w->here_us && length <= COMMIT_HERE_MAX;
+}
+
 static void commit_begin(struct writer *w)
 {
 	if (w->commit_busy)
@@ -251,12 +277,14 @@ static void commit_begin(struct writer *w)
 				seal_lease(w);
 			continue;
 		}
-		w->job = (struct commit_job){w->lease, w->committing, n, length, 0};
+		w->job = (struct commit_job){.lease = w->lease,
+					     .batch = w->committing,
+					     .count = n,
+					     .length = length,
+					     .here = commits_here(w, length)};
 		w->commit_busy = true;
-		pthread_mutex_lock(&w->committer.mutex);
-		w->job_given = true;
-		pthread_cond_signal(&w->committer.work);
-		pthread_mutex_unlock(&w->committer.mutex);
+		if (!w->job.here)
+			give_thread(w);
 		return;
 	}
 }
@@ -275,7 +303,7 @@ bool commit_waits(const struct writer *w)
 
 static bool job_answered(struct writer *w)
 {
-	if (!w->commit_busy)
+	if (!w->commit_busy || w->job.here)
 		return false;
 	pthread_mutex_lock(&w->committer.mutex);
 	bool ready = w->job_ready;
@@ -329,17 +357,38 @@ static void job_succeeded(struct writer *w, const struct commit_job *job)
 		seal_lease(w);
 }
 
-void commit_finish(struct writer *w)
+/* A single bad one counts for a while: the first after a rest, or when the disk begins to lag. */
+static void remember(struct writer *w, uint64_t us)
 {
-	if (!job_answered(w))
-		return;
+	w->commit_us = w->commit_us == UINT64_MAX ? us : (7 * w->commit_us + us) / 8;
+}
+
+static void finish(struct writer *w)
+{
 	struct commit_job job = w->job;
+	remember(w, job.us);
 	if (job.err)
 		job_failed(w, &job);
 	else
 		job_succeeded(w, &job);
 	job.batch->next += job.count;
 	w->commit_busy = false;
+}
+
+void commit_finish(struct writer *w)
+{
+	if (job_answered(w))
+		finish(w);
+}
+
+void commit_blocking(void *arg)
+{
+	struct writer *w = arg;
+	if (!w->commit_busy || !w->job.here)
+		return;
+	commit(&w->job, &w->hash);
+	finish(w);
+	loop_turn_again(); /* the answers leave with the next turn, and what has gathered is next */
 }
 
 static void fail_from(struct writer *w, struct batch *b, size_t first, int err)

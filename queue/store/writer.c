@@ -83,8 +83,10 @@ struct writer *writer_new(const struct writer_hooks *hooks)
 	w->hooks = *hooks;
 	w->lost = true;
 	w->patience_us = WRITER_PATIENCE_US;
+	w->here_us = COMMIT_HERE_US;
 	TAILQ_INIT(&w->spares);
 	loop_turn_add(&w->turn, commit_turn, w);
+	loop_turn_add_blocking(&w->blocking, commit_blocking, w);
 	loop_wake_start(&w->wake, woken, w);
 	record_warm();
 	commit_start(w);
@@ -113,6 +115,7 @@ void writer_free(struct writer **wp)
 	loop_timer_stop(&w->patience);
 	loop_wake_stop(&w->wake);
 	loop_turn_remove(&w->turn);
+	loop_turn_remove(&w->blocking);
 	memory_free(w->answers);
 	memory_free(w);
 	*wp = NULL;

@@ -17,8 +17,10 @@
 #include "queue/store/writer.h"
 
 enum {
-	LEASES_WANTED = 2,	      /* the one in use and a spare */
-	FRESH_AHEAD = 1024 * 1024,    /* ids left when a new incarnation is asked for */
+	LEASES_WANTED = 2,	   /* the one in use and a spare */
+	FRESH_AHEAD = 1024 * 1024, /* ids left when a new incarnation is asked for */
+	COMMIT_HERE_US = 250, /* the loop commits itself while that takes no longer (mean) ... */
+	COMMIT_HERE_MAX = 512 * 1024, /* ... and octets are no more */
 	BATCH_KEEP = 4 * 1024 * 1024, /* memory that a batch keeps while it is empty */
 	SPILL_CHUNK = 64 * 1024,      /* octets gathered for one write to a large file */
 	FILES_SPARE = 4, /* large files kept that came when nobody wanted them any more */
@@ -55,13 +57,15 @@ struct batch {
 	size_t next; /* the first that is not yet answered */
 };
 
-/* What the commit thread works on, and its alone while it does. */
+/* What is being committed; the commit thread's alone while that works on it. */
 struct commit_job {
 	struct lease *lease;
 	struct batch *batch;
 	size_t count;	 /* messages, from batch->next on */
 	uint64_t length; /* of the write, with header and zeros */
-	int err;	 /* the thread's answer */
+	bool here;	 /* at this turn's end, not by the thread */
+	int err;	 /* what came of it ... */
+	uint64_t us;	 /* ... and how long it took */
 };
 
 /* A thread, and the lock under which it is given work. */
@@ -140,7 +144,7 @@ struct answer {
 struct writer {
 	struct writer_hooks hooks;
 	struct loop_wake wake; /* by both threads, and by the writer itself for answers */
-	struct loop_turn turn;
+	struct loop_turn turn, blocking;
 	bool lost;		    /* no manager */
 	bool full;		    /* the manager gives nothing now */
 	struct loop_timer patience; /* with the manager: runs while something waits for it */
@@ -165,6 +169,9 @@ struct writer {
 
 	bool commit_busy; /* job is handed over and not yet answered */
 	struct commit_job job;
+	uint64_t commit_us; /* what a commit takes: a moving average */
+	uint64_t here_us;   /* COMMIT_HERE_US */
+	struct digest hash; /* of the commits that the loop makes */
 	struct worker committer;
 	bool job_given, job_ready; /* under committer.mutex */
 
@@ -193,6 +200,7 @@ int commit_add(struct writer *w, const struct stored_message *m, writer_done *do
 int commit_add_record(struct writer *w, struct slice record, uint64_t file, writer_done *done,
 		      void *arg);
 void commit_turn(void *writer);		   /* at the turn's end: begins a commit */
+void commit_blocking(void *writer);	   /* behind it: makes the one that is made here */
 void commit_finish(struct writer *w);	   /* when the thread has answered */
 bool commit_waits(const struct writer *w); /* is anything there that is not under way? */
 /* Fails all that is not under way. */

@@ -207,8 +207,10 @@ END_TEST
 START_TEST(a_turn_ends_once_after_all_its_calls_and_in_order)
 {
 	struct loop_turn one = {.added = false}, two = {.added = false}, end = {.added = false};
+	struct loop_turn block = {.added = false};
 	struct loop_timer a = {.call = NULL};
 	struct loop_wake w1 = {.call = NULL}, w2 = {.call = NULL};
+	loop_turn_add_blocking(&block, tell, LETTER("4"));
 	loop_turn_add_last(&end, tell, LETTER("3"));
 	loop_turn_add(&one, tell, LETTER("1"));
 	loop_turn_add(&two, tell, LETTER("2"));
@@ -220,12 +222,13 @@ START_TEST(a_turn_ends_once_after_all_its_calls_and_in_order)
 	loop_timer_start(&a, 3000, tell_and_stop, LETTER("t"));
 	loop_run();
 	/* before the first sleep; the wakes; the timer; and at the end, whoever stopped */
-	ck_assert_str_eq(story, "123ww123t123");
+	ck_assert_str_eq(story, "1234ww1234t1234");
 	loop_wake_stop(&w1);
 	loop_wake_stop(&w2);
 	loop_turn_remove(&one);
 	loop_turn_remove(&one);
 	loop_turn_remove(&end);
+	loop_turn_remove(&block);
 	story[0] = '\0';
 	loop_run();
 	ck_assert_str_eq(story, "22");

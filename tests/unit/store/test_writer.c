@@ -3,6 +3,7 @@
 #include "tests/unit/store/writer_world.h"
 
 #include "common/base/queue_id.h"
+#include "common/os/clock.h"
 #include "queue/store/writer_private.h"
 
 static unsigned count_events(enum event_kind kind)
@@ -454,11 +455,45 @@ START_TEST(whatever_is_answered_well_is_found_as_it_was)
 }
 END_TEST
 
-int main(void)
+/* By the mean of the last ones. */
+START_TEST(who_commits_depends_on_how_long_it_takes)
 {
-	Suite *s = suite_create("writer");
-	TCase *c = tcase_create("writer");
-	tcase_add_checked_fixture(c, world_begin, world_end);
+	writer_found(world.w);
+	world.w->here_us = CLOCK_SECOND;
+	commit_message(1, SLICE("nothing is known yet"));
+	run_until_done(1);
+	ck_assert(!world.w->job.here);
+	commit_message(2, SLICE("fast enough"));
+	run_until_done(2);
+	ck_assert(world.w->job.here);
+	world.w->commit_us = 2 * CLOCK_SECOND;
+	for (unsigned i = 3; i < 20; i++) {
+		commit_message(i, SLICE("by the thread until the mean has come down"));
+		run_until_done(i);
+		ck_assert_int_eq(world.w->job.here, i >= 9);
+	}
+	ck_assert_uint_eq(world.done_well, 19);
+	ck_assert_uint_eq(scan_lease(0, NULL).count, 19);
+}
+END_TEST
+
+/* All of it holds whoever commits. */
+static void thread_begin(void)
+{
+	world_begin();
+	world.w->here_us = 0;
+}
+
+static void loop_begin(void)
+{
+	world_begin();
+	world.w->here_us = UINT64_MAX;
+}
+
+static TCase *writer_case(const char *name, void (*begin)(void))
+{
+	TCase *c = tcase_create(name);
+	tcase_add_checked_fixture(c, begin, world_end);
 	tcase_set_timeout(c, 120);
 	tcase_add_test(c, all_messages_of_a_turn_are_one_commit_and_answered_before_the_notice);
 	tcase_add_test(c, a_batch_costs_one_write_and_one_sync);
@@ -480,6 +515,17 @@ int main(void)
 	tcase_add_test(c, ids_are_new_and_go_on_in_a_new_incarnation);
 	tcase_add_test(c, a_record_that_is_too_large_fails_alone);
 	tcase_add_test(c, whatever_is_answered_well_is_found_as_it_was);
+	return c;
+}
+
+int main(void)
+{
+	Suite *s = suite_create("writer");
+	TCase *c = tcase_create("either");
+	tcase_add_checked_fixture(c, world_begin, world_end);
+	tcase_add_test(c, who_commits_depends_on_how_long_it_takes);
 	suite_add_tcase(s, c);
+	suite_add_tcase(s, writer_case("thread", thread_begin));
+	suite_add_tcase(s, writer_case("loop", loop_begin));
 	return run_suite(s);
 }
