@@ -26,7 +26,6 @@ static int write_octets(struct large *f, struct slice octets)
 	digest_add(&f->hash, octets);
 	if (disk_pwrite(f->fd, octets.ptr, octets.len, f->offset) < 0)
 		return errno;
-	disk_writeback(f->fd, f->offset, octets.len); /* a hint: the sync tells of errors */
 	f->offset += octets.len;
 	return 0;
 }
@@ -36,6 +35,8 @@ static void run(struct spill *s)
 	struct large *f = s->file;
 	if (s->kind != SPILL_CLOSE && !f->err)
 		f->err = write_octets(f, buffer_slice(&s->octets));
+	if (s->kind == SPILL_WRITE && !f->err) /* a hint: the sync tells of errors */
+		disk_writeback(f->fd, f->offset - s->octets.len, s->octets.len);
 	if (s->kind == SPILL_FINISH && !f->err) {
 		f->err = disk_fdatasync(f->fd) < 0 ? errno : 0;
 		s->length = f->offset;
@@ -82,11 +83,25 @@ void spill_stop(struct writer *w)
 {
 	worker_stop(&w->spiller);
 	spill_finished(w);
+	while (w->chunk_count > 0)
+		buffer_free(&w->chunks[--w->chunk_count]);
 	worker_free(&w->spiller);
 }
 
-/* The loop's side. hand_over takes the octets' memory, which stays counted until they are written.
- */
+/* The loop's side. Memory for octets is used again: fresh memory of this size comes from the kernel
+ * and goes back to it, and its pages cost more than what is done with them here. */
+static void chunk_free(struct writer *w, struct buffer *octets)
+{
+	if (octets->size < SPILL_CHUNK || w->chunk_count == CHUNKS_SPARE) {
+		buffer_free(octets);
+		return;
+	}
+	buffer_reset(octets);
+	w->chunks[w->chunk_count++] = *octets;
+	buffer_init(octets, octets->limit);
+}
+
+/* Takes the octets' memory, which stays counted until they are written. */
 static void hand_over(struct writer *w, struct large *f, enum spill_kind kind,
 		      struct buffer *octets)
 {
@@ -96,6 +111,8 @@ static void hand_over(struct writer *w, struct large *f, enum spill_kind kind,
 	if (octets) {
 		s->octets = *octets;
 		buffer_init(octets, s->octets.limit);
+		if (kind == SPILL_WRITE && w->chunk_count > 0)
+			*octets = w->chunks[--w->chunk_count];
 		f->under_way += s->octets.len;
 	}
 	f->finishing = kind != SPILL_WRITE;
@@ -257,7 +274,7 @@ static void finished(struct writer *w, struct spill *s)
 	struct large *f = s->file;
 	f->under_way -= s->octets.len;
 	w->memory -= s->octets.len;
-	buffer_free(&s->octets);
+	chunk_free(w, &s->octets);
 	if (s->kind == SPILL_FINISH)
 		file_finished(w, s);
 	else if (s->kind == SPILL_CLOSE)

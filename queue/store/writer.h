@@ -14,7 +14,7 @@
 #include "queue/store/record.h"
 
 enum {
-	DRAFT_MEMORY_MAX = 128 * 1024,	      /* one unfinished message */
+	DRAFT_MEMORY_MAX = 256 * 1024,	      /* one unfinished message */
 	WRITER_MEMORY_MAX = 64 * 1024 * 1024, /* all of a process */
 	WRITER_FILES_MAX = 256,		      /* large files under way */
 	WRITER_PATIENCE_US = 30000000,	      /* for a lease or a file that was asked for */

@@ -22,8 +22,9 @@ enum {
 	COMMIT_HERE_US = 250, /* the loop commits itself while that takes no longer (mean) ... */
 	COMMIT_HERE_MAX = 512 * 1024, /* ... and octets are no more */
 	BATCH_KEEP = 4 * 1024 * 1024, /* memory that a batch keeps while it is empty */
-	SPILL_CHUNK = 64 * 1024,      /* octets gathered for one write to a large file */
-	FILES_SPARE = 4, /* large files kept that came when nobody wanted them any more */
+	SPILL_CHUNK = 128 * 1024,     /* octets gathered for one write to a large file */
+	CHUNKS_SPARE = 8, /* buffers of SPILL_CHUNK and more that are kept for the next */
+	FILES_SPARE = 4,  /* large files kept that came when nobody wanted them any more */
 };
 
 struct lease {
@@ -180,6 +181,8 @@ struct writer {
 	unsigned waiting_count, large_count, spare_count, files_asked;
 	struct worker spiller;
 	struct spill_list to_spill, spilled; /* under spiller.mutex */
+	struct buffer chunks[CHUNKS_SPARE];  /* empty, but with memory */
+	size_t chunk_count;
 };
 
 /* writer.c */

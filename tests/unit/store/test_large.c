@@ -340,7 +340,7 @@ START_TEST(a_message_does_not_wait_for_ever_for_its_file)
 	struct draft *d = draft(), *other = draft();
 	ck_assert_int_eq(draft_body(other, slice_make(text, 100000), on_resume, NULL), DRAFT_OK);
 	hand_in(&other, 1, SLICE("Subject: one\r\n"));
-	ck_assert_int_eq(give_body(d, 0, 4 * PIECE), DRAFT_FAILED);
+	ck_assert_int_eq(give_body(d, 0, DRAFT_MEMORY_MAX + 2 * PIECE), DRAFT_FAILED);
 	ck_assert_uint_eq(resumed, 1);
 	draft_free(&d);
 	run_until_done(1);
