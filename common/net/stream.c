@@ -174,8 +174,9 @@ bool stream_spoke(const struct stream *s)
 
 static void linger_begin(struct stream *s)
 {
-	s->transport->end(s->transport_state, s->fd);
-	if (s->peer_done) {
+	bool closes = s->peer_done || s->parting;
+	s->transport->end(s->transport_state, s->fd, closes);
+	if (closes) {
 		stream_close(s);
 		return;
 	}
@@ -227,7 +228,8 @@ static void write_failed(struct stream *s)
 static void stream_write(struct stream *s)
 {
 	if (s->out.len > 0) {
-		ssize_t n = s->transport->write(s->transport_state, s->fd, buffer_slice(&s->out));
+		ssize_t n = s->transport->write(s->transport_state, s->fd, buffer_slice(&s->out),
+						s->state == STATE_FINISHING);
 		if (n < 0 && errno != EAGAIN) {
 			write_failed(s);
 			return;
@@ -486,6 +488,13 @@ const char *stream_fault(const struct stream *s)
 	return *fault || s->error == 0 ? fault : strerror(s->error);
 }
 
+void stream_part(struct stream **stream)
+{
+	if (*stream)
+		(*stream)->parting = true;
+	stream_finish(stream);
+}
+
 void stream_finish(struct stream **stream)
 {
 	struct stream *s = *stream;
@@ -499,7 +508,7 @@ void stream_finish(struct stream **stream)
 	}
 	s->state = STATE_FINISHING;
 	s->told = true;
-	s->paused = s->in_scratch = s->reads = false;
+	s->paused = s->in_scratch = false;
 	s->input_due = s->drained_due = false;
 	s->window_end = 0;
 	s->deadline = loop_now() + STREAM_FINISH_US;

@@ -34,6 +34,7 @@ struct stream {
 	bool peer_done; /* the peer has said all */
 	bool busy;	/* on the stack */
 	bool gone;	/* freed while busy */
+	bool parting;	/* nothing more is expected of the peer */
 	bool handshaking, handshake_due;
 	bool mute; /* the peer takes nothing any more */
 	const struct stream_kind *kind;

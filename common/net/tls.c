@@ -112,11 +112,11 @@ static ssize_t tls_read(void *state, int fd, void *data, size_t len)
 	return result > 0 ? (ssize_t)got : failed(side, result);
 }
 
-static ssize_t tls_write(void *state, int fd, struct slice octets)
+static ssize_t tls_write(void *state, int fd, struct slice octets, bool last)
 {
 	struct side *side = state;
 	size_t sent = 0, n;
-	(void)fd;
+	(void)fd, (void)last;
 	errno = 0;
 	ERR_clear_error();
 	while (sent < octets.len) { /* a record at a time */
@@ -133,12 +133,13 @@ static ssize_t tls_write(void *state, int fd, struct slice octets)
 	return (ssize_t)sent;
 }
 
-static void tls_end(void *state, int fd)
+static void tls_end(void *state, int fd, bool closes)
 {
 	struct side *side = state;
 	ERR_clear_error();
 	(void)SSL_shutdown(side->ssl); /* close_notify; nobody waits for the peer's */
-	(void)shutdown(fd, SHUT_WR);
+	if (!closes)
+		(void)shutdown(fd, SHUT_WR);
 }
 
 static enum transport_step tls_handshake(void *state, int fd)

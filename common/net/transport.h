@@ -20,10 +20,12 @@ enum transport_step {
 struct transport {
 	/* How many octets; 0 at the peer's end; -1 and errno (EAGAIN: wait until readable). */
 	ssize_t (*read)(void *state, int fd, void *data, size_t len);
-	/* How many octets; -1 and errno (EAGAIN: wait until writable). */
-	ssize_t (*write)(void *state, int fd, struct slice octets);
-	/* Tells the peer that this was all. */
-	void (*end)(void *state, int fd);
+	/* How many octets; -1 and errno (EAGAIN: wait until writable). last: end() comes next, and
+	 * they may wait for it. */
+	ssize_t (*write)(void *state, int fd, struct slice octets, bool last);
+	/* Tells the peer that this was all; closes: the descriptor is closed next, which tells it
+	 * too. */
+	void (*end)(void *state, int fd, bool closes);
 	/* The rest is NULL where there is no state. */
 	/* The next step of what comes before the first octet. */
 	enum transport_step (*handshake)(void *state, int fd);

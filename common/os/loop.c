@@ -120,7 +120,7 @@ void loop_watch_set(struct loop_watch *w, unsigned what)
 	if (ev_is_active(&w->io) ? (unsigned)(w->io.events & (EV_READ | EV_WRITE)) == what : !what)
 		return;
 	ev_io_stop(loop(), &w->io);
-	ev_io_set(&w->io, w->io.fd, (int)what);
+	ev_io_modify(&w->io, (int)what); /* no call of the kernel when it comes back in this turn */
 	if (what)
 		ev_io_start(loop(), &w->io);
 }
