@@ -35,7 +35,7 @@ struct listener {
 static TAILQ_HEAD(, listener) listeners = TAILQ_HEAD_INITIALIZER(listeners);
 static TAILQ_HEAD(session_list, session) sessions = TAILQ_HEAD_INITIALIZER(sessions);
 static uint32_t connections;
-static struct loop_timer opener;
+static struct loop_timer opener, checker;
 static bool opened, draining;
 static int descriptors_end; /* a connection gets no descriptor from here on */
 static bool short_of_descriptors;
@@ -193,6 +193,7 @@ void server_warm(void)
 void server_start(void)
 {
 	clients_start();
+	sessions_start();
 	loop_timer_start(&opener, QUEUE_PATIENCE_US, open_up, NULL);
 	queue_start();
 }
@@ -201,6 +202,18 @@ void server_check_drained(void)
 {
 	if (draining && TAILQ_EMPTY(&sessions) && writer_pending(queue_writer()) == 0)
 		service_drained();
+}
+
+static void check_drained(void *arg)
+{
+	(void)arg;
+	server_check_drained();
+}
+
+void server_check_drained_later(void)
+{
+	if (draining)
+		loop_timer_start(&checker, 0, check_drained, NULL);
 }
 
 void server_drain(void)

@@ -38,7 +38,7 @@ static const struct verb_row verbs[VERB_COUNT] = {
 };
 
 static TAILQ_HEAD(, session) closing = TAILQ_HEAD_INITIALIZER(closing);
-static struct loop_timer closer;
+static struct loop_turn closer;
 
 static void session_input(struct stream *stream);
 static void session_ended(struct stream *stream, enum stream_end reason);
@@ -108,18 +108,34 @@ static void session_free(struct session *s)
 	memory_free(s);
 }
 
+/* A client that has said QUIT sends nothing more (RFC 5321 4.1.1.10), so its connection can close
+ * with our reply; for one that did the peer's end is waited for, like for all others. */
+static void session_part(struct session *s)
+{
+	struct stream *stream = s->stream;
+	bool last_word = s->quits && stream_input(stream).len == 0;
+
+	session_free(s);
+	if (last_word)
+		stream_part(&stream);
+	else
+		stream_finish(&stream);
+}
+
+/* At the turn's end, before the streams send: the last reply and the end are one segment. */
 static void close_them(void *arg)
 {
-	struct session *s;
-
 	(void)arg;
-	while ((s = TAILQ_FIRST(&closing)) != NULL) {
-		struct stream *stream = s->stream;
+	if (TAILQ_EMPTY(&closing))
+		return;
+	while (!TAILQ_EMPTY(&closing))
+		session_part(TAILQ_FIRST(&closing));
+	server_check_drained_later();
+}
 
-		session_free(s);
-		stream_finish(&stream);
-	}
-	server_check_drained();
+void sessions_start(void)
+{
+	loop_turn_add(&closer, close_them, NULL);
 }
 
 void session_close(struct session *s, const char *how)
@@ -131,7 +147,6 @@ void session_close(struct session *s, const char *how)
 	s->closing = true;
 	stream_pause(s->stream);
 	TAILQ_INSERT_TAIL(&closing, s, closing_link);
-	loop_timer_start(&closer, 0, close_them, NULL);
 }
 
 static void session_ended(struct stream *stream, enum stream_end reason)

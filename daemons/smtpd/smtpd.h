@@ -133,6 +133,7 @@ struct session {
 	bool chunk_last;	      /* the chunk under way is the last of its message */
 	struct refusal chunk_refusal; /* CHUNKS_REFUSED: why */
 	bool esmtp, closing;
+	bool quits;   /* has said QUIT */
 	bool local;   /* by the socket for sendmail */
 	bool trusted; /* as settings number judged_by have it */
 	uint64_t judged_by;
@@ -179,6 +180,7 @@ bool listener_normalizes(const struct listener *l);
 void server_forget(struct session *s); /* the session ends */
 bool server_draining(void);
 void server_check_drained(void);
+void server_check_drained_later(void); /* when this turn's replies have been sent */
 
 /* clients.c: a client is an IPv4 address, an IPv6 /64, or a user of the machine. */
 enum client_event { CLIENT_CONNECTION, CLIENT_MESSAGE, CLIENT_RECIPIENT };
@@ -191,6 +193,7 @@ uint32_t client_connections(const struct client *c);
 bool client_count(const struct client *c, enum client_event event);
 
 /* session.c */
+void sessions_start(void);
 struct session *session_open(int fd, struct listener *l, struct client *c, const char *address);
 /* Makes it a session of the machine's user; before it is greeted. */
 void session_set_user(struct session *s, uint32_t uid);

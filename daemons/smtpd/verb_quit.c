@@ -10,5 +10,6 @@ void verb_quit(struct session *s, struct slice argument)
 		return;
 	}
 	session_reply(s, 221, "2.0.0", "%s closing the connection", smtpd_settings()->hostname);
+	s->quits = true;
 	session_close(s, "quit");
 }
