@@ -4,8 +4,6 @@
  */
 #include "common/mail/date.h"
 
-#include <stdio.h>
-
 #include "common/mail/calendar.h"
 
 enum { DAY = 86400, HOUR = 3600, MINUTE = 60 };
@@ -44,13 +42,29 @@ struct calendar calendar_of(int64_t seconds)
 	return c;
 }
 
+/* So many digits of number; where the next octet goes. Each message that is received has a date,
+ * and printf would be dearer than all the rest of it. */
+static char *digits(char *to, int number, int count)
+{
+	for (int i = count; i-- > 0; number /= 10)
+		to[i] = (char)('0' + number % 10);
+	return to + count;
+}
+
+static char *word(char *to, const char *three)
+{
+	memcpy(to, three, 3);
+	return to + 3;
+}
+
 struct slice date_text(int64_t seconds, int offset, char dst[DATE_SIZE])
 {
 	static const char weekdays[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
 	static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
 					 "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-	int minutes, size;
+	int minutes;
 	struct calendar c;
+	char *to = dst;
 
 	if (offset <= -DAY || offset >= DAY)
 		offset = 0;
@@ -62,8 +76,24 @@ struct slice date_text(int64_t seconds, int offset, char dst[DATE_SIZE])
 		seconds = last_second;
 	c = calendar_of(seconds + offset);
 	minutes = (offset < 0 ? -offset : offset) / MINUTE;
-	size = snprintf(dst, DATE_SIZE, "%s, %d %s %04d %02d:%02d:%02d %c%02d%02d",
-			weekdays[c.weekday], c.day, months[c.month - 1], c.year, c.hour, c.minute,
-			c.second, offset < 0 ? '-' : '+', minutes / 60, minutes % 60);
-	return slice_make(dst, (size_t)size);
+	to = word(to, weekdays[c.weekday]);
+	*to++ = ',';
+	*to++ = ' ';
+	to = digits(to, c.day, c.day < 10 ? 1 : 2);
+	*to++ = ' ';
+	to = word(to, months[c.month - 1]);
+	*to++ = ' ';
+	to = digits(to, c.year, 4);
+	*to++ = ' ';
+	to = digits(to, c.hour, 2);
+	*to++ = ':';
+	to = digits(to, c.minute, 2);
+	*to++ = ':';
+	to = digits(to, c.second, 2);
+	*to++ = ' ';
+	*to++ = offset < 0 ? '-' : '+';
+	to = digits(to, minutes / 60, 2);
+	to = digits(to, minutes % 60, 2);
+	*to = '\0';
+	return slice_make(dst, (size_t)(to - dst));
 }

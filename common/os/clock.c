@@ -30,12 +30,6 @@ uint64_t clock_wall_us(void)
 	return clock_read(CLOCK_REALTIME);
 }
 
-void clock_warm(void)
-{
-	tzset();
-	clock_offset_minutes(clock_wall_us());
-}
-
 static int local_time(uint64_t wall_us, struct tm *tm)
 {
 	time_t seconds = (time_t)(wall_us / CLOCK_SECOND);
@@ -60,8 +54,24 @@ size_t clock_format_local(uint64_t wall_us, char text[CLOCK_TEXT_SIZE])
 	return (size_t)len;
 }
 
+/* Asked for each message; it changes on a quarter of an hour at the soonest, if at all. */
+static const uint64_t quarter = 15 * 60 * CLOCK_SECOND;
+static _Thread_local uint64_t known = UINT64_MAX; /* the quarter whose offset this is */
+static _Thread_local int offset;
+
 int clock_offset_minutes(uint64_t wall_us)
 {
 	struct tm tm;
-	return local_time(wall_us, &tm);
+	if (wall_us / quarter != known) {
+		known = wall_us / quarter;
+		offset = local_time(wall_us, &tm);
+	}
+	return offset;
+}
+
+void clock_warm(void)
+{
+	tzset();
+	known = UINT64_MAX;
+	clock_offset_minutes(clock_wall_us());
 }

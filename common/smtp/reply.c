@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-enum { CRLF_LEN = 2 };
+enum { CRLF_LEN = 2, CODE_LEN = 3 };
 
 bool refuse(struct refusal *why, unsigned code, const char *enhanced, const char *text)
 {
@@ -15,26 +15,49 @@ bool refuse(struct refusal *why, unsigned code, const char *enhanced, const char
 	return false;
 }
 
-static bool reply_line(struct buffer *out, unsigned code, char separator, const char *enhanced,
-		       const char *format, va_list ap)
+static size_t put(char *line, size_t len, struct slice s)
 {
-	char line[REPLY_LINE_MAX];
-	/* the last octet of what may be text is left to the NUL of snprintf */
-	size_t max = sizeof(line) - CRLF_LEN, len;
-	int size;
+	s = slice_sub(s, 0, REPLY_LINE_MAX - CRLF_LEN - len);
+	if (s.len > 0)
+		memcpy(line + len, s.ptr, s.len);
+	return len + s.len;
+}
 
-	size = snprintf(line, max, "%03u%c%s%s", code % 1000, separator, enhanced ? enhanced : "",
-			enhanced ? " " : "");
-	len = size > 0 && (size_t)size < max ? (size_t)size : max - 1;
-	size = vsnprintf(line + len, max - len, format, ap);
-	if (size > 0)
-		len += (size_t)size < max - len ? (size_t)size : max - len - 1;
+static size_t compose(char line[REPLY_LINE_MAX], unsigned code, char separator,
+		      const char *enhanced, struct slice text)
+{
+	char head[CODE_LEN + 1] = {(char)('0' + code / 100 % 10), (char)('0' + code / 10 % 10),
+				   (char)('0' + code % 10), separator};
+	size_t len = put(line, 0, slice_make(head, sizeof(head)));
+
+	if (enhanced != NULL) {
+		len = put(line, len, slice_str(enhanced));
+		len = put(line, len, SLICE(" "));
+	}
+	len = put(line, len, text);
 	for (size_t i = 0; i < len; i++) {
 		if (line[i] < 32 || line[i] > 126)
 			line[i] = '?';
 	}
 	line[len++] = '\r';
 	line[len++] = '\n';
+	return len;
+}
+
+size_t reply_line(char line[REPLY_LINE_MAX], unsigned code, const char *enhanced, struct slice text)
+{
+	return compose(line, code, ' ', enhanced, text);
+}
+
+static bool reply_format(struct buffer *out, unsigned code, char separator, const char *enhanced,
+			 const char *format, va_list ap)
+{
+	char text[REPLY_LINE_MAX], line[REPLY_LINE_MAX];
+	int size = vsnprintf(text, sizeof(text), format, ap);
+	size_t len = size < 0 ? 0 : (size_t)size;
+
+	len = len < sizeof(text) ? len : sizeof(text) - 1;
+	len = compose(line, code, separator, enhanced, slice_make(text, len));
 	return buffer_append(out, slice_make(line, len));
 }
 
@@ -44,7 +67,7 @@ bool reply_write(struct buffer *out, unsigned code, const char *enhanced, const 
 	bool room;
 
 	va_start(ap, format);
-	room = reply_line(out, code, ' ', enhanced, format, ap);
+	room = reply_format(out, code, ' ', enhanced, format, ap);
 	va_end(ap);
 	return room;
 }
@@ -55,7 +78,7 @@ bool reply_more(struct buffer *out, unsigned code, const char *enhanced, const c
 	bool room;
 
 	va_start(ap, format);
-	room = reply_line(out, code, '-', enhanced, format, ap);
+	room = reply_format(out, code, '-', enhanced, format, ap);
 	va_end(ap);
 	return room;
 }

@@ -26,6 +26,9 @@ bool reply_write(struct buffer *out, unsigned code, const char *enhanced, const 
 /* Appends a line that others follow: "250-2.0.0 text". */
 bool reply_more(struct buffer *out, unsigned code, const char *enhanced, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+/* One line like reply_write's, of a text that is ready, into line; its length. */
+size_t reply_line(char line[REPLY_LINE_MAX], unsigned code, const char *enhanced,
+		  struct slice text);
 bool reply_refusal(struct buffer *out, const struct refusal *why);
 
 #endif

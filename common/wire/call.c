@@ -101,6 +101,7 @@ void caller_free(struct caller **caller)
 
 /* Asking */
 
+/* Again, from what was kept: the first time the record itself was there. */
 static bool call_ask(struct caller *c, struct call *k)
 {
 	_Alignas(max_align_t) char value[CHANNEL_RECORD_MAX];
@@ -224,9 +225,15 @@ uint64_t caller_ask(struct caller *c, uint16_t number, const struct record *reco
 	c->last = k->request;
 	idmap_put(c->calls, k->request, k);
 	heap_insert(&c->deadlines, &k->deadline, loop_now() + timeout_us);
-	TAILQ_INSERT_TAIL(&c->waiting, k, link);
 	timer_set(c);
-	ask_waiting(c);
+	k->asked =
+	    c->channel && TAILQ_EMPTY(&c->waiting) && channel_send(c->channel, number, value);
+	if (k->asked) {
+		TAILQ_INSERT_TAIL(&c->asked, k, link);
+	} else {
+		TAILQ_INSERT_TAIL(&c->waiting, k, link);
+		ask_waiting(c);
+	}
 	return k->request;
 }
 

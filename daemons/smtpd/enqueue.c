@@ -65,7 +65,8 @@ static void committed(void *arg, int err)
 {
 	struct transaction *t = arg;
 	struct session *s = t->session;
-	char id[QUEUE_ID_LEN + 1];
+	char text[] = "Ok: queued as ............";
+	size_t id = sizeof(text) - 1 - QUEUE_ID_LEN;
 
 	if (s == NULL) {
 		transaction_free(&t);
@@ -75,11 +76,11 @@ static void committed(void *arg, int err)
 		enqueue_refuse(s, err == ENOSPC || err == EDQUOT ? &queue_full : &no_file);
 		return;
 	}
-	queue_id_text(t->id, id);
+	queue_id_text(t->id, text + id);
 	session_log_accepted(s);
 	s->messages++;
 	s->junk = 0;
-	session_reply(s, 250, "2.0.0", "Ok: queued as %s", id);
+	session_say(s, 250, "2.0.0", slice_str(text));
 	enqueue_finish(s);
 }
 

@@ -57,12 +57,11 @@ static void take_body(struct transaction *t, struct slice octets)
 	}
 }
 
-/* The header's end was found: what was read beyond it is body. The empty line between the two is
- * kept as the body's first; where it is missing it is added (S20). */
-static void header_found(struct transaction *t)
+/* The header's end was found in all, of which head has the header at least: what was read beyond it
+ * is body. The empty line between the two is kept as the body's first; where it is missing it is
+ * added (S20). */
+static void header_found(struct transaction *t, struct slice all)
 {
-	struct slice all = buffer_slice(&t->head);
-
 	if (t->scan.header > HEADER_BLOCK_MAX) {
 		receive_spoil(t, &header_too_large);
 		return;
@@ -75,6 +74,15 @@ static void header_found(struct transaction *t)
 		buffer_truncate(&t->head, t->scan.header);
 }
 
+/* False: the content is spoiled. */
+static bool take_head(struct transaction *t, struct slice octets)
+{
+	if (transaction_head_add(t, octets))
+		return true;
+	receive_spoil(t, t->head.len + octets.len > t->head.limit ? &header_too_large : &no_room);
+	return false;
+}
+
 static void take_content(struct transaction *t, struct slice octets)
 {
 	if (t->draft == NULL)
@@ -83,13 +91,14 @@ static void take_content(struct transaction *t, struct slice octets)
 		take_body(t, octets);
 		return;
 	}
-	if (!transaction_head_add(t, octets)) {
-		receive_spoil(t, t->head.len + octets.len > t->head.limit ? &header_too_large
-									  : &no_room);
+	/* Most headers come in one piece: then the body is not copied with them. */
+	if (t->head.len == 0 && header_scan(&t->scan, octets) != HEADER_MORE) {
+		if (take_head(t, slice_sub(octets, 0, t->scan.header)))
+			header_found(t, octets);
 		return;
 	}
-	if (header_scan(&t->scan, buffer_slice(&t->head)) != HEADER_MORE)
-		header_found(t);
+	if (take_head(t, octets) && header_scan(&t->scan, buffer_slice(&t->head)) != HEADER_MORE)
+		header_found(t, buffer_slice(&t->head));
 }
 
 /* `bare-newline normalize`: an LF without CR and a CR without LF become CRLF. What ended the data
@@ -175,7 +184,7 @@ void receive_ended(struct session *s, const struct content_flags *seen)
 	finish_normalized(t);
 	if (t->draft != NULL && t->scan.end == HEADER_MORE) {
 		header_scan_finish(&t->scan, buffer_slice(&t->head));
-		header_found(t);
+		header_found(t, buffer_slice(&t->head));
 	}
 	t->flags_seen.eight_bit_header = t->eight_bit_header;
 	if (t->flags_seen.bare_lf || t->flags_seen.bare_cr)

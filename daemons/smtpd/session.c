@@ -166,23 +166,19 @@ static void session_ended(struct stream *stream, enum stream_end reason)
 	server_check_drained();
 }
 
-static void session_say(struct session *s, struct buffer *reply)
+static void say_line(struct session *s, unsigned code, const char *enhanced, struct slice text)
 {
-	stream_send(s->stream, buffer_slice(reply));
-	buffer_free(reply);
+	char line[REPLY_LINE_MAX];
+	size_t len = reply_line(line, code, enhanced, text);
+
+	stream_send(s->stream, slice_make(line, len));
 }
 
-void session_reply(struct session *s, unsigned code, const char *enhanced, const char *format, ...)
+void session_say(struct session *s, unsigned code, const char *enhanced, struct slice text)
 {
-	struct buffer reply;
-	char text[REPLY_LINE_MAX];
-	va_list ap;
+	char last[REPLY_LINE_MAX];
 
-	va_start(ap, format);
-	vsnprintf(text, sizeof(text), format, ap);
-	va_end(ap);
-	buffer_init(&reply, 4 * REPLY_LINE_MAX);
-	reply_write(&reply, code, enhanced, "%s", text);
+	say_line(s, code, enhanced, text);
 	if (code >= 400 && !s->refused) {
 		s->refused = true;
 		s->counts[s->verb].refused++;
@@ -190,18 +186,29 @@ void session_reply(struct session *s, unsigned code, const char *enhanced, const
 	if (code >= 500 && ++s->errors > smtpd_settings()->limits.errors) {
 		session_log_refusal(s, "session", 421, "4.7.0", SLICE("too many errors"),
 				    SLICE_EMPTY);
-		reply_write(&reply, 421, "4.7.0", "%s too many errors, closing the connection",
-			    smtpd_settings()->hostname);
+		snprintf(last, sizeof(last), "%s too many errors, closing the connection",
+			 smtpd_settings()->hostname);
+		say_line(s, 421, "4.7.0", slice_str(last));
 		session_close(s, "errors");
 	}
-	session_say(s, &reply);
 	if (code == 421)
 		session_close(s, "refused");
 }
 
+void session_reply(struct session *s, unsigned code, const char *enhanced, const char *format, ...)
+{
+	char text[REPLY_LINE_MAX];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	session_say(s, code, enhanced, slice_str(text));
+}
+
 void session_refuse(struct session *s, const struct refusal *why)
 {
-	session_reply(s, why->code, why->enhanced, "%s", why->text);
+	session_say(s, why->code, why->enhanced, slice_str(why->text));
 }
 
 static void greeted(struct session *s, const struct router_verdict *v)

@@ -203,6 +203,8 @@ void session_greet(struct session *s);
  */
 void session_reply(struct session *s, unsigned code, const char *enhanced, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+/* The same with a text that is ready: what each message hears goes without printf. */
+void session_say(struct session *s, unsigned code, const char *enhanced, struct slice text);
 void session_refuse(struct session *s, const struct refusal *why);
 /* The connection ends after what was said; nothing more is read. s stays valid until this turn of
  * the loop is over. how: for the log, a constant; the first one holds. */

@@ -10,7 +10,7 @@ static void heard(struct session *s, const struct router_verdict *v)
 		transaction_free(&s->transaction);
 		return;
 	}
-	session_reply(s, 354, NULL, "End data with <CR><LF>.<CR><LF>");
+	session_say(s, 354, NULL, SLICE("End data with <CR><LF>.<CR><LF>"));
 	receive_begin(s);
 	s->phase = PHASE_DATA;
 }

@@ -10,7 +10,7 @@
 static void heard(struct session *s, const struct router_verdict *v)
 {
 	if (v->action != VERDICT_REPLY) {
-		session_reply(s, 250, "2.1.0", "Ok");
+		session_say(s, 250, "2.1.0", SLICE("Ok"));
 		return;
 	}
 	session_reply(s, v->code, "5.7.1", "%.*s", SLICE_FMT(v->text));

@@ -8,7 +8,7 @@
 static void accept_recipient(struct session *s, struct transaction *t)
 {
 	if (transaction_has(t, &t->asked) || transaction_add(t, &t->asked)) {
-		session_reply(s, 250, "2.1.5", "Ok");
+		session_say(s, 250, "2.1.5", SLICE("Ok"));
 		return;
 	}
 	session_reply(s, 452, "4.5.3", "Too many recipients");
