@@ -308,15 +308,15 @@ static bool send_question(struct channel *c, struct inquiry *q)
 	struct report *r = container_of(q, struct report, inquiry);
 	struct active *a = r->active;
 	struct bounce_end end = {.request = q->number};
-	uint32_t count = 0;
+	uint32_t count = 0, below = spool_told_below(a->entry);
 	bool sent = true;
 
-	for (uint32_t i = 0; i < a->entry->state->count; i++)
+	for (uint32_t i = 0; i < below; i++)
 		count += is_told(a, i);
 	if (channel_queued(c) > (count > RECIPIENTS_IN_FULL ? 0 : CHANNEL_QUEUE_MAX / 4) ||
 	    !send_start(c, r, count))
 		return false;
-	for (uint32_t i = 0; sent && i < a->entry->state->count; i++)
+	for (uint32_t i = 0; sent && i < below; i++)
 		if (is_told(a, i))
 			sent = send_recipient(c, r, i, count > RECIPIENTS_IN_FULL);
 	if (!sent || !channel_send(c, BOUNCE_END, &end))

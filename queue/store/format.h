@@ -22,7 +22,8 @@ enum {
 	RECORD_DIGEST_FROM = 16,
 	RECORD_MARK_AT = 28,
 	PART_HEADER_SIZE = 8,
-	PART_CRITICAL = 1, /* flag: who does not know the part must not act on the record */
+	PARTS_MANY = UINT16_MAX, /* as a record's number of parts: as many as it has octets for */
+	PART_CRITICAL = 1,	 /* flag: who does not know the part must not act on the record */
 	LARGE_HEAD_SIZE = 4096,
 	LARGE_VERSION = 1,
 };

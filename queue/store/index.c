@@ -108,7 +108,7 @@ static uint64_t entry_hash(const struct entry *e)
 	    (uint64_t)e->length << 32 | e->ordinal,
 	    (uint64_t)e->place.file << 32 | e->place.offset,
 	    (uint64_t)e->mark << 32 | e->arrived,
-	    (uint64_t)e->alive << 48 | (uint64_t)e->count << 32 | (uint64_t)e->attempts << 16 |
+	    (uint64_t)e->alive << 46 | (uint64_t)e->count << 28 | (uint64_t)e->attempts << 14 |
 		(uint64_t)e->disposition << 8 | e->deaths,
 	    e->state ? e->state->chain : 0,
 	};
@@ -266,14 +266,14 @@ static bool enter_segment(struct index *ix, const struct line_state *s)
 	return true;
 }
 
-static uint16_t count_alive(const struct line_state *s)
+static uint32_t count_alive(const struct line_state *s)
 {
 	uint32_t ended = 0;
 	struct slice list = s->recipients;
 	struct line_recipient r;
 	while (line_recipient_next(&list, &r))
-		ended += recipient_ended(r.status);
-	return (uint16_t)(s->count - ended);
+		ended += recipient_ended(r.status) ? 1 + r.alike : 0;
+	return s->count - ended;
 }
 
 static bool apply_state(struct index *ix, const struct line *l, struct slice raw,
@@ -299,10 +299,10 @@ static bool apply_state(struct index *ix, const struct line *l, struct slice raw
 	e->place = place;
 	e->mark = crc32c(0, raw.ptr, raw.len);
 	e->arrived = (uint32_t)(s->arrived / CLOCK_SECOND);
-	e->alive = count_alive(s);
-	e->count = (uint16_t)s->count;
-	e->attempts = s->attempts;
-	e->disposition = s->disposition;
+	e->alive = count_alive(s) & ENTRY_RECIPIENTS_MASK;
+	e->count = s->count & ENTRY_RECIPIENTS_MASK;
+	entry_attempts(e, s->attempts);
+	e->disposition = s->disposition & (DISPOSITIONS - 1);
 	e->deaths = s->deaths;
 	enter_place(ix, e, raw.len);
 	if (e->state && ix->fetch)
@@ -330,20 +330,30 @@ static bool changes_recipient(const struct line *l, uint64_t *id, uint32_t *reci
 		*recipient = l->result.recipient;
 		return true;
 	}
+	if (l->kind == LINE_ADDED) {
+		*id = l->added.id;
+		*recipient = l->added.recipient;
+		return true;
+	}
 	*id = l->message.id;
 	return l->kind == LINE_TOLD;
 }
 
-static void change_state(struct entry *e, const struct line *l, struct slice raw)
+/* False: it can't follow on what the state is. */
+static bool change_state(struct entry *e, const struct line *l, struct slice raw)
 {
+	bool right = true;
 	if (l->kind == LINE_ATTEMPT)
 		state_attempt(e, &l->attempt);
 	else if (l->kind == LINE_RESULT)
 		state_result(e, &l->result);
+	else if (l->kind == LINE_ADDED)
+		right = state_added(e, &l->added);
 	else
-		state_told(e);
+		state_told(e, (uint32_t)l->message.next);
 	e->state->changed = true;
 	e->state->chain = crc32c(e->state->chain, raw.ptr, raw.len);
+	return right;
 }
 
 static void change_stub(struct entry *e, const struct line *l)
@@ -351,7 +361,7 @@ static void change_stub(struct entry *e, const struct line *l)
 	if (l->kind == LINE_SUSPECT) {
 		e->deaths = l->message.deaths;
 	} else if (l->kind == LINE_DISPOSITION) {
-		e->disposition = l->message.disposition;
+		e->disposition = l->message.disposition & (DISPOSITIONS - 1);
 		e->next = l->message.next;
 	} else {
 		e->alive = 0;
@@ -371,9 +381,10 @@ static bool apply_message(struct index *ix, const struct line *l, struct slice r
 	if (recipient >= e->count)
 		return false;
 	account(ix, e, -1);
+	bool right = true;
 	if (state) {
 		state_want(ix, e);
-		change_state(e, l, raw);
+		right = change_state(e, l, raw);
 	} else {
 		change_stub(e, l);
 	}
@@ -381,7 +392,7 @@ static bool apply_message(struct index *ix, const struct line *l, struct slice r
 		remove_entry(ix, e, position);
 	else
 		account(ix, e, 1);
-	return true;
+	return right;
 }
 
 bool index_apply(struct index *ix, const struct line *l, struct slice raw, struct place place,
@@ -407,6 +418,7 @@ bool index_apply(struct index *ix, const struct line *l, struct slice raw, struc
 	case LINE_DISPOSITION:
 	case LINE_ENDED:
 	case LINE_TOLD:
+	case LINE_ADDED:
 		return apply_message(ix, l, raw, position);
 	case LINE_TIME:
 		ix->time = l->time;

@@ -10,8 +10,10 @@
 #include "queue/store/ledger_format.h"
 
 enum {
-	ENTRY_SIZE = 72,      /* of a stub */
-	ENTRY_WHOLE_MAX = 128 /* with the manager's part */
+	ENTRY_SIZE = 72,       /* of a stub */
+	ENTRY_WHOLE_MAX = 128, /* with the manager's part */
+	ENTRY_RECIPIENTS_MASK = (1 << 18) - 1,
+	ENTRY_ATTEMPTS_MAX = (1 << 14) - 1,
 };
 
 /* Where a line lies in the ledger. */
@@ -31,10 +33,11 @@ struct entry {
 	struct place place;			   /* of its newest STATE line */
 	uint32_t mark;				   /* CRC-32C of that line */
 	uint32_t arrived;			   /* queue time in seconds */
-	uint16_t alive, count;			   /* recipients */
-	uint16_t attempts;			   /* the highest of its recipients' */
-	uint8_t disposition;			   /* enum disposition */
-	uint8_t deaths;				   /* of agents that held it alone */
+	uint32_t alive : 18;			   /* recipients that have not ended */
+	uint32_t attempts : 14;			   /* the highest of its recipients', cut */
+	uint32_t count : 18;			   /* recipients */
+	uint32_t disposition : 6;		   /* enum disposition */
+	uint32_t deaths : 8;			   /* of agents that held it alone */
 };
 
 static inline void *entry_extra(struct entry *e)
@@ -51,12 +54,15 @@ struct recipient_state {
 };
 
 /* Of an active message. The manager reads it; it moves when the message is expanded, so go by
- * entry->state. */
+ * entry->state. Texts and added addresses are the state's own, and live as long as it. */
 struct message_state {
 	uint8_t
 	    digest[DIGEST_SIZE]; /* record_digest(); all zero: not known (its line was damaged) */
 	uint32_t received;	 /* recipients of the record; those from here on were added */
-	uint32_t count;
+	uint32_t count, room;	 /* recipients; there is memory for */
+	uint64_t octets;	 /* of its STATE line at most, without texts */
+	struct arena texts;
+	struct slice last[2]; /* that were kept: what repeats is kept once */
 	uint32_t chain; /* CRC-32C over the lines that changed it since its STATE line; 0: none */
 	bool changed;	/* by such lines */
 	bool resting;	/* to be forgotten as soon as it is stated: the ledger waits for a file */
@@ -118,11 +124,10 @@ void index_unload(struct index *ix, struct entry *e);
 bool index_describe(struct index *ix, const struct entry *e, struct slice old,
 		    struct line_state *out);
 
-/* The same from memory, with a recipient replaced by `count` others (address and original count).
- * False: too many, or they do not fit into a line. */
-bool index_describe_expanded(struct index *ix, const struct entry *e, uint32_t recipient,
-			     const struct line_recipient *added, size_t count,
-			     struct line_state *out);
+/* An ADDED line: a recipient is replaced by `count` others (address and original count). False: too
+ * many, or a STATE line would have no room for them. */
+bool index_describe_added(struct index *ix, const struct entry *e, uint32_t recipient,
+			  const struct line_recipient *added, size_t count, struct line_added *out);
 
 /* Table of segments: NULL when the number was never seen or it is free. */
 struct segment_entry *index_segment(const struct index *ix, uint32_t number);

@@ -45,6 +45,11 @@ void state_drop(struct index *ix, struct entry *e);
 void state_want(struct index *ix, struct entry *e);
 void state_attempt(struct entry *e, const struct line_attempt *a);
 void state_result(struct entry *e, const struct line_result *r);
-void state_told(struct entry *e);
+/* Those with lower numbers than `below` (0: all) that were to be told. */
+void state_told(struct entry *e, uint32_t below);
+/* False: the numbers do not follow on those that are there. */
+bool state_added(struct entry *e, const struct line_added *a);
+/* Counts `attempts` as the highest, as far as a stub has room. */
+void entry_attempts(struct entry *e, uint32_t attempts);
 
 #endif

@@ -1,62 +1,80 @@
 /*
- * index_state: the recipients of an active message. One block of memory with the recipients in it;
- * texts and added addresses are copies of their own.
+ * index_state: the recipients of an active message. One block of memory with the recipients in it,
+ * and an arena with their texts and the addresses of those that were added: a message to many is
+ * deferred by few servers, so a text that repeats is kept once.
  */
 #include "common/base/bytes.h"
 #include "common/base/memory.h"
 #include "common/os/clock.h"
 #include "queue/store/index_parts.h"
 
-static struct slice copy(struct slice s)
+enum {
+	STATE_FIXED = 256,    /* octets of a STATE line before the recipients, at most */
+	RECIPIENT_LEAST = 40, /* of a recipient in it, without text and addresses */
+	SCRATCH_KEEP = 1024 * 1024,
+};
+
+/* which: of st->last. */
+static struct slice keep(struct message_state *st, struct slice s, unsigned which)
 {
 	if (s.len == 0)
 		return SLICE_EMPTY;
-	char *p = memory_get(s.len);
-	memcpy(p, s.ptr, s.len);
-	return slice_make(p, s.len);
+	if (!slice_equal(s, st->last[which]))
+		st->last[which] = arena_copy(&st->texts, s);
+	return st->last[which];
 }
 
-static void drop(struct slice *s)
+static void keep_reply(struct message_state *st, struct recipient_state *r,
+		       const struct reply *from)
 {
-	memory_free((void *)s->ptr);
-	*s = SLICE_EMPTY;
-}
-
-static void drop_texts(struct message_state *st)
-{
-	for (uint32_t i = 0; i < st->count; i++) {
-		drop(&st->recipients[i].reply.text);
-		drop(&st->recipients[i].reply.relay);
-		drop(&st->recipients[i].address);
-		drop(&st->recipients[i].original);
-	}
+	r->reply = *from;
+	r->reply.text = keep(st, from->text, 0);
+	r->reply.relay = keep(st, from->relay, 1);
 }
 
 void state_drop(struct index *ix, struct entry *e)
 {
-	drop_texts(e->state);
+	arena_free(&e->state->texts);
 	memory_free(e->state);
 	e->state = NULL;
 	ix->counts.states--;
 }
 
+static size_t state_size(uint32_t count)
+{
+	return sizeof(struct message_state) + count * sizeof(struct recipient_state);
+}
+
 /* An empty state for `count` recipients, in the old one's memory when it fits. */
 static struct message_state *make(struct index *ix, struct entry *e, uint32_t count)
 {
-	if (e->state && e->state->count != count)
-		state_drop(ix, e);
-	size_t size = sizeof(struct message_state) + count * sizeof(struct recipient_state);
 	bool resting = e->state && e->state->resting;
+	if (e->state && e->state->room != count)
+		state_drop(ix, e);
 	if (e->state) {
-		drop_texts(e->state);
-		memset(e->state, 0, size);
+		arena_free(&e->state->texts);
+		memset(e->state, 0, state_size(count));
 	} else {
-		e->state = memory_zero(1, size);
+		e->state = memory_zero(1, state_size(count));
 		ix->counts.states++;
 	}
-	e->state->count = count;
+	arena_init(&e->state->texts, SIZE_MAX);
+	e->state->count = e->state->room = count;
+	e->state->octets = STATE_FIXED + (uint64_t)count * RECIPIENT_LEAST;
 	e->state->resting = resting;
 	return e->state;
+}
+
+static void fill_added(struct message_state *st, uint32_t number, const struct line_recipient *r)
+{
+	struct recipient_state *to = &st->recipients[number];
+	to->address = arena_copy(&st->texts, r->address);
+	if (r->original.len > 0 && number > st->received &&
+	    slice_equal(r->original, st->recipients[number - 1].original))
+		to->original = st->recipients[number - 1].original;
+	else if (r->original.len > 0)
+		to->original = arena_copy(&st->texts, r->original);
+	st->octets += r->address.len + r->original.len;
 }
 
 void state_fill(struct index *ix, struct entry *e, const struct line_state *s)
@@ -68,14 +86,13 @@ void state_fill(struct index *ix, struct entry *e, const struct line_state *s)
 	struct line_recipient r;
 	while (line_recipient_next(&list, &r)) {
 		struct recipient_state *to = &st->recipients[r.number];
-		*to = (struct recipient_state){.next = r.next,
-					       .attempts = r.attempts,
-					       .status = r.status,
-					       .reply = r.reply,
-					       .address = copy(r.address),
-					       .original = copy(r.original)};
-		to->reply.text = copy(r.reply.text);
-		to->reply.relay = copy(r.reply.relay);
+		*to = (struct recipient_state){
+		    .next = r.next, .attempts = r.attempts, .status = r.status};
+		keep_reply(st, to, &r.reply);
+		for (uint32_t i = 0; i < r.alike; i++)
+			to[i + 1] = *to;
+		if (r.address.len > 0)
+			fill_added(st, r.number, &r);
 	}
 }
 
@@ -115,6 +132,12 @@ void state_want(struct index *ix, struct entry *e)
 	}
 }
 
+void entry_attempts(struct entry *e, uint32_t attempts)
+{
+	e->attempts =
+	    (attempts < ENTRY_ATTEMPTS_MAX ? attempts : ENTRY_ATTEMPTS_MAX) & ENTRY_ATTEMPTS_MAX;
+}
+
 void state_attempt(struct entry *e, const struct line_attempt *a)
 {
 	struct recipient_state *r = &e->state->recipients[a->recipient];
@@ -123,7 +146,7 @@ void state_attempt(struct entry *e, const struct line_attempt *a)
 	r->status = RECIPIENT_ATTEMPT;
 	r->attempts = a->attempt;
 	if (e->attempts < a->attempt)
-		e->attempts = a->attempt;
+		entry_attempts(e, a->attempt);
 }
 
 void state_result(struct entry *e, const struct line_result *l)
@@ -138,24 +161,43 @@ void state_result(struct entry *e, const struct line_result *l)
 		r->attempts--;
 	if (recipient_ended(r->status) && --e->alive == 0)
 		return; /* nobody reads it any more */
-	/* The new text may be the old one. */
-	struct slice text = copy(l->reply.text), relay = copy(l->reply.relay);
-	drop(&r->reply.text);
-	drop(&r->reply.relay);
-	r->reply = l->reply;
-	r->reply.text = text;
-	r->reply.relay = relay;
+	keep_reply(e->state, r, &l->reply);
 }
 
-void state_told(struct entry *e)
+void state_told(struct entry *e, uint32_t below)
 {
-	for (uint32_t i = 0; i < e->state->count; i++) {
+	for (uint32_t i = 0; i < e->state->count && (below == 0 || i < below); i++) {
 		struct recipient_state *r = &e->state->recipients[i];
 		if (r->status != RECIPIENT_FAILED && r->status != RECIPIENT_REACHED)
 			continue;
 		r->status = r->status == RECIPIENT_FAILED ? RECIPIENT_BOUNCED : RECIPIENT_DELIVERED;
 		e->alive--;
 	}
+}
+
+bool state_added(struct entry *e, const struct line_added *a)
+{
+	struct message_state *st = e->state;
+	struct slice list = a->recipients;
+	struct line_recipient r;
+	if (recipient_ended(st->recipients[a->recipient].status))
+		return false;
+	while (line_recipient_next(&list, &r)) {
+		if (r.number != st->count || r.number - st->received >= RECIPIENTS_ADDED_MAX)
+			return false;
+		if (st->count == st->room) {
+			st->room = st->room < 8 ? 16 : st->room * 2;
+			st = e->state = memory_resize(st, 1, state_size(st->room));
+		}
+		st->recipients[st->count] = (struct recipient_state){.status = RECIPIENT_PENDING};
+		fill_added(st, st->count++, &r);
+		st->octets += RECIPIENT_LEAST;
+		e->alive++;
+	}
+	st->recipients[a->recipient].status = RECIPIENT_EXPANDED;
+	e->alive--;
+	e->count = st->count & ENTRY_RECIPIENTS_MASK;
+	return true;
 }
 
 /* Anything but a recipient as it was at the arrival. */
@@ -167,60 +209,78 @@ static bool worth_a_line(const struct message_state *st, uint32_t i)
 	       r->reply.relay.len > 0;
 }
 
-/* What is to be written of a state: `expanded` is replaced by those added. */
-struct description {
-	const struct message_state *state;
-	uint32_t expanded; /* count of the state: none */
-	const struct line_recipient *added;
-	size_t added_count;
-};
-
-/* So that a message with the most recipients fits into one line. */
-static size_t text_budget(const struct description *d)
+/* What a STATE line keeps of a reply's text for each that it names, so that a message with the most
+ * recipients fits into one line. */
+static size_t text_budget(const struct message_state *st)
 {
-	size_t used = 256, lines = d->added_count;
-	for (size_t i = 0; i < d->added_count; i++)
-		used += 40 + d->added[i].address.len + d->added[i].original.len;
-	for (uint32_t i = 0; i < d->state->count; i++) {
-		if (!worth_a_line(d->state, i) && i != d->expanded)
-			continue;
-		lines++;
-		used +=
-		    40 + d->state->recipients[i].address.len + d->state->recipients[i].original.len;
-	}
-	if (lines == 0 || used >= LEDGER_LINE_MAX)
+	size_t lines = 0, most = REPLY_TEXT_MAX + REPLY_RELAY_MAX, each;
+	for (uint32_t i = 0; i < st->count; i++)
+		lines += worth_a_line(st, i);
+	if (lines == 0 || st->octets >= LEDGER_LINE_MAX)
 		return 0;
-	size_t each = (LEDGER_LINE_MAX - used) / lines, most = REPLY_TEXT_MAX + REPLY_RELAY_MAX;
+	each = (LEDGER_LINE_MAX - st->octets) / lines;
 	return each < most ? each : most;
 }
 
-static bool describe_recipients(struct index *ix, const struct description *d)
+static bool same_text(struct slice a, struct slice b)
 {
-	size_t text = text_budget(d);
+	return a.ptr == b.ptr ? a.len == b.len : slice_equal(a, b);
+}
+
+static bool alike(const struct line_recipient *a, const struct line_recipient *b)
+{
+	return a->status == b->status && a->attempts == b->attempts && a->next == b->next &&
+	       a->reply.code == b->reply.code &&
+	       memcmp(a->reply.enhanced, b->reply.enhanced, sizeof(a->reply.enhanced)) == 0 &&
+	       same_text(a->reply.text, b->reply.text) && same_text(a->reply.relay, b->reply.relay);
+}
+
+static struct line_recipient recipient_line(const struct message_state *st, uint32_t i)
+{
+	const struct recipient_state *r = &st->recipients[i];
+	struct line_recipient l = {.number = i,
+				   .status = r->status,
+				   .attempts = r->attempts,
+				   .next = r->next,
+				   .reply = r->reply,
+				   .address = r->address,
+				   .original = r->original};
+	if (recipient_ended(r->status) && st->count > RECIPIENTS_TEXTS_MAX) {
+		l.next = 0;
+		l.reply.text = l.reply.relay = SLICE_EMPTY;
+	}
+	return l;
+}
+
+/* Empty, and without the memory that a message to very many has taken. */
+static void scratch_clear(struct index *ix)
+{
 	buffer_reset(&ix->scratch);
-	for (uint32_t i = 0; i < d->state->count; i++) {
-		const struct recipient_state *r = &d->state->recipients[i];
-		if (!worth_a_line(d->state, i) && i != d->expanded)
+	if (ix->scratch.size > SCRATCH_KEEP)
+		buffer_release(&ix->scratch);
+}
+
+/* Received ones that follow on each other and are alike stand in one entry. */
+static bool describe_recipients(struct index *ix, const struct message_state *st)
+{
+	size_t text = text_budget(st);
+	struct line_recipient l, next;
+	scratch_clear(ix);
+	for (uint32_t i = 0; i < st->count; i += l.alike + 1) {
+		l.alike = 0;
+		if (!worth_a_line(st, i))
 			continue;
-		struct line_recipient l = {.number = i,
-					   .status =
-					       i == d->expanded ? RECIPIENT_EXPANDED : r->status,
-					   .attempts = r->attempts,
-					   .next = r->next,
-					   .reply = r->reply,
-					   .address = r->address,
-					   .original = r->original};
+		l = recipient_line(st, i);
+		while (i + l.alike + 1 < st->received && worth_a_line(st, i + l.alike + 1)) {
+			next = recipient_line(st, i + l.alike + 1);
+			if (!alike(&l, &next))
+				break;
+			l.alike++;
+		}
 		if (!line_recipient_add(&ix->scratch, &l, text))
 			return false;
 	}
-	for (size_t i = 0; i < d->added_count; i++) {
-		struct line_recipient l = {.number = d->state->count + (uint32_t)i,
-					   .address = d->added[i].address,
-					   .original = d->added[i].original};
-		if (l.address.len == 0 || !line_recipient_add(&ix->scratch, &l, text))
-			return false;
-	}
-	return ix->scratch.len + 256 <= LEDGER_LINE_MAX;
+	return ix->scratch.len + STATE_FIXED <= LEDGER_LINE_MAX;
 }
 
 /* What the stub and the table of segments know. */
@@ -240,11 +300,10 @@ static void describe_stub(const struct index *ix, const struct entry *e, struct 
 	out->count = e->count;
 }
 
-static bool describe_state(struct index *ix, const struct entry *e, const struct description *d,
-			   struct line_state *out)
+static bool describe_state(struct index *ix, const struct entry *e, struct line_state *out)
 {
 	memset(out, 0, sizeof(*out));
-	if (!describe_recipients(ix, d))
+	if (!describe_recipients(ix, e->state))
 		return false;
 	out->recipients = buffer_slice(&ix->scratch);
 	out->received = e->state->received;
@@ -257,10 +316,8 @@ static bool describe_state(struct index *ix, const struct entry *e, const struct
 bool index_describe(struct index *ix, const struct entry *e, struct slice old,
 		    struct line_state *out)
 {
-	if (e->state) {
-		struct description d = {.state = e->state, .expanded = e->state->count};
-		return describe_state(ix, e, &d, out);
-	}
+	if (e->state)
+		return describe_state(ix, e, out);
 	struct line l;
 	if (crc32c(0, old.ptr, old.len) != e->mark || !line_decode(&old, &l) ||
 	    l.kind != LINE_STATE || l.state.id != e->id)
@@ -270,14 +327,24 @@ bool index_describe(struct index *ix, const struct entry *e, struct slice old,
 	return true;
 }
 
-bool index_describe_expanded(struct index *ix, const struct entry *e, uint32_t recipient,
-			     const struct line_recipient *added, size_t count,
-			     struct line_state *out)
+bool index_describe_added(struct index *ix, const struct entry *e, uint32_t recipient,
+			  const struct line_recipient *added, size_t count, struct line_added *out)
 {
-	struct description d = {e->state, recipient, added, count};
-	if (e->state->count - e->state->received + count > RECIPIENTS_ADDED_MAX ||
-	    !describe_state(ix, e, &d, out))
+	const struct message_state *st = e->state;
+	uint64_t octets = st->octets;
+	scratch_clear(ix);
+	if (st->count - st->received + count > RECIPIENTS_ADDED_MAX)
 		return false;
-	out->count += (uint32_t)count;
+	for (size_t i = 0; i < count; i++) {
+		struct line_recipient l = {.number = st->count + (uint32_t)i,
+					   .address = added[i].address,
+					   .original = added[i].original};
+		octets += RECIPIENT_LEAST + l.address.len + l.original.len;
+		if (l.address.len == 0 || octets > LEDGER_LINE_MAX ||
+		    !line_recipient_add(&ix->scratch, &l, 0))
+			return false;
+	}
+	*out = (struct line_added){
+	    .id = e->id, .recipient = recipient, .recipients = buffer_slice(&ix->scratch)};
 	return true;
 }

@@ -262,6 +262,11 @@ bool ledger_flush(struct ledger *l)
 	l->pending_at += (uint32_t)l->pending_len;
 	f->end = l->pending_at;
 	l->pending_len = 0;
+	if (l->pending_size > LEDGER_PENDING_KEEP) {
+		memory_free(l->pending);
+		l->pending = NULL;
+		l->pending_size = 0;
+	}
 	f->dirty = true;
 	l->written = l->position;
 	if (!l->sync.out && !loop_timer_active(&l->sync_timer))

@@ -16,6 +16,9 @@ enum {
 	SEGMENT_LINE_SIZE = 56,
 	STATE_SIZE = 104, /* before the recipients */
 	RECIPIENT_SIZE = 32,
+	RECIPIENT_ALIKE = 1, /* flag: 8 octets more, which begin with their number */
+	RECIPIENT_ALIKE_SIZE = 8,
+	ADDED_SIZE = 16, /* before the recipients */
 	ATTEMPT_SIZE = 16,
 	RESULT_SIZE = 40, /* before the text */
 	MESSAGE_SIZE = 24,
@@ -67,6 +70,8 @@ static size_t content_size(const struct line *l)
 		return SEGMENT_LINE_SIZE;
 	case LINE_STATE:
 		return STATE_SIZE + l->state.recipients.len;
+	case LINE_ADDED:
+		return ADDED_SIZE + l->added.recipients.len;
 	case LINE_ATTEMPT:
 		return ATTEMPT_SIZE;
 	case LINE_RESULT:
@@ -163,11 +168,13 @@ static bool recipients_right(const struct line_state *s)
 	struct line_recipient r;
 	uint32_t least = 0, added = 0;
 	while (line_recipient_next(&list, &r)) {
-		if (r.number < least || r.number >= s->count)
+		if (r.number < least || r.number >= s->count || r.alike >= s->count - r.number)
 			return false;
 		if ((r.number >= s->received) != (r.address.len > 0))
 			return false;
-		least = r.number + 1;
+		if (r.alike > 0 && r.number + r.alike >= s->received)
+			return false;
+		least = r.number + r.alike + 1;
 		added += r.number >= s->received;
 	}
 	return list.len == 0 && added == s->count - s->received;
@@ -196,6 +203,28 @@ static bool get_state(struct slice c, struct line_state *s)
 	       s->disposition < DISPOSITIONS && s->received > 0 &&
 	       s->received <= RECIPIENTS_RECEIVED_MAX && s->count >= s->received &&
 	       s->count - s->received <= RECIPIENTS_ADDED_MAX && recipients_right(s);
+}
+
+static void put_added(char *p, const struct line_added *a)
+{
+	put_u64(p, a->id);
+	put_u32(p + 8, a->recipient);
+	memcpy(p + ADDED_SIZE, a->recipients.ptr, a->recipients.len);
+}
+
+/* Each is new, and has its address. */
+static bool get_added(struct slice c, struct line_added *a)
+{
+	a->id = get_u64(c.ptr);
+	a->recipient = get_u32(c.ptr + 8);
+	a->recipients = slice_from(c, ADDED_SIZE);
+	struct slice list = a->recipients;
+	struct line_recipient r;
+	size_t count = 0;
+	for (; line_recipient_next(&list, &r); count++)
+		if (r.status != RECIPIENT_PENDING || r.address.len == 0 || r.alike > 0)
+			return false;
+	return list.len == 0 && count > 0 && count <= RECIPIENTS_ADDED_MAX;
 }
 
 static void put_result(char *p, const struct line_result *r)
@@ -282,6 +311,8 @@ size_t line_encode(const struct line *l, char *to)
 	memset(p, 0, whole - LEDGER_LINE_HEAD);
 	if (l->kind == LINE_RESULT)
 		put_result(p, &l->result);
+	else if (l->kind == LINE_ADDED)
+		put_added(p, &l->added);
 	else if (l->kind >= LINE_LEASED && l->kind <= LINE_SEGMENT)
 		put_segment(p, &l->segment);
 	else if (len > 0)
@@ -353,6 +384,8 @@ bool line_decode(struct slice *octets, struct line *l)
 		return get_state(content, &l->state);
 	if (kind == LINE_RESULT)
 		return get_result(content, &l->result);
+	if (kind == LINE_ADDED)
+		return get_added(content, &l->added);
 	if (kind >= LINE_LEASED && kind <= LINE_SEGMENT)
 		return get_segment(content.ptr, &l->segment);
 	return get_small(content.ptr, l);
@@ -366,7 +399,8 @@ bool line_recipient_add(struct buffer *out, const struct line_recipient *r, size
 		relay = text_max / 2;
 	if (text > text_max - relay)
 		text = text_max - relay;
-	size_t len = padded(RECIPIENT_SIZE + text + r->address.len + r->original.len + relay);
+	size_t head = RECIPIENT_SIZE + (r->alike > 0 ? RECIPIENT_ALIKE_SIZE : 0);
+	size_t len = padded(head + text + r->address.len + r->original.len + relay);
 	char *p = buffer_reserve(out, len, &room);
 	if (!p || room < len || r->address.len > ADDRESS_KEPT_MAX ||
 	    r->original.len > ADDRESS_KEPT_MAX)
@@ -381,7 +415,11 @@ bool line_recipient_add(struct buffer *out, const struct line_recipient *r, size
 	put_u16(p + 26, (uint16_t)r->address.len);
 	put_u16(p + 28, (uint16_t)r->original.len);
 	put_u16(p + 30, (uint16_t)relay);
-	char *at = p + RECIPIENT_SIZE;
+	if (r->alike > 0) {
+		p[15] = RECIPIENT_ALIKE;
+		put_u32(p + RECIPIENT_SIZE, r->alike);
+	}
+	char *at = p + head;
 	const struct slice parts[] = {
 	    {r->reply.text.ptr, text}, r->address, r->original, {r->reply.relay.ptr, relay}};
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
@@ -399,18 +437,22 @@ bool line_recipient_next(struct slice *list, struct line_recipient *r)
 		return false;
 	const char *p = list->ptr;
 	size_t text = get_u16(p + 24), address = get_u16(p + 26), original = get_u16(p + 28);
-	size_t relay = get_u16(p + 30), len = RECIPIENT_SIZE + text + address + original + relay;
+	size_t head = RECIPIENT_SIZE + (p[15] & RECIPIENT_ALIKE ? RECIPIENT_ALIKE_SIZE : 0);
+	size_t relay = get_u16(p + 30), len = head + text + address + original + relay;
 	uint8_t status = get_status(p[14]);
 	/* The last one's padding belongs to the line. */
 	if (len > list->len || text > REPLY_TEXT_MAX || address > ADDRESS_KEPT_MAX ||
-	    original > ADDRESS_KEPT_MAX || relay > REPLY_RELAY_MAX || status == RECIPIENT_STATUSES)
+	    original > ADDRESS_KEPT_MAX || relay > REPLY_RELAY_MAX ||
+	    status == RECIPIENT_STATUSES || (p[15] & ~RECIPIENT_ALIKE) != 0)
 		return false;
 	*r = (struct line_recipient){.next = get_u64(p),
 				     .number = get_u32(p + 8),
 				     .attempts = get_u16(p + 12),
-				     .status = status};
+				     .status = status,
+				     .alike =
+					 head > RECIPIENT_SIZE ? get_u32(p + RECIPIENT_SIZE) : 0};
 	get_reply(p + 16, &r->reply);
-	r->reply.text = slice_make(p + RECIPIENT_SIZE, text);
+	r->reply.text = slice_make(p + head, text);
 	r->address = slice_make(r->reply.text.ptr + text, address);
 	r->original = slice_make(r->address.ptr + address, original);
 	r->reply.relay = slice_make(r->original.ptr + original, relay);

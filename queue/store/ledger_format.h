@@ -13,13 +13,15 @@ enum {
 	LEDGER_FRAME_SIZE = 24, /* head of a frame */
 	LEDGER_ALIGN = 8,	/* of frames and lines */
 	LEDGER_LINE_HEAD = 8,
-	LEDGER_LINE_MAX = 2 * 1024 * 1024,  /* one line, with its head */
-	LEDGER_FRAME_MAX = 4 * 1024 * 1024, /* one frame, with its head */
-	REPLY_TEXT_MAX = 400,		    /* kept of a reply's text */
-	REPLY_RELAY_MAX = 100,		    /* kept of who said it */
-	ADDRESS_KEPT_MAX = 1024,	    /* of an address in a STATE line */
-	RECIPIENTS_RECEIVED_MAX = 10000,    /* of a message as it came */
-	RECIPIENTS_ADDED_MAX = 1000,	    /* by expansion */
+	LEDGER_LINE_MAX = 12 * 1024 * 1024,  /* one line, with its head */
+	LEDGER_FRAME_MAX = 13 * 1024 * 1024, /* one frame, with its head */
+	REPLY_TEXT_MAX = 400,		     /* kept of a reply's text */
+	REPLY_RELAY_MAX = 100,		     /* kept of who said it */
+	ADDRESS_KEPT_MAX = 1024,	     /* of an address in a STATE line */
+	RECIPIENTS_RECEIVED_MAX = 100000,    /* of a message as it came */
+	RECIPIENTS_ADDED_MAX = 100000,	     /* by expansion */
+	RECIPIENTS_TEXTS_MAX =
+	    1000, /* of larger messages no text of those that have ended is kept */
 	RECIPIENTS_MAX = RECIPIENTS_RECEIVED_MAX + RECIPIENTS_ADDED_MAX,
 	BOOT_ID_SIZE = 40,
 	SEGMENT_NUMBER_MAX = 1 << 20, /* 16 TiB of them */
@@ -42,6 +44,7 @@ enum line_kind {
 	LINE_SNAPSHOT_BEGIN,
 	LINE_SNAPSHOT_END,
 	LINE_TOLD,
+	LINE_ADDED,
 	LINE_KINDS /* one more than the last */
 };
 
@@ -109,6 +112,7 @@ struct line_recipient {
 	uint64_t next; /* queue time */
 	struct reply reply;
 	struct slice address, original; /* of one that was added by expansion */
+	uint32_t alike; /* so many that follow on its number are as this one; none of them added */
 };
 
 struct line_state {
@@ -137,7 +141,15 @@ struct line_result {
 	struct reply reply;
 };
 
-/* SUSPECT: deaths. DISPOSITION: disposition and next. ENDED, TOLD: id alone. */
+/* A recipient is replaced by others, which stand behind all that are there. */
+struct line_added {
+	uint64_t id;
+	uint32_t recipient;
+	struct slice recipients; /* as those of a STATE line */
+};
+
+/* SUSPECT: deaths. DISPOSITION: disposition and next. ENDED: id alone. TOLD: in next the number
+ * below which recipients are told; 0: all. */
 struct line_message {
 	uint64_t id;
 	uint8_t disposition, deaths;
@@ -162,6 +174,7 @@ struct line {
 		struct line_state state;
 		struct line_attempt attempt;
 		struct line_result result;
+		struct line_added added;
 		struct line_message message;
 		struct line_time time;
 		struct line_damage damage;

@@ -64,12 +64,12 @@ static void read_done(struct helper_job *job)
 	size_t count = r->count;
 	r->count = 0;
 	for (size_t i = 0; i < count && r->active; i++) {
-		const struct line_read *read = &r->reads[i];
+		struct line_read *read = &r->reads[i];
 		struct entry *e = index_get(l->ix, read->id);
-		if (!e || e->place.file != read->place.file ||
-		    e->place.offset != read->place.offset)
-			continue;
-		state_again(l, e, read->err ? SLICE_EMPTY : buffer_slice(&read->raw));
+		if (e && e->place.file == read->place.file && e->place.offset == read->place.offset)
+			state_again(l, e, read->err ? SLICE_EMPTY : buffer_slice(&read->raw));
+		if (read->raw.size > LEDGER_LINE_KEEP)
+			buffer_free(&read->raw);
 	}
 	if (l->mode == LEDGER_WAITING)
 		ledger_snapshot_try(l);

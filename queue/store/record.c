@@ -28,6 +28,12 @@ static void extend(struct extent *e, size_t len)
 	e->parts++;
 }
 
+size_t record_recipient_size(size_t address, bool notify, size_t orcpt)
+{
+	return part_size(address) + (notify ? part_size(PART_NOTIFY_SIZE) : 0) +
+	       (orcpt > 0 ? part_size(PART_ORCPT_SIZE + orcpt) : 0);
+}
+
 static void extend_some(struct extent *e, struct slice octets)
 {
 	if (octets.len > 0)
@@ -159,7 +165,7 @@ bool record_encode(const struct stored_message *m, struct buffer *out)
 {
 	struct extent extent = record_extent(m);
 	size_t size = extent.size, room;
-	if (extent.parts > UINT16_MAX || size > RECORD_LENGTH_MAX ||
+	if (size > RECORD_LENGTH_MAX ||
 	    (!m->file.number && m->body.len + m->header.len > CONTENT_INLINE_MAX))
 		return false;
 	uint8_t *record = (uint8_t *)buffer_reserve(out, size, &room);
@@ -170,7 +176,7 @@ bool record_encode(const struct stored_message *m, struct buffer *out)
 	put_u32(record + 4, (uint32_t)size);
 	put_u64(record + 16, m->id);
 	put_u16(record + 24, RECORD_VERSION);
-	put_u16(record + 26, (uint16_t)extent.parts);
+	put_u16(record + 26, extent.parts < PARTS_MANY ? (uint16_t)extent.parts : PARTS_MANY);
 
 	uint8_t *at = put_envelope(record + RECORD_HEADER_SIZE, m);
 	at = put_part(at, PART_REVERSE_PATH, m->reverse_path);
@@ -419,7 +425,10 @@ bool record_decode(struct slice record, struct arena *arena, struct stored_messa
 	size_t parts = get_u16(record.ptr + 26);
 	struct slice rest = slice_from(record, RECORD_HEADER_SIZE);
 	struct decoder d = {.m = m};
-	for (size_t i = 0; i < parts; i++) {
+	bool many = parts == PARTS_MANY;
+	if (many)
+		parts = rest.len / PART_HEADER_SIZE;
+	for (size_t i = 0; many ? rest.len > 0 : i < parts; i++) {
 		struct part p;
 		if (!part_next(&rest, &p))
 			return error_set(error, EBADMSG, "part %zu of the record is broken", i);

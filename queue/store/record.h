@@ -12,8 +12,10 @@ enum {
 	RECORD_HEADER_SIZE = 32,
 	CONTENT_INLINE_MAX = 64 * 1024, /* body + header octets in a record; above: a large file */
 	HEADER_BLOCK_MAX = 256 * 1024,	/* octets of a message's header block */
-	RECORD_LENGTH_MAX = 4 * 1024 * 1024, /* with all recipients */
-	DIGEST_SIZE = 32,		     /* SHA-256 */
+	RECORD_LENGTH_MAX = 12 * 1024 * 1024, /* with all recipients */
+	RECORD_RECIPIENTS_MAX =
+	    8 * 1024 * 1024, /* octets of these, as record_recipient_size() says */
+	DIGEST_SIZE = 32,    /* SHA-256 */
 	NONCE_SIZE = 16,
 	STORED_ENVID_MAX = 100, /* RFC 3461 4.4 */
 	STORED_ORCPT_MAX = 500, /* RFC 3461 4.2 */
@@ -61,6 +63,9 @@ struct stored_message {
 	uint32_t recipient_count;
 };
 
+/* What a recipient takes in a record: who accepts them stops before RECORD_RECIPIENTS_MAX, for the
+ * rest of an envelope and a content fit beside that. */
+size_t record_recipient_size(size_t address, bool notify, size_t orcpt);
 /* Appends the record; ordinal, mark and CRC are set by record_seal() when the batch is made. False
  * when out is full, the record would be over RECORD_LENGTH_MAX, or its content over
  * CONTENT_INLINE_MAX.

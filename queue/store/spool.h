@@ -17,6 +17,7 @@
 enum {
 	SPOOL_LOCK_WAIT_US = 10 * 1000 * 1000, /* for an old manager that is dying */
 	SPOOL_STEP = 1000,		       /* messages a walk handles in a turn */
+	SPOOL_TOLD_MAX = 5000,		       /* recipients that one notification tells of */
 };
 
 struct spool;
@@ -102,11 +103,13 @@ void spool_attempt(struct spool *sp, struct entry *e, uint32_t recipient);
  * take place. */
 bool spool_result(struct spool *sp, struct entry *e, uint32_t recipient,
 		  enum recipient_status status, uint64_t next, const struct reply *reply);
-/* What a notification tells of the parent: CRC-32C over number and status of all recipients that
- * are FAILED or REACHED; 0: there are none. The state is loaded. */
+/* A notification tells of the first SPOOL_TOLD_MAX recipients that are FAILED or REACHED: those
+ * below this number. When they are told the next one tells of the others. The state is loaded. */
+uint32_t spool_told_below(const struct entry *parent);
+/* CRC-32C over number and status of each of them; 0: there are none. */
 uint32_t spool_told_mark(const struct entry *parent);
-/* They are told, or are not to be: FAILED become BOUNCED, REACHED become DELIVERED, by one line.
- * True: that ended the message, parent is gone. */
+/* They are told: FAILED become BOUNCED, REACHED become DELIVERED, by one line. True: that ended the
+ * message, parent is gone. */
 bool spool_told(struct spool *sp, struct entry *parent);
 /* The agent died while it held this message alone. */
 void spool_suspect(struct spool *sp, struct entry *e);

@@ -43,10 +43,27 @@ static bool to_be_told(uint8_t status)
 	return status == RECIPIENT_FAILED || status == RECIPIENT_REACHED;
 }
 
+/* Below which number those are that one notification tells of; told: how many. */
+static uint32_t told_below(const struct entry *parent, uint32_t *told)
+{
+	const struct message_state *st = parent->state;
+	uint32_t i;
+	*told = 0;
+	for (i = 0; i < st->count && *told < SPOOL_TOLD_MAX; i++)
+		*told += to_be_told(st->recipients[i].status);
+	return i;
+}
+
+uint32_t spool_told_below(const struct entry *parent)
+{
+	uint32_t told;
+	return told_below(parent, &told);
+}
+
 uint32_t spool_told_mark(const struct entry *parent)
 {
-	uint32_t crc = 0, count = 0;
-	for (uint32_t i = 0; i < parent->state->count; i++) {
+	uint32_t crc = 0, count = 0, below = spool_told_below(parent);
+	for (uint32_t i = 0; i < below; i++) {
 		uint8_t status = parent->state->recipients[i].status, octets[5];
 		if (!to_be_told(status))
 			continue;
@@ -60,10 +77,9 @@ uint32_t spool_told_mark(const struct entry *parent)
 
 bool spool_told(struct spool *sp, struct entry *parent)
 {
-	struct line line = {.kind = LINE_TOLD, .message = {.id = parent->id}};
-	uint32_t told = 0, segment = parent->segment;
-	for (uint32_t i = 0; i < parent->state->count; i++)
-		told += to_be_told(parent->state->recipients[i].status);
+	uint32_t told, segment = parent->segment;
+	struct line line = {.kind = LINE_TOLD,
+			    .message = {.id = parent->id, .next = told_below(parent, &told)}};
 	if (told == 0)
 		return false;
 	bool ends = told == parent->alive;
@@ -98,9 +114,9 @@ bool spool_expand(struct spool *sp, struct entry *e, uint32_t recipient,
 		list[i].address = added[i].address;
 		list[i].original = added[i].original;
 	}
-	struct line line = {.kind = LINE_STATE};
-	bool ok = index_describe_expanded(ledger_index(spool_ledger(sp)), e, recipient, list, count,
-					  &line.state);
+	struct line line = {.kind = LINE_ADDED};
+	bool ok = index_describe_added(ledger_index(spool_ledger(sp)), e, recipient, list, count,
+				       &line.added);
 	if (ok)
 		ledger_write(spool_ledger(sp), &line);
 	memory_free(list);

@@ -207,6 +207,22 @@ static inline void rig_delta(struct rig *r, struct entry *e)
 	rig_line(r, l);
 }
 
+/* A recipient that is alive becomes some others. */
+static inline void rig_add(struct rig *r, struct entry *e)
+{
+	static const struct line_recipient added[] = {
+	    {.address = SLICE("a@list.example"), .original = SLICE("list@x")},
+	    {.address = SLICE("b@list.example"), .original = SLICE("list@x")},
+	    {.address = SLICE("c@list.example"), .original = SLICE("other")}};
+	uint32_t recipient = rig_random(r, e->count);
+	struct line l = {.kind = LINE_ADDED};
+	if (e->count > 50 || recipient_ended(e->state->recipients[recipient].status))
+		return;
+	ck_assert(index_describe_added(ledger_index(r->ledger), e, recipient, added,
+				       1 + rig_random(r, 3), &l.added));
+	rig_line(r, l);
+}
+
 /* One step of a random life. */
 static inline void rig_step(struct rig *r)
 {
@@ -221,7 +237,7 @@ static inline void rig_step(struct rig *r)
 			 .message = {.id = e->id,
 				     .disposition = (uint8_t)rig_random(r, DISPOSITIONS),
 				     .next = rig_random(r, 100)}};
-	switch (rig_random(r, 9)) {
+	switch (rig_random(r, 10)) {
 	case 0:
 		rig_line(r, l);
 		return;
@@ -250,8 +266,13 @@ static inline void rig_step(struct rig *r)
 	case 4: /* its sender is told */
 		if (e->state) {
 			l.kind = LINE_TOLD;
+			l.message.next = rig_random(r, 3); /* 0: all */
 			rig_line(r, l);
 		}
+		return;
+	case 5:
+		if (e->state)
+			rig_add(r, e);
 		return;
 	default:
 		if (!e->state && ledger_load(r->ledger, e, rig_loaded, NULL) == 0)

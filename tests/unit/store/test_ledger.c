@@ -523,7 +523,7 @@ START_TEST(lines_that_belong_together_survive_together)
 }
 END_TEST
 
-/* Lines as they were before there were relays, REACHED and BOUNCED. */
+/* Lines as they were before there were relays, REACHED and BOUNCED, and entries for several. */
 START_TEST(old_lines_are_read_as_they_were_meant)
 {
 	static const uint8_t statuses[] = {
@@ -548,6 +548,100 @@ START_TEST(old_lines_are_read_as_they_were_meant)
 		ck_assert_uint_eq(r.status, statuses[i]);
 		ck_assert(slice_equal(r.reply.text, SLICE("why")));
 		ck_assert_uint_eq(r.reply.relay.len, 0);
+		ck_assert_uint_eq(r.alike, 0);
+	}
+	/* TOLD said nothing but the id: all of them. */
+	char told[8 + 24] = {LINE_TOLD, 0, 0, 0, 24, [8] = 9};
+	struct slice raw = slice_make(told, sizeof(told));
+	struct line l;
+	ck_assert(line_decode(&raw, &l));
+	ck_assert_uint_eq(l.message.next, 0);
+}
+END_TEST
+
+START_TEST(recipients_that_are_alike_stand_in_one_entry)
+{
+	enum { MANY = 3000 };
+	struct index *ix = index_new(0, NULL);
+	struct line l = {.kind = LINE_LEASED, .segment = {.segment = 1, .lease = 1}};
+	ck_assert(index_apply(ix, &l, SLICE("x"), (struct place){1, 1}, 1));
+	l = (struct line){
+	    .kind = LINE_STATE,
+	    .state = {
+		.id = 7, .lease = 1, .segment = 1, .length = 64, .received = MANY, .count = MANY}};
+	ck_assert(index_apply(ix, &l, SLICE("x"), (struct place){1, 1}, 1));
+	struct entry *e = index_get(ix, 7);
+	index_load_fresh(ix, e, NULL);
+	char said[64];
+	for (uint32_t i = 0; i < MANY; i++) {
+		/* a run of deferred ones, some delivered with words of their own, one that is
+		 * untouched */
+		bool done = i >= 2000 && i < 2500;
+		struct line r = {
+		    .kind = LINE_RESULT,
+		    .result = {.id = 7,
+			       .recipient = i,
+			       .status = done ? RECIPIENT_DELIVERED : RECIPIENT_DEFERRED,
+			       .next = done ? 0 : 99,
+			       .reply = {.code = done ? 250 : 451, .text = SLICE("busy")}}};
+		snprintf(said, sizeof(said), "queued as %u", i);
+		if (done)
+			r.result.reply.text = slice_str(said);
+		if (i != 1000)
+			ck_assert(index_apply(ix, &r, SLICE("x"), (struct place){1, 1}, 1));
+	}
+	ck_assert(index_describe(ix, e, SLICE_EMPTY, &l.state));
+	ck_assert_uint_lt(l.state.recipients.len,
+			  4 * 64); /* 0-999, 1001-1999, 2000-2499, 2500-2999 */
+	char *octets = memory_get(line_bound(&l));
+	struct slice raw = slice_make(octets, line_encode(&l, octets));
+	ck_assert(index_apply(ix, &l, raw, (struct place){1, 1}, 1));
+	index_unload(ix, e);
+	ck_assert(index_load(ix, e, raw));
+	ck_assert_uint_eq(e->alive, 2500);
+	for (uint32_t i = 0; i < MANY; i++) {
+		const struct recipient_state *s = &e->state->recipients[i];
+		bool done = i >= 2000 && i < 2500;
+		ck_assert_uint_eq(s->status, i == 1000 ? RECIPIENT_PENDING
+					     : done    ? RECIPIENT_DELIVERED
+						       : RECIPIENT_DEFERRED);
+		ck_assert_uint_eq(s->next, done || i == 1000 ? 0 : 99);
+		ck_assert(
+		    slice_equal(s->reply.text, done || i == 1000 ? SLICE_EMPTY : SLICE("busy")));
+	}
+	memory_free(octets);
+	index_free(&ix);
+}
+END_TEST
+
+/* As the ledger keeps it: what must not be is refused. */
+START_TEST(entries_that_stand_for_more_than_there_are_are_refused)
+{
+	static const struct {
+		uint32_t number, alike, received, count;
+		bool right;
+	} cases[] = {{0, 9, 10, 10, true},
+		     {0, 10, 10, 10, false},
+		     {5, 5, 10, 10, false},
+		     {0, UINT32_MAX, 10, 10, false}};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct buffer list;
+		struct line l = {.kind = LINE_STATE}, m;
+		struct line_recipient r = {.number = cases[i].number,
+					   .alike = cases[i].alike,
+					   .status = RECIPIENT_DEFERRED};
+		char octets[1024];
+		buffer_init(&list, 1024);
+		ck_assert(line_recipient_add(&list, &r, 0));
+		l.state = (struct line_state){.id = 7,
+					      .lease = 1,
+					      .segment = 1,
+					      .received = cases[i].received,
+					      .count = cases[i].count,
+					      .recipients = buffer_slice(&list)};
+		struct slice raw = slice_make(octets, line_encode(&l, octets));
+		ck_assert_int_eq(line_decode(&raw, &m), cases[i].right);
+		buffer_free(&list);
 	}
 }
 END_TEST
@@ -686,6 +780,8 @@ int main(void)
 	tcase_add_test(t, a_snapshot_without_its_end_is_ignored);
 	tcase_add_test(t, lines_that_belong_together_survive_together);
 	tcase_add_test(t, old_lines_are_read_as_they_were_meant);
+	tcase_add_test(t, recipients_that_are_alike_stand_in_one_entry);
+	tcase_add_test(t, entries_that_stand_for_more_than_there_are_are_refused);
 	tcase_add_test(t, who_said_it_is_kept_with_what_was_said);
 	tcase_add_test(t, a_message_that_is_delivered_at_once_costs_little);
 	tcase_add_test(t, a_million_messages_wait_in_little_memory);

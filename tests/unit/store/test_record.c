@@ -205,6 +205,40 @@ START_TEST(what_is_too_large_is_not_encoded)
 }
 END_TEST
 
+/* More parts than their number in the header can say. */
+START_TEST(a_record_has_a_hundred_thousand_recipients)
+{
+	enum { MANY = 100000 };
+	struct stored_recipient *to = memory_zero(MANY, sizeof(*to));
+	char *names = memory_get(MANY * (size_t)32);
+	size_t octets = 0;
+	for (uint32_t i = 0; i < MANY; i++) {
+		snprintf(names + i * 32, 32, "user%u@trial.example", i);
+		to[i].address = slice_str(names + i * 32);
+		if (i % 1000 == 0)
+			to[i].notify = 1;
+		octets += record_recipient_size(to[i].address.len, to[i].notify != 0, 0);
+	}
+	struct stored_message m = {.id = 1, .recipients = to, .recipient_count = MANY}, n;
+	ck_assert(record_encode(&m, &out));
+	ck_assert_uint_lt(octets, out.len);
+	ck_assert_uint_gt(octets + 1000, out.len);
+	record_seal(out.data, 0, 0);
+	arena.limit = 16 << 20;
+	ck_assert_msg(record_decode(buffer_slice(&out), &arena, &n, &error), "%s", error.text);
+	ck_assert_uint_eq(n.recipient_count, MANY);
+	for (uint32_t i = 0; i < MANY; i++) {
+		ck_assert(slice_equal(n.recipients[i].address, to[i].address));
+		ck_assert_uint_eq(n.recipients[i].notify, to[i].notify);
+	}
+	struct record_numbers numbers;
+	record_read_numbers(buffer_slice(&out), &numbers);
+	ck_assert_uint_eq(numbers.recipients, MANY);
+	memory_free(names);
+	memory_free(to);
+}
+END_TEST
+
 /* A record made by hand: parts given as type, flags and octets. */
 struct hand_part {
 	unsigned type, flags;
@@ -371,6 +405,7 @@ int main(void)
 	tcase_add_test(c, a_changed_octet_is_seen);
 	tcase_add_test(c, the_digest_does_not_depend_on_the_place);
 	tcase_add_test(c, what_is_too_large_is_not_encoded);
+	tcase_add_test(c, a_record_has_a_hundred_thousand_recipients);
 	tcase_add_test(c, parts_are_as_the_format_says_or_refused);
 	tcase_add_test(c, an_impossible_id_is_no_record);
 	tcase_add_test(c, a_small_arena_is_an_error_of_its_own);
