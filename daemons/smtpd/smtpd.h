@@ -93,6 +93,7 @@ struct transaction {
 	struct recipient *recipients;
 	uint32_t recipient_count, recipient_size;
 	size_t recipient_octets; /* memory of all, as it is counted */
+	size_t record_octets;	 /* what all take in the record */
 	struct map *seen;	 /* recipients; NULL below two */
 	struct recipient asked;	 /* recipient on which a verdict is awaited */
 	char asked_key[RECIPIENT_KEY_MAX + 1];
@@ -231,7 +232,7 @@ struct recipient recipient_make(struct slice address, unsigned notify, struct sl
 				char *key);
 struct slice recipient_address(const struct recipient *r);
 struct slice recipient_orcpt(const struct recipient *r);
-/* False: no memory for it within the transaction's limit, or that of all of them. */
+/* False: no room for it within the limits of a transaction, of all of them, or of a record. */
 bool transaction_add(struct transaction *t, const struct recipient *r);
 bool transaction_has(const struct transaction *t, const struct recipient *r);
 /* The head: counted, since every session has one. False: too much in it, or in all of them. */

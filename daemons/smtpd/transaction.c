@@ -78,15 +78,19 @@ bool transaction_has(const struct transaction *t, const struct recipient *r)
 bool transaction_add(struct transaction *t, const struct recipient *r)
 {
 	size_t octets = r->key.len + RECIPIENT_MEMORY;
+	size_t stored =
+	    record_recipient_size(r->address_len, r->notify != 0, recipient_orcpt(r).len);
 	struct recipient copy = *r;
 
-	if (recipients + octets > RECIPIENTS_MEMORY_MAX)
+	if (recipients + octets > RECIPIENTS_MEMORY_MAX ||
+	    t->record_octets + stored > RECORD_RECIPIENTS_MAX)
 		return false;
 	copy.key = arena_copy(&t->arena, r->key);
 	if (copy.key.ptr == NULL)
 		return false;
 	recipients += octets;
 	t->recipient_octets += octets;
+	t->record_octets += stored;
 	if (t->recipient_count == t->recipient_size) {
 		t->recipient_size = t->recipient_size ? t->recipient_size * 2 : 1;
 		t->recipients = memory_resize(t->recipients, t->recipient_size, sizeof(copy));

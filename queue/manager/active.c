@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "common/base/bytes.h"
+#include "common/base/map.h"
 #include "common/base/memory.h"
 #include "common/os/disk.h"
 #include "queue/manager/manager.h"
@@ -18,7 +19,8 @@ void active_place(struct entry *e, enum transport transport, struct slice parked
 		return;
 	if (parked.len > 0)
 		at = schedule_destination(manager.schedule, transport, parked);
-	stub->schedule.recipients = e->alive < UINT16_MAX ? (uint16_t)e->alive : UINT16_MAX;
+	/* More of them are never under way. */
+	stub->schedule.recipients = e->alive < FEED_UNDER_WAY ? (uint16_t)e->alive : FEED_UNDER_WAY;
 	schedule_wait(manager.schedule, &stub->schedule, e->next, manager_now(), at);
 }
 
@@ -62,6 +64,9 @@ static void forget(struct active *a)
 {
 	manager.content_kept -= a->record.len;
 	buffer_free(&a->record);
+	feed_end(a);
+	portions_free(a);
+	map_free(&a->originals);
 	arena_free(&a->arena);
 	if (a->file >= 0)
 		disk_close(a->file);
@@ -75,6 +80,7 @@ void active_ended(void *arg, struct entry *e)
 	(void)arg;
 	schedule_forget(manager.schedule, &stub->schedule, manager_now());
 	if (stub->active != NULL) {
+		feed_end(stub->active);
 		stub->active->entry = NULL;
 		stub->active = NULL;
 	}
@@ -109,7 +115,8 @@ void active_content_kept(struct active *a)
 
 void active_content_spare(struct active *a)
 {
-	if (manager.content_kept <= CONTENT_KEPT_MAX || a->record.len == 0 || a->content > 0)
+	if (manager.content_kept <= CONTENT_KEPT_MAX || a->record.len == 0 || a->content > 0 ||
+	    a->large)
 		return;
 	manager.content_kept -= a->record.len;
 	buffer_free(&a->record);
@@ -170,6 +177,9 @@ void active_settle(struct active *a)
 {
 	struct entry *e = a->entry;
 
+	portions_spare(a);
+	if (e != NULL && feed_goes_on(a))
+		return;
 	if (a->routing > 0 || a->siting > 0)
 		return;
 	if (e != NULL)
@@ -198,6 +208,22 @@ void active_settle(struct active *a)
 	forget(a);
 }
 
+/* Of many, by a map that is made when the first is looked for; the first of equal ones counts. */
+static const struct stored_recipient *find_original(struct active *a, struct slice original)
+{
+	struct stored_recipient *r = a->recipients, *found;
+
+	if (a->originals == NULL) {
+		a->originals = map_new();
+		for (uint32_t i = a->m.recipient_count; i > 0; i--)
+			map_put(a->originals, r[i - 1].address, &r[i - 1]);
+	}
+	found = map_get(a->originals, original);
+	if (found != NULL)
+		a->last_original = (uint32_t)(found - r);
+	return found;
+}
+
 const struct stored_recipient *active_received(struct active *a, uint32_t recipient,
 					       struct slice original)
 {
@@ -209,6 +235,8 @@ const struct stored_recipient *active_received(struct active *a, uint32_t recipi
 	/* Those that came from one stand together. */
 	if (a->last_original < count && slice_equal(r[a->last_original].address, original))
 		return &r[a->last_original];
+	if (count > FEED_AT_ONCE)
+		return find_original(a, original);
 	for (uint32_t i = 0; i < count; i++) {
 		if (!slice_equal(r[i].address, original))
 			continue;
@@ -218,35 +246,8 @@ const struct stored_recipient *active_received(struct active *a, uint32_t recipi
 	return NULL;
 }
 
-/* Recipients that are to be tried now. */
-static void route_recipients(struct active *a)
-{
-	const struct message_state *state = a->entry->state;
-	uint32_t count = state->count;
-	uint64_t now = manager_now();
-	/* It came for what is to be told alone, when the last report could not be made. */
-	bool due_only = spool_told_mark(a->entry) != 0 && !stub_of(a->entry)->schedule.urged;
-
-	a->routing++; /* until all are asked */
-	for (uint32_t i = 0; i < count && a->entry != NULL; i++) {
-		const struct recipient_state *r = &a->entry->state->recipients[i];
-		bool added = i >= a->entry->state->received;
-
-		if (r->status != RECIPIENT_PENDING && r->status != RECIPIENT_DEFERRED &&
-		    r->status != RECIPIENT_ATTEMPT)
-			continue;
-		if (due_only && r->status == RECIPIENT_DEFERRED && r->next > now)
-			continue;
-		if (added)
-			routes_ask(a, i, arena_copy(&a->arena, r->address),
-				   arena_copy(&a->arena, r->original), true);
-		else if (i < a->m.recipient_count)
-			routes_ask(a, i, a->recipients[i].address, a->recipients[i].address, false);
-	}
-	a->routing--;
-}
-
-/* Keeps what the record says beyond the record's own memory. */
+/* Keeps what the record says beyond the record's own memory; but that of a message to many is kept
+ * itself. */
 static bool keep_envelope(struct active *a)
 {
 	uint32_t count = a->m.recipient_count;
@@ -255,6 +256,11 @@ static bool keep_envelope(struct active *a)
 	a->client = arena_copy(&a->arena, a->m.client);
 	a->trace = arena_copy(&a->arena, a->m.trace);
 	a->envid = arena_copy(&a->arena, a->m.envid);
+	a->large = count > FEED_AT_ONCE;
+	if (a->large) {
+		a->recipients = a->m.recipients;
+		return true;
+	}
 	a->recipients = arena_get(&a->arena, count * sizeof(*a->recipients));
 	if (a->recipients == NULL)
 		return false;
@@ -301,7 +307,7 @@ static void record_there(struct active *a)
 	a->ready = true;
 	a->origin = crc32c(0, a->client.ptr, a->client.len);
 	active_content_spare(a);
-	route_recipients(a);
+	feed_begin(a);
 }
 
 static void on_record(void *arg, int err)
@@ -366,6 +372,7 @@ void active_begin(struct entry *e)
 	buffer_init(&a->record, RECORD_LENGTH_MAX);
 	TAILQ_INIT(&a->jobs);
 	TAILQ_INIT(&a->loose);
+	TAILQ_INIT(&a->portions);
 	stub_of(e)->active = a;
 	if (e->state != NULL) {
 		read_record(a);

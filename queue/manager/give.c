@@ -216,7 +216,7 @@ static void give_jobs(enum transport t)
 	give_suspects(t);
 	if (agent == agent_for(t, true) && has_suspects(agent, t))
 		return;
-	for (int i = 0; i < JOBS_STEP; i++) {
+	for (uint32_t n = 0; n < JOBS_STEP; n += container_of(j, struct job, scheduled)->count) {
 		j = schedule_pick(manager.schedule, t, manager_now());
 		if (j == NULL)
 			break;
@@ -282,10 +282,11 @@ static void defer_dead(enum transport t)
 {
 	struct schedule_job *j;
 
-	for (int i = 0; i < JOBS_STEP; i++) {
+	for (uint32_t n = 0; n < JOBS_STEP;) {
 		j = schedule_pick_dead(manager.schedule, t, manager_now());
 		if (j == NULL)
 			break;
+		n += container_of(j, struct job, scheduled)->count;
 		job_defer_dead(container_of(j, struct job, scheduled));
 	}
 }

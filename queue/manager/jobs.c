@@ -127,6 +127,8 @@ static bool delivery_register(struct delivery *d)
 	uint32_t size = a->by_recipient_size;
 	struct delivery **grown;
 
+	if (size <= d->recipient && a->entry->state->count > FEED_AT_ONCE)
+		size = a->entry->state->count;
 	while (size <= d->recipient)
 		size = size == 0 ? BY_RECIPIENT_FIRST : size * 2;
 	if (size > a->by_recipient_size) {
@@ -140,18 +142,21 @@ static bool delivery_register(struct delivery *d)
 		a->by_recipient_size = size;
 	}
 	a->by_recipient[d->recipient] = d;
+	a->deliveries++;
+	portion_use(d->portion);
 	return true;
 }
 
-static struct delivery *delivery_new(struct active *a, uint32_t recipient, const struct routed *to,
-				     struct slice original)
+static struct delivery *delivery_new(struct active *a, struct portion *p, uint32_t recipient,
+				     const struct routed *to, struct slice original)
 {
-	struct delivery *d = arena_get(&a->arena, sizeof(*d));
+	struct delivery *d = arena_get(&p->arena, sizeof(*d));
 
 	if (d == NULL)
 		return NULL;
 	*d = (struct delivery){
 	    .active = a,
+	    .portion = p,
 	    .recipient = recipient,
 	    .transport = (uint8_t)to->transport,
 	    .deliver = to->deliver,
@@ -173,9 +178,13 @@ void delivery_close(struct delivery *d)
 		d->job->count--;
 	} else if (d->search != NULL)
 		sites_forget(d);
-	else if (d->destination.len > 0)
+	else if (d->destination.len > 0) {
 		TAILQ_REMOVE(&a->loose, d, link);
+		a->loose_count--;
+	}
 	a->by_recipient[d->recipient] = NULL;
+	a->deliveries--;
+	portion_drop(a, d->portion);
 }
 
 /* Jobs */
@@ -216,12 +225,14 @@ void job_suspect(struct job *j, bool alone)
 
 static struct job *job_new(struct active *a, struct delivery *first)
 {
-	struct job *j = arena_get(&a->arena, sizeof(*j));
+	struct job *j = arena_get(&first->portion->arena, sizeof(*j));
 
 	if (j == NULL)
 		return NULL;
+	portion_use(first->portion);
 	*j = (struct job){
 	    .active = a,
+	    .portion = first->portion,
 	    .transport = first->transport,
 	    .outcome = OUTCOME_NONE,
 	    .next_hop = first->next_hop,
@@ -249,9 +260,10 @@ static void job_begin(struct job *j)
 		job_queue(j);
 }
 
-void jobs_add(struct active *a, uint32_t recipient, const struct routed *to, struct slice original)
+void jobs_add(struct active *a, struct portion *p, uint32_t recipient, const struct routed *to,
+	      struct slice original)
 {
-	struct delivery *d = delivery_new(a, recipient, to, original);
+	struct delivery *d = delivery_new(a, p, recipient, to, original);
 	struct job *j;
 
 	if (d != NULL && to->transport == TRANSPORT_SMTP) {
@@ -303,6 +315,7 @@ static void group_sorted(struct active *a, struct delivery **sorted, size_t coun
 			j = next;
 		}
 		TAILQ_REMOVE(&a->loose, sorted[i], link);
+		a->loose_count--;
 		job_take(j, sorted[i]);
 	}
 	if (j != NULL)
@@ -312,10 +325,8 @@ static void group_sorted(struct active *a, struct delivery **sorted, size_t coun
 void jobs_group(struct active *a)
 {
 	struct delivery **sorted, *d;
-	size_t count = 0, i = 0;
+	size_t count = a->loose_count, i = 0;
 
-	TAILQ_FOREACH (d, &a->loose, link)
-		count++;
 	if (count == 0)
 		return;
 	sorted = memory_get(count * sizeof(*sorted));
@@ -344,6 +355,7 @@ void job_close(struct job *j)
 		delivery_close(d);
 	TAILQ_REMOVE(&j->active->jobs, j, sibling);
 	j->active->open--;
+	portion_drop(j->active, j->portion);
 }
 
 void job_take_back(struct job *j)
@@ -363,6 +375,7 @@ void jobs_withdraw(struct active *a)
 	struct job *j, *next;
 	struct delivery *d;
 
+	feed_end(a);
 	for (uint32_t i = 0; i < a->by_recipient_size; i++) {
 		d = a->by_recipient[i];
 		if (d != NULL && d->job == NULL)

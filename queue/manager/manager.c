@@ -348,6 +348,7 @@ static void at_turn_end(void *arg)
 
 	(void)arg;
 	more |= activate_some();
+	more |= !manager.draining && feeds_step();
 	routes_pump();
 	sites_pump();
 	reports_pump();

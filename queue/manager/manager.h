@@ -5,6 +5,7 @@
  *	manager.c   life: settings, the spool, time, the turn's end
  *	writers.c   leases and files out, notices in
  *	active.c    a message from waiting to active and back
+ *	feed.c      which of its recipients are asked about, and when
  *	asking.c    questions to a peer that may die of one
  *	routes.c    asks the router where each recipient goes
  *	sites.c     asks the resolver which MX site a domain belongs to
@@ -34,10 +35,14 @@
 #include "queue/store/spool.h"
 
 enum {
-	ACTIVE_ARENA_MAX = 16 * 1024 * 1024, /* one message: envelope and deliveries */
+	ACTIVE_ARENA_MAX =
+	    16 * 1024 * 1024, /* one message: envelope; and a portion of recipients */
 	CONTENT_KEPT_MAX = 64 * 1024 * 1024, /* records of active messages kept in memory, all */
 	ACTIVATE_STEP = 500,		     /* recipients of messages made active in one turn */
-	JOBS_STEP = 1000,		     /* jobs given in one turn */
+	JOBS_STEP = 1000,		     /* recipients of jobs given in one turn, about */
+	FEED_AT_ONCE = 500,		     /* recipients of a message that is not fed */
+	FEED_PORTION = 2000,		     /* recipients whose jobs are made together */
+	FEED_UNDER_WAY = 10000,		     /* recipients of one message at most */
 	DEATHS_MAX = 3,			     /* of peers that held a message alone */
 	SUSPECTS_TOGETHER = 20,		     /* so that one that takes hours delays no other */
 	RETRY_SOON_US = 5 * 1000 * 1000,     /* after trouble of our own */
@@ -68,10 +73,20 @@ struct stub {
 	struct active *active; /* NULL: at rest */
 };
 
+/* Memory of up to FEED_PORTION recipients of a message that are under way; it goes when none of
+ * them is. Questions, deliveries and jobs use it. */
+struct portion {
+	TAILQ_ENTRY(portion) link;
+	struct arena arena;
+	uint32_t users, asked;
+};
+TAILQ_HEAD(portion_list, portion);
+
 /* Where one recipient goes, once it is routed. */
 struct delivery {
 	TAILQ_ENTRY(delivery) link; /* of the list of its place */
 	struct active *active;
+	struct portion *portion;
 	struct job *job;       /* NULL: it has none yet */
 	struct search *search; /* whose answer it waits for; NULL: none */
 	uint32_t recipient;    /* number in the message */
@@ -80,7 +95,7 @@ struct delivery {
 	uint32_t deliver;		    /* number of the deliver statement */
 	struct slice user, domain;	    /* of the mailbox */
 	struct slice next_hop, destination; /* by smtp */
-	struct slice address, original;	    /* all in the message's arena */
+	struct slice address, original;	    /* all in the portion, or as long as the message */
 };
 TAILQ_HEAD(delivery_list, delivery);
 
@@ -99,6 +114,7 @@ struct job {
 	TAILQ_ENTRY(job) link;	  /* of the list of its place; not while QUEUED */
 	TAILQ_ENTRY(job) sibling; /* of the message's */
 	struct active *active;
+	struct portion *portion;
 	struct delivery_list deliveries;    /* those without an outcome */
 	uint32_t count;			    /* of them */
 	struct slice next_hop, destination; /* by smtp */
@@ -134,19 +150,27 @@ struct active {
 	bool tried;	       /* an agent had it, or its destination is known to be dead */
 	/* What an administrator has said of it, done when nothing is out any more. */
 	bool hold, remove, bounce;
-	uint8_t parked_at;		/* enum transport */
-	struct slice parked;		/* key of a destination that is dead; empty: none */
-	const char *corrupt;		/* why it is to be set aside; NULL: it is not */
-	struct job_list jobs;		/* all that are open */
-	struct delivery_list loose;	/* deliveries that have a destination and no job yet */
+	uint8_t parked_at;	    /* enum transport */
+	struct slice parked;	    /* key of a destination that is dead; empty: none */
+	const char *corrupt;	    /* why it is to be set aside; NULL: it is not */
+	struct job_list jobs;	    /* all that are open */
+	struct delivery_list loose; /* deliveries that have a destination and no job yet */
+	uint32_t loose_count;
+	uint32_t deliveries;		/* all that there are */
+	struct portion_list portions;	/* the newest first */
+	bool spent;			/* a portion has no user any more */
+	bool large;			/* to many: the envelope lies in the record, which stays */
+	struct feed *feed;		/* NULL: all recipients were asked about */
+	struct map *originals;		/* see active_received(); NULL: not needed yet */
 	struct delivery **by_recipient; /* by its number; NULL: it has none */
 	uint32_t by_recipient_size;
-	uint32_t last_original;	     /* see active_received() */
-	struct slice next_hop;	     /* the last that was named */
-	TAILQ_ENTRY(active) served;  /* sites.c: an answer was for it */
-	bool sited;		     /* it is in that list */
-	TAILQ_ENTRY(active) patient; /* while siting > 0 */
-	uint64_t patient_since;	     /* when siting began */
+	uint32_t last_original;		    /* see active_received() */
+	struct slice next_hop, destination; /* the last that were named */
+	TAILQ_ENTRY(active) served;	    /* sites.c: an answer was for it */
+	bool sited;			    /* it is in that list */
+	TAILQ_ENTRY(active) patient;	    /* while siting > 0 */
+	uint64_t retry_drawn, retry_at;	    /* of what was deferred last; queue time */
+	uint64_t patient_since;		    /* when siting began */
 };
 
 struct manager {
@@ -224,6 +248,31 @@ void active_content_spare(struct active *a);
 const struct stored_recipient *active_received(struct active *a, uint32_t recipient,
 					       struct slice original);
 
+/* feed.c */
+/* Asks about all recipients that are to be tried now, those of a message to many later. */
+void feed_begin(struct active *a);
+/* Recipients from that number on were added, and are to be asked about. */
+void feed_added(struct active *a, uint32_t from);
+/* The rest is not asked about any more. */
+void feed_end(struct active *a);
+/* When the message settles. False: all were asked about. */
+bool feed_goes_on(struct active *a);
+bool feeds_step(void); /* at the turn's end; true: there is more to do in the next turn */
+/* For one recipient more. */
+struct portion *portion_now(struct active *a);
+static inline void portion_use(struct portion *p)
+{
+	p->users++;
+}
+static inline void portion_drop(struct active *a, struct portion *p)
+{
+	p->users--;
+	a->spent |= p->users == 0;
+}
+/* Frees what nobody uses: when nobody has a slice of it in his hand. */
+void portions_spare(struct active *a);
+void portions_free(struct active *a);
+
 /* results.c */
 struct result {
 	uint32_t recipient;
@@ -269,8 +318,8 @@ void routes_down(struct channel *c);
 void routes_pump(void); /* at the turn's end */
 void routes_look(void); /* now and then: what is late */
 /* expanded: address is what an alias has led to, so a user of that name goes before an alias. */
-void routes_ask(struct active *a, uint32_t recipient, struct slice address, struct slice original,
-		bool expanded);
+void routes_ask(struct active *a, struct portion *p, uint32_t recipient, struct slice address,
+		struct slice original, bool expanded);
 
 /* sites.c */
 extern const struct route resolver_routes[];
@@ -291,7 +340,8 @@ struct routed { /* a delivery that the router has named; memory of the message *
 	uint32_t deliver;
 	struct slice address, user, domain, next_hop;
 };
-void jobs_add(struct active *a, uint32_t recipient, const struct routed *to, struct slice original);
+void jobs_add(struct active *a, struct portion *p, uint32_t recipient, const struct routed *to,
+	      struct slice original);
 /* Deliveries that have a destination become jobs. */
 void jobs_group(struct active *a);
 /* Takes back what is not out. */

@@ -120,6 +120,17 @@ static struct slice given_up_text(uint64_t age, struct slice reply, char *text, 
 	return slice_make(text, (size_t)len < size ? (size_t)len : size - 1);
 }
 
+/* The same for all of a message that fail within a second: they are tried together again, and a
+ * STATE line has one entry for many. */
+static uint64_t retry_at(struct active *a, uint64_t arrived, uint64_t now)
+{
+	if (a->retry_drawn == 0 || now - a->retry_drawn > CLOCK_SECOND) {
+		a->retry_drawn = now;
+		a->retry_at = schedule_retry_at(manager.schedule, arrived, now);
+	}
+	return a->retry_at;
+}
+
 bool result_take(struct active *a, const struct result *given)
 {
 	char text[REPLY_TEXT_MAX + 1];
@@ -134,7 +145,7 @@ bool result_take(struct active *a, const struct result *given)
 	}
 	r.reply.relay = r.outcome != NULL ? r.outcome->relay : SLICE_EMPTY;
 	if (r.status == RECIPIENT_DEFERRED)
-		next = schedule_retry_at(manager.schedule, arrived, now);
+		next = retry_at(a, arrived, now);
 	if (next > 0 && next < r.not_before)
 		next = r.not_before;
 	log_result(a, &r, next);

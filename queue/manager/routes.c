@@ -12,13 +12,13 @@
 
 enum {
 	QUESTIONS_MAX = SCHEDULE_ACTIVE_RECIPIENTS,
-	ROUTES_MAX = 1000,  /* deliveries of one recipient */
-	AT_ONCE_MAX = 1000, /* recipients of a message that is routed within one turn */
+	ROUTES_MAX = 1000, /* deliveries of one recipient */
 };
 
 struct question {
 	struct inquiry inquiry;
 	struct active *active;
+	struct portion *portion;
 	uint32_t recipient;
 	struct slice address, original;
 	bool expanded;
@@ -62,16 +62,17 @@ static struct slice next_hop_keep(struct active *a, struct slice next_hop)
 static bool delivery_keep(struct question *q, const struct router_delivery *d)
 {
 	struct active *a = q->active;
-	struct routed *r = arena_get(&a->arena, sizeof(*r));
+	struct arena *arena = &q->portion->arena;
+	struct routed *r = arena_get(arena, sizeof(*r));
 
 	if (r == NULL || q->count == ROUTES_MAX)
 		return false;
 	*r = (struct routed){
 	    .transport = transport_of(d->transport),
 	    .deliver = d->deliver,
-	    .address = arena_copy(&a->arena, d->address),
-	    .user = arena_copy(&a->arena, d->user),
-	    .domain = arena_copy(&a->arena, d->domain),
+	    .address = arena_copy(arena, d->address),
+	    .user = arena_copy(arena, d->user),
+	    .domain = arena_copy(arena, d->domain),
 	};
 	if (r->transport == TRANSPORT_SMTP) {
 		r->next_hop = next_hop_keep(a, d->next_hop);
@@ -118,11 +119,15 @@ static bool expand(struct question *q)
 	memory_free(added);
 	if (!fits || ended)
 		return fits;
+	if (a->feed != NULL || q->count > FEED_AT_ONCE) { /* asked about again in their turn */
+		feed_added(a, number);
+		return true;
+	}
 	for (r = q->first; r != NULL; r = r->next, number++) {
 		if (r->transport == TRANSPORT_NONE)
-			routes_ask(a, number, r->address, q->original, true);
+			routes_ask(a, q->portion, number, r->address, q->original, true);
 		else
-			jobs_add(a, number, r, q->original);
+			jobs_add(a, q->portion, number, r, q->original);
 	}
 	return true;
 }
@@ -150,7 +155,7 @@ static void conclude(struct question *q, const struct router_routed *verdict)
 	else if (q->count == 0 && !q->over)
 		refuse_recipient(q, 451, SLICE("4.3.5"), SLICE("no way was found for it"));
 	else if (!q->over && is_plain(q))
-		jobs_add(q->active, q->recipient, q->first, q->original);
+		jobs_add(q->active, q->portion, q->recipient, q->first, q->original);
 	else if (q->over || !expand(q))
 		/* Never cut short: the whole list is tried again (S34). */
 		refuse_recipient(q, 451, SLICE("4.6.0"),
@@ -169,6 +174,7 @@ static void question_over(struct question *q, const struct router_routed *verdic
 
 	if (is_wanted(a))
 		conclude(q, verdict);
+	portion_drop(a, q->portion);
 	memory_free(q);
 	a->routing--;
 	active_settle(a);
@@ -230,16 +236,16 @@ static void question_killed(struct inquiry *i)
 }
 
 /* One whose domain's way is known. What the router would not take, or would write in another way,
- * is left to it; so is a long list, which must not keep the turn. */
-static bool send_known_way(struct active *a, uint32_t recipient, struct slice address,
-			   struct slice original)
+ * is left to it. */
+static bool send_known_way(struct active *a, struct portion *p, uint32_t recipient,
+			   struct slice address, struct slice original)
 {
 	struct address parsed;
 	char text[ADDRESS_SIZE];
 	struct slice way;
 	struct routed r = {.transport = TRANSPORT_SMTP, .address = address};
 
-	if (!is_wanted(a) || a->entry->deaths > 0 || a->entry->state->count > AT_ONCE_MAX ||
+	if (!is_wanted(a) || a->entry->deaths > 0 ||
 	    address_parse(address, ADDRESS_UTF8, &parsed) != ADDRESS_FINE ||
 	    !domains_find(ways, address_domain(&parsed), &way) ||
 	    !slice_equal(address_text(&parsed, text), address))
@@ -247,21 +253,23 @@ static bool send_known_way(struct active *a, uint32_t recipient, struct slice ad
 	r.next_hop = next_hop_keep(a, way);
 	if (r.next_hop.len == 0)
 		return false;
-	jobs_add(a, recipient, &r, original);
+	jobs_add(a, p, recipient, &r, original);
 	return true;
 }
 
-void routes_ask(struct active *a, uint32_t recipient, struct slice address, struct slice original,
-		bool expanded)
+void routes_ask(struct active *a, struct portion *p, uint32_t recipient, struct slice address,
+		struct slice original, bool expanded)
 {
 	struct question *q;
 
-	if (send_known_way(a, recipient, address, original))
+	if (send_known_way(a, p, recipient, address, original))
 		return;
 	if (asking_count(router) >= QUESTIONS_MAX)
 		return; /* too many at once: it stays pending and is tried again soon */
 	q = memory_zero(1, sizeof(*q));
 	q->active = a;
+	q->portion = p;
+	portion_use(p);
 	q->recipient = recipient;
 	q->address = address;
 	q->original = original;

@@ -79,6 +79,14 @@ void sites_forget(struct delivery *d)
 
 /* Destinations */
 
+/* Those of one domain come together, most often: the text is kept once. */
+static struct slice destination_keep(struct active *a, struct slice key)
+{
+	if (!slice_equal(key, a->destination))
+		a->destination = arena_copy(&a->arena, key);
+	return a->destination;
+}
+
 /* A name that is too long for a key is told from others by a checksum at its end. */
 static bool place_at(struct delivery *d, struct slice key)
 {
@@ -90,13 +98,14 @@ static bool place_at(struct delivery *d, struct slice key)
 			 crc32c(0, key.ptr, key.len));
 		key = slice_str(text);
 	}
-	d->destination = arena_copy(&d->active->arena, key);
+	d->destination = destination_keep(d->active, key);
 	if (d->destination.ptr == NULL) {
 		d->destination = SLICE_EMPTY;
 		delivery_close(d); /* no memory: pending still */
 		return false;
 	}
 	TAILQ_INSERT_TAIL(&d->active->loose, d, link);
+	d->active->loose_count++;
 	return true;
 }
 

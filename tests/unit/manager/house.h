@@ -28,6 +28,7 @@
 
 enum {
 	JOBS_SEEN_MAX = 4096,
+	RECIPIENTS_SENT_MAX = 4000,
 	ITEMS_SEEN_MAX = 64,
 	REPORTS_SEEN_MAX = 64,
 	WAIT_SECONDS = 15,
@@ -438,10 +439,11 @@ static inline void committed(void *arg, int err)
 /* A message to user0@..., user1@... or to what is given; returns its queue id. */
 static inline uint64_t send_mail(const char *const *to, uint32_t count, size_t size)
 {
-	static char body[200 * 1024], names[1000][32];
-	static struct stored_recipient recipients[1000];
+	static char body[200 * 1024], names[RECIPIENTS_SENT_MAX][32];
+	static struct stored_recipient recipients[RECIPIENTS_SENT_MAX];
 	struct draft *d;
 	ck_assert_uint_le(size, sizeof(body));
+	ck_assert_uint_le(count, RECIPIENTS_SENT_MAX);
 	run_until(is_writer_ready);
 	house.last_id = house.drawn ? house.drawn : writer_draw_id(house.writer);
 	for (uint32_t i = 0; i < count; i++) {

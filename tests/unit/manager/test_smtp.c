@@ -274,6 +274,26 @@ START_TEST(what_smtp_died_of_goes_alone_and_is_set_aside)
 }
 END_TEST
 
+/* However they are mixed: a job is full, and none of a large message waits for all to be routed. */
+START_TEST(a_message_to_many_goes_in_full_jobs)
+{
+	enum { DOMAINS = 30, EACH = 100, MANY = DOMAINS * EACH };
+	static char names[MANY][48];
+	static const char *to[MANY];
+	uint64_t id;
+	for (int i = 0; i < MANY; i++) {
+		snprintf(names[i], sizeof(names[i]), "user%d@d%d.example", i, i % DOMAINS);
+		to[i] = names[i];
+	}
+	house.delivers = true;
+	id = send_list(to, MANY);
+	job(MANY - 1);
+	run_until_state(id, "");
+	ck_assert_uint_eq(house.job_count, MANY);
+	ck_assert_uint_eq(starts(), DOMAINS);
+}
+END_TEST
+
 START_TEST(ten_thousand_recipients_do_not_take_long)
 {
 	enum { MANY = 1000, MESSAGES = 4 };
@@ -316,6 +336,7 @@ int main(int argc, char **argv)
 	tcase_add_test(c, an_administrator_sees_the_destinations);
 	tcase_add_test(c, refused_recipients_leave_the_site_alive);
 	tcase_add_test(c, what_smtp_died_of_goes_alone_and_is_set_aside);
+	tcase_add_test(c, a_message_to_many_goes_in_full_jobs);
 	tcase_add_test(c, ten_thousand_recipients_do_not_take_long);
 	suite_add_tcase(s, c);
 	SRunner *sr = srunner_create(s);
