@@ -1,5 +1,5 @@
 /*
- * A child that has ended while it had an errand has died, whatever its exit code. Its place counts
+ * A child that has ended while it had errands has died, whatever its exit code. Its place counts
  * as taken until the fork server says that it is gone, but for one that not even SIGKILL ends soon
  * (its file server is away): that is left to itself. One that is told to end and does not is
  * killed: its user may have stopped it.
@@ -22,7 +22,7 @@ struct child {
 	uint32_t number; /* 0: free */
 	int fd;		 /* -1: not there yet, or not any more */
 	void *arg;	 /* NULL: nobody hears of it any more */
-	bool busy;	 /* has an errand */
+	unsigned due;	 /* errands that it has */
 	struct loop_watch watch;
 	struct loop_timer timer;
 };
@@ -82,21 +82,30 @@ static void given_up(void *arg)
 
 enum { DEATH_US = 10 * 1000 * 1000 }; /* that a killed child may take to be gone */
 
-/* True: an outcome was there, and was told. */
-static bool take_outcome(struct child *c)
+/* False: that was not an answer to what it was given. The owner may end it at any outcome. */
+static bool tell_outcomes(struct child *c, struct slice bundle)
 {
-	static char octets[ERRAND_OUTCOME_MAX];
 	struct job_outcome m;
+	struct slice part;
+	while (c->arg && bundle.len > 0) {
+		if (c->due == 0 || !bundle_next(&bundle, &part) ||
+		    !codec_decode(&job_outcome_record, part, &m))
+			return false;
+		c->due -= m.message != 0; /* 0: it says why it can do nothing, and ends */
+		calls->outcome(c->arg, &m);
+	}
+	return true;
+}
+
+/* True: outcomes were there, and were told. */
+static bool take_outcomes(struct child *c)
+{
+	static char octets[BUNDLE_OUTCOMES_MAX];
 	ssize_t n = recv(c->fd, octets, sizeof(octets), MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
-	if (n > 0 && c->busy &&
-	    codec_decode(&job_outcome_record, slice_make(octets, (size_t)n), &m)) {
-		c->busy = m.message == 0; /* then it says why it can do nothing, and ends */
-		loop_timer_stop(&c->timer);
-		calls->outcome(c->arg, &m);
+	if (n > 0 && tell_outcomes(c, slice_make(octets, (size_t)n)))
 		return true;
-	}
 	if (n > 0) {
 		log_error("a child of local-system says what it was not asked, and is killed");
 		fork_server_kill(server, c->number);
@@ -107,8 +116,12 @@ static bool take_outcome(struct child *c)
 
 static void hear(void *arg, unsigned what)
 {
+	struct child *c = arg;
 	(void)what;
-	take_outcome(arg);
+	if (take_outcomes(c) && c->arg && c->due == 0) {
+		loop_timer_stop(&c->timer);
+		calls->ready(c->arg);
+	}
 }
 
 static void kill_child(struct child *c)
@@ -121,7 +134,8 @@ static void kill_child(struct child *c)
 static void late(void *arg)
 {
 	struct child *c = arg;
-	if (take_outcome(c))
+	hear(c, LOOP_READ);
+	if (!c->arg || c->due == 0)
 		return;
 	void *owner = c->arg;
 	stop_hearing(c);
@@ -161,11 +175,11 @@ static void ended(uint32_t number, int status)
 	if (!c)
 		return;
 	if (c->fd >= 0)
-		take_outcome(c); /* what it said before it ended */
+		take_outcomes(c); /* what it said before it ended */
 	void *owner = c->arg;
 	if (owner && WIFSIGNALED(status))
 		log_error("a child of local-system died of signal %d", WTERMSIG(status));
-	else if (owner && c->busy)
+	else if (owner && c->due > 0)
 		log_error("a child of local-system ended with code %d", WEXITSTATUS(status));
 	stop_hearing(c);
 	if (owner)
@@ -201,10 +215,10 @@ struct child *children_new(const struct person *person, void *arg)
 }
 
 /* What the socket does not take, a child that has died did not get. */
-void children_give(struct child *c, struct slice errand, int fd)
+void children_give(struct child *c, struct slice bundle, unsigned count, int fd)
 {
 	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(sizeof(size_t)))) = {0};
-	struct iovec iov = {(void *)(uintptr_t)errand.ptr, errand.len};
+	struct iovec iov = {(void *)(uintptr_t)bundle.ptr, bundle.len};
 	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
 	if (fd >= 0) {
 		m.msg_control = control;
@@ -215,7 +229,7 @@ void children_give(struct child *c, struct slice errand, int fd)
 		h->cmsg_len = CMSG_LEN(sizeof(int));
 		memcpy(CMSG_DATA(h), &fd, sizeof(fd));
 	}
-	c->busy = true;
+	c->due = count;
 	loop_timer_start(&c->timer, time_limit, late, c);
 	if (TEMP_FAILURE_RETRY(sendmsg(c->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL)) < 0 &&
 	    errno != EPIPE && errno != ECONNRESET) {
@@ -229,6 +243,6 @@ void children_end(struct child **c)
 	struct child *ending = *c;
 	*c = NULL;
 	stop_hearing(ending);
-	ending->busy = false;
+	ending->due = 0;
 	loop_timer_start(&ending->timer, DEATH_US, lingers, ending);
 }

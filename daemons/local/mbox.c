@@ -1,8 +1,8 @@
 /*
  * In this order: the lock file, before the mailbox is opened; the mailbox, which must be a regular
  * file of ours with one name and no link; the kernel's lock; the same look again, since it may have
- * been replaced while we waited; then the message, synced. On any error the file is cut to what it
- * was (S51).
+ * been replaced while we waited; then the messages, and one sync. Of a message that fails the file
+ * is cut to what it was before (S51).
  *
  * The directory of mailboxes belongs to a group (Debian: mail) that may make files in it. That
  * group is taken for the moment of making or removing one.
@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/base/memory.h"
 #include "common/os/clock.h"
 #include "common/os/disk.h"
 #include "common/os/lock.h"
@@ -24,19 +25,26 @@
 enum {
 	MODE_OF_SPOOL = 0660, /* owner and group of the directory, Debian policy 11.6 */
 	MODE_OF_HOME = 0600,
+	OUT_SIZE = 64 * 1024,
 	OPEN_TRIES = 3, /* when it is made and removed by others meanwhile */
 };
 
 struct mbox {
 	const struct mbox_place *place;
-	struct outcome *o;
+	const struct mbox_item *items;
+	size_t count;
+	struct outcome trouble; /* of all of them */
 	char lock[NAME_MAX + 1];
 	int lock_fd;
 	unsigned tries_left;
 	int fd;
 	bool made;
-	uint64_t size; /* before */
+	uint64_t size; /* without what is being written */
+	bool ours;     /* it ends with a message of ours */
 	struct mbox_quote quote;
+	uint64_t written; /* octets of the message so far */
+	size_t out_len;
+	char out[OUT_SIZE]; /* what of it is not in the file yet */
 };
 
 static void as_group(const struct mbox *m, bool on)
@@ -48,13 +56,13 @@ static void as_group(const struct mbox *m, bool on)
 
 static bool trouble(struct mbox *m, const char *doing)
 {
-	outcome_error(m->o, errno, "mailbox %s %s", m->place->path, doing);
+	outcome_error(&m->trouble, errno, "mailbox %s %s", m->place->path, doing);
 	return false;
 }
 
 static bool refuse(struct mbox *m, const char *why)
 {
-	outcome_set(m->o, 451, "4.2.0", true, "mailbox %s %s", m->place->path, why);
+	outcome_set(&m->trouble, 451, "4.2.0", true, "mailbox %s %s", m->place->path, why);
 	return false;
 }
 
@@ -144,10 +152,25 @@ static bool take_kernel_lock(struct mbox *m)
 	return true;
 }
 
+static bool flush(struct mbox *m)
+{
+	size_t len = m->out_len;
+	m->out_len = 0;
+	return len == 0 || disk_write(m->fd, m->out, len) == 0;
+}
+
+/* A message that fits goes in one write. */
 static bool write_octets(void *arg, struct slice octets)
 {
 	struct mbox *m = arg;
-	return disk_write(m->fd, octets.ptr, octets.len) == 0;
+	m->written += octets.len;
+	if (octets.len > sizeof(m->out) - m->out_len && !flush(m))
+		return false;
+	if (octets.len > sizeof(m->out))
+		return disk_write(m->fd, octets.ptr, octets.len) == 0;
+	memcpy(m->out + m->out_len, octets.ptr, octets.len);
+	m->out_len += octets.len;
+	return true;
 }
 
 static bool put(void *arg, struct slice octets)
@@ -160,7 +183,7 @@ static bool put(void *arg, struct slice octets)
 static bool put_separator(struct mbox *m)
 {
 	char last[2] = "";
-	if (m->size == 0)
+	if (m->size == 0 || m->ours)
 		return true;
 	if (m->size == 1)
 		return write_octets(m, SLICE("\n"));
@@ -179,47 +202,103 @@ static bool put_from_line(struct mbox *m, const struct letter *letter)
 			    mbox_from_line(letter->sender, now, clock_offset_minutes(now), text));
 }
 
-static bool append(struct mbox *m, const struct letter *letter, struct letter_room *room)
+/* Cuts it to what it was; false: there is more in it than there should be. */
+static bool cut(struct mbox *m, uint64_t size, struct outcome *o)
 {
-	enum letter_fault fault = LETTER_TROUBLE;
-	if (put_separator(m) && put_from_line(m, letter))
-		fault = letter_write(letter, room, put, m);
-	if (!fault && mbox_quote_end(&m->quote, write_octets, m) && disk_fsync(m->fd) == 0 &&
-	    (!m->made || disk_fsync_dir(m->place->dir) == 0)) {
-		outcome_delivered(m->o, "mailbox");
+	if (disk_truncate(m->fd, size) == 0)
 		return true;
-	}
-	int error = errno;
-	if (!outcome_letter(m->o, fault, letter))
-		outcome_error(m->o, error, "mailbox %s can't be written to", m->place->path);
-	if (disk_truncate(m->fd, m->size) < 0)
-		outcome_remark(m->o, "; a part of the message is left behind");
+	outcome_remark(o, "; a part of the message is left behind");
 	return false;
 }
 
-static void deliver_locked(struct mbox *m, const struct letter *letter, struct letter_room *room)
+/* False: it makes no sense to go on with others. */
+static bool append(struct mbox *m, const struct mbox_item *item, struct letter_room *room)
 {
-	if (!open_file(m))
-		return;
-	bool done =
-	    look_at_file(m) && take_kernel_lock(m) && look_at_file(m) && append(m, letter, room);
-	if (disk_close(m->fd) < 0 && done) /* over NFS it may be then that it is not there */
-		trouble(m, "can't be closed");
+	enum letter_fault fault = LETTER_TROUBLE;
+	m->quote = (struct mbox_quote){0};
+	m->written = m->out_len = 0;
+	if (put_separator(m) && put_from_line(m, item->letter))
+		fault = letter_write(item->letter, room, put, m);
+	if (!fault && mbox_quote_end(&m->quote, write_octets, m) && flush(m)) {
+		m->size += m->written;
+		m->ours = true;
+		outcome_delivered(item->outcome, "mailbox");
+		return true;
+	}
+	int error = errno;
+	if (!outcome_letter(item->outcome, fault, item->letter))
+		outcome_error(item->outcome, error, "mailbox %s can't be written to",
+			      m->place->path);
+	return cut(m, m->size, item->outcome);
 }
 
-void mbox_deliver(const struct mbox_place *place, const struct letter *letter,
-		  struct letter_room *room, struct outcome *o)
+/* Those that are in the file are not durable, and taken back. */
+static void take_back(struct mbox *m, uint64_t size, int error)
 {
-	struct mbox m = {.place = place, .o = o, .tries_left = place->tries, .fd = -1};
-	int len = snprintf(m.lock, sizeof(m.lock), "%s.lock", place->name);
-	if (len < 0 || (size_t)len >= sizeof(m.lock)) {
-		outcome_set(o, 553, "5.1.3", false, "the address is too long to name a mailbox");
-		return;
+	for (size_t i = 0; i < m->count; i++) {
+		struct outcome *o = m->items[i].outcome;
+		if (o->status != JOB_DELIVERED)
+			continue;
+		outcome_error(o, error, "mailbox %s can't be written to", m->place->path);
+		cut(m, size, o);
 	}
-	if (!take_dotlock(&m))
-		return;
-	deliver_locked(&m, letter, room);
-	as_group(&m, true);
-	dotlock_release(place->dir, m.lock, m.lock_fd);
-	as_group(&m, false);
+}
+
+static void append_all(struct mbox *m, struct letter_room *room)
+{
+	uint64_t before = m->size;
+	size_t i = 0;
+	while (i < m->count && append(m, &m->items[i], room))
+		i++;
+	for (size_t k = i + 1; k < m->count; k++)
+		outcome_error(m->items[k].outcome, EIO, "mailbox %s can't be written to",
+			      m->place->path);
+	if (m->size > before &&
+	    (disk_fsync(m->fd) < 0 || (m->made && disk_fsync_dir(m->place->dir) < 0)))
+		take_back(m, before, errno);
+}
+
+/* False: none of them was delivered, and m->trouble says why. */
+static bool deliver_locked(struct mbox *m, struct letter_room *room)
+{
+	if (!open_file(m))
+		return false;
+	bool ready = look_at_file(m) && take_kernel_lock(m) && look_at_file(m);
+	if (ready)
+		append_all(m, room);
+	if (disk_close(m->fd) < 0 && ready) /* over NFS it may be then that it is not there */
+		return trouble(m, "can't be closed");
+	return ready;
+}
+
+static bool deliver(struct mbox *m, struct letter_room *room)
+{
+	int len = snprintf(m->lock, sizeof(m->lock), "%s.lock", m->place->name);
+	if (len < 0 || (size_t)len >= sizeof(m->lock)) {
+		outcome_set(&m->trouble, 553, "5.1.3", false,
+			    "the address is too long to name a mailbox");
+		return false;
+	}
+	if (!take_dotlock(m))
+		return false;
+	bool done = deliver_locked(m, room);
+	as_group(m, true);
+	dotlock_release(m->place->dir, m->lock, m->lock_fd);
+	as_group(m, false);
+	return done;
+}
+
+void mbox_deliver(const struct mbox_place *place, const struct mbox_item *items, size_t count,
+		  struct letter_room *room)
+{
+	struct mbox *m = memory_zero(1, sizeof(*m));
+	m->place = place;
+	m->items = items;
+	m->count = count;
+	m->tries_left = place->tries;
+	m->fd = -1;
+	if (!deliver(m, room))
+		for (size_t i = 0; i < count; i++)
+			*items[i].outcome = m->trouble;
+	memory_free(m);
 }

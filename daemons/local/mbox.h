@@ -1,6 +1,6 @@
 /*
- * mbox: one message at the end of a file in mbox format (RFC 4155), which the user who runs this
- * owns. Knows no channels.
+ * mbox: messages at the end of a file in mbox format (RFC 4155), which the user who runs this owns.
+ * Knows no channels.
  */
 #ifndef DAEMONS_LOCAL_MBOX_H
 #define DAEMONS_LOCAL_MBOX_H
@@ -25,8 +25,13 @@ struct mbox_place {
 	uint64_t wait_us; /* MBOX_WAIT_US */
 };
 
-/* Locks, appends, syncs; the file is as it was before when it fails. */
-void mbox_deliver(const struct mbox_place *place, const struct letter *letter,
-		  struct letter_room *room, struct outcome *o);
+struct mbox_item {
+	const struct letter *letter;
+	struct outcome *outcome; /* when done */
+};
+
+/* Locks, appends, syncs once for all of them; of what fails nothing is in the file. */
+void mbox_deliver(const struct mbox_place *place, const struct mbox_item *items, size_t count,
+		  struct letter_room *room);
 
 #endif

@@ -21,7 +21,7 @@
 #include "daemons/local/jobs.h"
 #include "daemons/local/mbox.h"
 
-enum { FILES_MOST = 64, BASES_MAX = 16 };
+enum { FILES_MOST = 64 + BUNDLE_COUNT_MAX, BASES_MAX = 16 };
 
 /* Made in the fork server, for all children. */
 static struct sandbox_program *program;
@@ -33,7 +33,16 @@ static bool has_spool_group;
 static int socket_fd;
 static struct maildir *maildir;
 static struct maildir_room *maildir_room;
-static struct letter_room *room;
+static struct letter_room *letter_room;
+
+/* The bundle that is being delivered. */
+static struct parcel {
+	struct maildir_job job; /* for an mbox, its letter and outcome alone */
+	bool mbox, done;
+	char path[MAILBOX_PATH_SIZE];
+	char host[MAILDIR_HOST_MAX + 1];
+} parcels[BUNDLE_COUNT_MAX];
+static size_t parcel_count;
 static struct {
 	char *path; /* "" the home */
 	int fd;
@@ -85,17 +94,22 @@ static bool limit_itself(struct error *e)
 	       error_set(e, errno, "limit of descriptors: %s", strerror(errno));
 }
 
-/* The daemon has gone: so does its child. */
-static void answer(const struct job_outcome *m)
+static void add_answer(struct buffer *bundle, const struct job_outcome *m)
 {
 	struct buffer b;
 	buffer_init(&b, ERRAND_OUTCOME_MAX);
-	if (!codec_encode(&job_outcome_record, m, &b))
+	if (!codec_encode(&job_outcome_record, m, &b) || !bundle_add(bundle, buffer_slice(&b)))
 		panic("an outcome that can't be encoded");
-	struct slice s = buffer_slice(&b);
+	buffer_free(&b);
+}
+
+/* The daemon has gone: so does its child. */
+static void answer(struct buffer *bundle)
+{
+	struct slice s = buffer_slice(bundle);
 	if (send(socket_fd, s.ptr, s.len, MSG_NOSIGNAL) < 0)
 		_exit(0);
-	buffer_free(&b);
+	buffer_free(bundle);
 }
 
 /* Message 0: no errand can be done here. */
@@ -106,7 +120,10 @@ static void answer_incapable(const char *why)
 				.enhanced = SLICE("4.3.0"),
 				.text = slice_str(why),
 				.site = true};
-	answer(&m);
+	struct buffer b;
+	buffer_init(&b, BUNDLE_OUTCOMES_MAX);
+	add_answer(&b, &m);
+	answer(&b);
 }
 
 /* Stays open, since open mailboxes are known by its number; -1: o says why. */
@@ -141,26 +158,6 @@ static int open_base(struct slice path, struct outcome *o)
 	return -1;
 }
 
-static void to_maildir(const struct errand *m, const char *path, int base, struct letter *l,
-		       struct outcome *o)
-{
-	struct maildir_jobs jobs = STAILQ_HEAD_INITIALIZER(jobs);
-	struct maildir_jobs done = STAILQ_HEAD_INITIALIZER(done);
-	char host[MAILDIR_HOST_MAX + 1];
-	struct maildir_job j = {.base = base,
-				.path = path,
-				.host = host,
-				.message = m->message,
-				.recipient = m->recipient,
-				.attempt = m->attempt,
-				.letter = *l};
-	if (!slice_copy(m->host, host, sizeof(host)))
-		panic("a host name that is too long");
-	STAILQ_INSERT_TAIL(&jobs, &j, next);
-	maildir_deliver(maildir, maildir_room, &jobs, &done);
-	*o = j.outcome;
-}
-
 /* The file's directory, below base; its name. */
 static int open_parent(int base, const char *path, const char **name, struct outcome *o)
 {
@@ -177,16 +174,30 @@ static int open_parent(int base, const char *path, const char **name, struct out
 	return fd;
 }
 
-static void to_mbox(const char *path, int base, struct letter *l, struct outcome *o)
+/* Those of the bundle from the first on that go to the same file, at once. */
+static void to_mbox(size_t first)
 {
-	struct mbox_place place = {.path = path,
+	const struct parcel *p = &parcels[first];
+	struct mbox_place place = {.path = p->path,
 				   .group = has_spool_group ? spool_group : getgid(),
 				   .tries = MBOX_TRIES,
 				   .wait_us = MBOX_WAIT_US};
-	place.dir = open_parent(base, path, &place.name, o);
+	struct mbox_item items[BUNDLE_COUNT_MAX];
+	struct outcome trouble = {0};
+	size_t count = 0;
+	place.dir = open_parent(p->job.base, p->path, &place.name, &trouble);
+	for (size_t i = first; i < parcel_count; i++) {
+		struct parcel *q = &parcels[i];
+		if (!q->mbox || q->done || q->job.base != p->job.base ||
+		    strcmp(q->path, p->path) != 0)
+			continue;
+		q->done = true;
+		q->job.outcome = trouble;
+		items[count++] = (struct mbox_item){&q->job.letter, &q->job.outcome};
+	}
 	if (place.dir < 0)
 		return;
-	mbox_deliver(&place, l, room, o);
+	mbox_deliver(&place, items, count, letter_room);
 	disk_close(place.dir);
 }
 
@@ -201,44 +212,81 @@ static struct job_start job_of(const struct errand *m)
 				  .header_length = m->header_length};
 }
 
-static void deliver(const struct errand *m, struct outcome *o)
+/* What an errand says, as it is delivered; done when that can't be. */
+static void parcel_make(struct parcel *p, const struct errand *m)
 {
 	struct job_start start = job_of(m);
-	struct letter l = {.sender = m->sender,
-			   .address = m->address,
-			   .original = m->original,
-			   .content = {.trace = m->trace,
-				       .header = m->header,
-				       .body = m->body,
-				       .file = jobs_file(&start),
-				       .fd = m->fd}};
-	char path[MAILBOX_PATH_SIZE];
-	int base = open_base(m->base, o);
-	if (base < 0)
-		return;
-	if (!slice_copy(m->path, path, sizeof(path)))
-		panic("a path that is too long");
-	if (m->mbox)
-		to_mbox(path, base, &l, o);
-	else
-		to_maildir(m, path, base, &l, o);
+	p->mbox = m->mbox;
+	p->job = (struct maildir_job){.path = p->path,
+				      .host = p->host,
+				      .message = m->message,
+				      .recipient = m->recipient,
+				      .attempt = m->attempt,
+				      .letter = {.sender = m->sender,
+						 .address = m->address,
+						 .original = m->original,
+						 .content = {.trace = m->trace,
+							     .header = m->header,
+							     .body = m->body,
+							     .file = jobs_file(&start),
+							     .fd = m->fd}}};
+	if (!slice_copy(m->path, p->path, sizeof(p->path)) ||
+	    !slice_copy(m->host, p->host, sizeof(p->host)))
+		panic("a path or a host name that is too long");
+	p->job.base = open_base(m->base, &p->job.outcome);
+	p->done = p->job.base < 0;
 }
 
-static void run_errand(const struct errand *m)
+static void deliver(void)
 {
-	struct outcome o = {0};
-	deliver(m, &o);
-	if (m->fd >= 0)
-		close(m->fd);
-	struct job_outcome answered = {.message = m->message,
-				       .recipient = m->recipient,
-				       .attempt = m->attempt,
-				       .status = o.status,
-				       .code = o.code,
-				       .enhanced = slice_str(o.enhanced),
-				       .text = slice_str(o.text),
-				       .site = o.site};
-	answer(&answered);
+	struct maildir_jobs jobs = STAILQ_HEAD_INITIALIZER(jobs);
+	struct maildir_jobs done = STAILQ_HEAD_INITIALIZER(done);
+	for (size_t i = 0; i < parcel_count; i++) {
+		if (parcels[i].done)
+			continue;
+		if (parcels[i].mbox)
+			to_mbox(i);
+		else
+			STAILQ_INSERT_TAIL(&jobs, &parcels[i].job, next);
+	}
+	maildir_deliver(maildir, maildir_room, &jobs, &done);
+}
+
+static void answer_all(void)
+{
+	struct buffer b;
+	buffer_init(&b, BUNDLE_OUTCOMES_MAX);
+	for (size_t i = 0; i < parcel_count; i++) {
+		const struct maildir_job *j = &parcels[i].job;
+		struct job_outcome m = {.message = j->message,
+					.recipient = j->recipient,
+					.attempt = j->attempt,
+					.status = j->outcome.status,
+					.code = j->outcome.code,
+					.enhanced = slice_str(j->outcome.enhanced),
+					.text = slice_str(j->outcome.text),
+					.site = j->outcome.site};
+		add_answer(&b, &m);
+	}
+	answer(&b);
+}
+
+/* The descriptor belongs to the one errand of its bundle. */
+static void run_bundle(struct slice bundle, int file)
+{
+	struct slice part;
+	parcel_count = 0;
+	while (bundle_next(&bundle, &part)) {
+		struct errand m;
+		if (parcel_count == BUNDLE_COUNT_MAX || !codec_decode(&errand_record, part, &m))
+			panic("an errand that does not decode");
+		m.fd = file;
+		parcel_make(&parcels[parcel_count++], &m);
+	}
+	deliver();
+	if (file >= 0)
+		close(file);
+	answer_all();
 }
 
 static ssize_t receive(char *octets, size_t size, int *fd)
@@ -259,7 +307,7 @@ static ssize_t receive(char *octets, size_t size, int *fd)
 
 void person_child(struct slice request, int fd)
 {
-	static char octets[ERRAND_MAX];
+	static char octets[BUNDLE_MAX];
 	struct error e = {0};
 	socket_fd = fd;
 	if (!read_request(request, &e) || !become_user(&e) || !limit_itself(&e) ||
@@ -269,16 +317,12 @@ void person_child(struct slice request, int fd)
 	}
 	maildir = maildir_new();
 	maildir_room = maildir_room_new();
-	room = letter_room_new();
+	letter_room = letter_room_new();
 	for (;;) {
-		struct errand m;
 		int file;
 		ssize_t n = receive(octets, sizeof(octets), &file);
 		if (n <= 0)
 			return;
-		if (!codec_decode(&errand_record, slice_make(octets, (size_t)n), &m))
-			panic("an errand that does not decode");
-		m.fd = file;
-		run_errand(&m);
+		run_bundle(slice_make(octets, (size_t)n), file);
 	}
 }

@@ -1,6 +1,7 @@
 /*
  * person: the life of a child that delivers one user's mail, as that user: after it has become the
- * user, and closed its sandbox, it takes errands one after the other until there are no more.
+ * user, and closed its sandbox, it takes bundles of errands until there are no more. What goes into
+ * one mailbox at the same time is made durable together.
  */
 #ifndef DAEMONS_LOCAL_PERSON_H
 #define DAEMONS_LOCAL_PERSON_H

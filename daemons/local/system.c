@@ -1,11 +1,12 @@
 /*
  * Jobs wait in a batch for each user: accounts is asked who that is, a child is made when there is
- * room for one, and is given one errand after the other, so that it never holds more than one
- * message that could be what kills it. A child serves for a limited time, then others have a turn.
+ * room for one, and is given what waits, bundle after bundle. With nothing to do it is kept for a
+ * moment, as long as nobody waits for its place. It serves for a limited time: then others have a
+ * turn, and accounts is asked again.
  *
- * When a child dies, its errand is tried once more, alone in a child of its own; when that dies as
- * well it waits for its next attempt. It is never the message's fault: the user may end what runs
- * as the user, and has no say in what others get of the same message.
+ * When a child dies, each of its errands is tried once more, alone in a child of its own; when that
+ * dies as well it waits for its next attempt. It is never the message's fault: the user may end
+ * what runs as the user, and has no say in what others get of the same message.
  */
 #include "daemons/local/system.h"
 
@@ -23,7 +24,8 @@
 enum {
 	ASKS_MAX = 4096,
 	ASK_TIMEOUT_US = 60 * 1000 * 1000,
-	TURN_US = 60 * 1000 * 1000, /* of one user, while others wait */
+	TURN_US = 60 * 1000 * 1000, /* of one child */
+	IDLE_US = 2 * 1000 * 1000,  /* that it is kept without work */
 	KEY_SIZE = 72,
 };
 
@@ -32,29 +34,34 @@ struct waiting {
 	struct job *job;
 	uint64_t message;
 	uint32_t recipient, attempt;
-	bool again; /* a child died of it, or beside it */
+	bool again; /* a child died of it, or of another in the same bundle */
 	int fd;	    /* of the large file; -1: none */
 	size_t len;
 	char octets[]; /* the errand */
 };
 
-enum batch_state { BATCH_ASKS, BATCH_READY, BATCH_RUNS };
+enum batch_state { BATCH_ASKS, BATCH_READY, BATCH_RUNS, BATCH_IDLE };
 
-/* Of one user; never empty between two calls of the loop. */
+/* Of one user; never empty between two calls of the loop, but when idle. */
 struct batch {
-	TAILQ_ENTRY(batch) link; /* in ready */
+	TAILQ_ENTRY(batch) link; /* in ready, or idle */
 	enum batch_state state;
 	char key[KEY_SIZE]; /* '+' with the group of spools, else '-'; the user's name */
-	STAILQ_HEAD(, waiting) errands; /* the first is with the child */
-	struct person person;		/* slices point to home and groups */
+	STAILQ_HEAD(, waiting) errands;
+	unsigned given;	      /* of them, the first, are with the child */
+	struct person person; /* slices point to home and groups */
 	char *home;
 	char groups[ACCOUNTS_GROUPS_MAX * 4];
 	struct child *child;
-	uint64_t since; /* the child was made */
+	uint64_t since;		 /* the child was made */
+	bool alone;		 /* what it was given, it was given alone: another child is next */
+	struct loop_timer timer; /* while idle */
 };
 
 static struct map *batches; /* by key */
-static TAILQ_HEAD(, batch) ready = TAILQ_HEAD_INITIALIZER(ready);
+static TAILQ_HEAD(batch_list, batch) ready = TAILQ_HEAD_INITIALIZER(ready);
+static struct batch_list idle = TAILQ_HEAD_INITIALIZER(idle); /* the longest idle first */
+static struct loop_turn turn;
 static struct caller *accounts;
 static uint64_t time_limit = CHILDREN_TIME_US;
 
@@ -72,6 +79,9 @@ static void batch_free(struct batch *b)
 {
 	if (b->child)
 		children_end(&b->child);
+	if (b->state == BATCH_IDLE)
+		TAILQ_REMOVE(&idle, b, link);
+	loop_timer_stop(&b->timer);
 	map_remove(batches, slice_str(b->key));
 	memory_free(b->home);
 	memory_free(b);
@@ -87,13 +97,32 @@ static void batch_done(struct batch *b, const struct outcome *o)
 
 /* Children */
 
+static struct batch *first_idle(bool with_errands)
+{
+	struct batch *b;
+	TAILQ_FOREACH (b, &idle, link)
+		if (STAILQ_EMPTY(&b->errands) != with_errands)
+			return b;
+	return NULL;
+}
+
+/* For who waits; its place is free when it has ended. */
+static void make_room(void)
+{
+	struct batch *b = first_idle(false);
+	if (b)
+		batch_free(b);
+}
+
 static void run(void)
 {
 	struct batch *b;
 	while ((b = TAILQ_FIRST(&ready))) {
 		b->child = children_new(&b->person, b);
-		if (!b->child)
+		if (!b->child) {
+			make_room();
 			return; /* room() comes */
+		}
 		TAILQ_REMOVE(&ready, b, link);
 		b->state = BATCH_RUNS;
 		b->since = loop_now();
@@ -109,11 +138,94 @@ static void wait_for_turn(struct batch *b)
 	run();
 }
 
+static void idle_too_long(void *arg)
+{
+	struct batch *b = arg;
+	if (STAILQ_EMPTY(&b->errands)) /* else it wakes up at the turn's end */
+		batch_free(b);
+}
+
+static void leave_idle(struct batch *b)
+{
+	TAILQ_REMOVE(&idle, b, link);
+	loop_timer_stop(&b->timer);
+	b->state = BATCH_RUNS;
+}
+
+static bool turn_is_over(const struct batch *b)
+{
+	return loop_now() - b->since > TURN_US;
+}
+
+static void rest(struct batch *b)
+{
+	if (turn_is_over(b) || !TAILQ_EMPTY(&ready)) {
+		batch_free(b);
+		return;
+	}
+	b->state = BATCH_IDLE;
+	TAILQ_INSERT_TAIL(&idle, b, link);
+	loop_timer_start(&b->timer, IDLE_US, idle_too_long, b);
+}
+
+/* May it come behind others of the bundle? */
+static bool fits_behind(const struct buffer *bundle, const struct waiting *w)
+{
+	return !w->again && w->fd < 0 && w->len + BUNDLE_PART_EXTRA <= bundle->limit - bundle->len;
+}
+
+/* As many as fit; what a child died of goes alone, and so does a large file. */
+static void give(struct batch *b)
+{
+	struct waiting *w = STAILQ_FIRST(&b->errands);
+	int fd = w->fd;
+	struct buffer bundle;
+	b->alone = w->again;
+	b->given = 0;
+	buffer_init(&bundle, BUNDLE_MAX);
+	do {
+		if (!bundle_add(&bundle, slice_make(w->octets, w->len)))
+			panic("an errand of %zu octets", w->len);
+		b->given++;
+		w = STAILQ_NEXT(w, next);
+	} while (!b->alone && fd < 0 && w && b->given < BUNDLE_COUNT_MAX &&
+		 fits_behind(&bundle, w));
+	children_give(b->child, buffer_slice(&bundle), b->given, fd);
+	buffer_free(&bundle);
+}
+
+static void ask(struct batch *b);
+
+/* The child can be given something. */
 static void on_child_ready(void *arg)
 {
 	struct batch *b = arg;
-	struct waiting *w = STAILQ_FIRST(&b->errands);
-	children_give(b->child, slice_make(w->octets, w->len), w->fd);
+	bool another_child = b->alone;
+	b->alone = false;
+	if (STAILQ_EMPTY(&b->errands)) {
+		if (another_child)
+			batch_free(b);
+		else
+			rest(b);
+	} else if (turn_is_over(b)) {
+		children_end(&b->child);
+		ask(b);
+	} else if (another_child) {
+		wait_for_turn(b);
+	} else {
+		give(b);
+	}
+}
+
+/* At the turn's end: so all that has come in it goes together. */
+static void wake_idle(void *arg)
+{
+	struct batch *b;
+	(void)arg;
+	while ((b = first_idle(true))) {
+		leave_idle(b);
+		on_child_ready(b);
+	}
 }
 
 /* What a child says is words, which are checked, about the errand that it was given. */
@@ -127,22 +239,10 @@ static void outcome_of(const struct job_outcome *m, struct outcome *o)
 	o->site = m->site;
 }
 
-static void go_on(struct batch *b, bool another_child)
-{
-	bool turn_over = loop_now() - b->since > TURN_US;
-	if (STAILQ_EMPTY(&b->errands))
-		batch_free(b);
-	else if (another_child || turn_over)
-		wait_for_turn(b);
-	else
-		on_child_ready(b);
-}
-
 static void on_outcome(void *arg, const struct job_outcome *m)
 {
 	struct batch *b = arg;
 	struct waiting *w = STAILQ_FIRST(&b->errands);
-	bool alone = w->again;
 	struct outcome o;
 	outcome_of(m, &o);
 	if (m->message == 0) { /* it can do nothing for this user */
@@ -154,23 +254,28 @@ static void on_outcome(void *arg, const struct job_outcome *m)
 	if (m->message != w->message || m->recipient != w->recipient || m->attempt != w->attempt ||
 	    m->status == 0)
 		outcome_set(&o, 451, "4.3.0", false, "an outcome of another delivery");
+	b->given--;
 	waiting_done(b, &o);
-	go_on(b, alone);
 }
 
 static void died(struct batch *b)
 {
 	struct waiting *w = STAILQ_FIRST(&b->errands);
 	struct outcome o;
-	if (!w->again) {
-		w->again = true;
-		wait_for_turn(b);
-		return;
+	if (b->alone && b->given > 0) {
+		outcome_set(&o, 451, "4.3.0", false,
+			    "two processes died while they delivered this message");
+		waiting_done(b, &o);
+	} else {
+		for (; b->given > 0; b->given--, w = STAILQ_NEXT(w, next))
+			w->again = true;
 	}
-	outcome_set(&o, 451, "4.3.0", false,
-		    "two processes died while they delivered this message");
-	waiting_done(b, &o);
-	go_on(b, true);
+	b->alone = false;
+	b->given = 0;
+	if (STAILQ_EMPTY(&b->errands))
+		batch_free(b);
+	else
+		wait_for_turn(b);
 }
 
 static void on_child_gone(void *arg, enum child_end end)
@@ -178,6 +283,8 @@ static void on_child_gone(void *arg, enum child_end end)
 	struct batch *b = arg;
 	struct outcome o;
 	b->child = NULL;
+	if (b->state == BATCH_IDLE)
+		leave_idle(b);
 	switch (end) {
 	case CHILD_DIED:
 		died(b);
@@ -198,6 +305,7 @@ static const struct children_calls calls = {on_child_ready, on_outcome, on_child
 
 static void user_known(struct batch *b, const struct accounts_answer *a)
 {
+	memory_free(b->home);
 	b->home = memory_string(a->home);
 	memcpy(b->groups, a->groups.ptr, a->groups.len);
 	b->person = (struct person){.uid = a->uid,
@@ -227,6 +335,7 @@ static void heard(void *arg, const void *answer)
 
 static void ask(struct batch *b)
 {
+	b->state = BATCH_ASKS;
 	struct accounts_ask m = {.users = SLICE("system"), .user = slice_str(b->key + 1)};
 	if (!caller_ask(accounts, ACCOUNTS_ASK, &accounts_ask_record, &m, ASK_TIMEOUT_US, heard, b))
 		heard(b, NULL);
@@ -382,6 +491,7 @@ void system_warm(void)
 void system_start(void)
 {
 	children_start(&calls, time_limit);
+	loop_turn_add(&turn, wake_idle, NULL);
 }
 
 void system_time_limit(uint64_t us)

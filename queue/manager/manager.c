@@ -40,9 +40,9 @@ static const struct schedule_transport transports[TRANSPORTS] = {
 			.window_most = 100,
 			.dead_first = MINUTE_US,
 			.dead_longest = 10 * MINUTE_US},
-    /* A mailbox of a system user is a mailbox, but each delivery is a process. */
-    [TRANSPORT_SYSTEM] = {.window_first = 10,
-			  .window_most = 40,
+    /* A mailbox of a system user is a mailbox, whose owner's process takes what waits together. */
+    [TRANSPORT_SYSTEM] = {.window_first = 50,
+			  .window_most = 100,
 			  .dead_first = MINUTE_US,
 			  .dead_longest = 10 * MINUTE_US},
 };

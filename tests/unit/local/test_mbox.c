@@ -44,12 +44,19 @@ static struct letter letter(const char *body)
 					   .fd = -1}};
 }
 
+static void deliver_one(const struct mbox_place *p, const struct letter *l,
+			struct letter_room *with, struct outcome *outcome)
+{
+	struct mbox_item item = {l, outcome};
+	mbox_deliver(p, &item, 1, with);
+}
+
 static void deliver(const char *body)
 {
 	struct mbox_place p = place();
 	struct letter l = letter(body);
 	memset(&o, 0, sizeof(o));
-	mbox_deliver(&p, &l, room, &o);
+	deliver_one(&p, &l, room, &o);
 }
 
 static void check_outcome(uint32_t code, const char *enhanced)
@@ -335,7 +342,7 @@ static void *deliver_many(void *arg)
 	p.tries = 100000;
 	for (int i = 0; i < 20; i++) {
 		struct outcome own_outcome = {0};
-		mbox_deliver(&p, &l, own, &own_outcome);
+		deliver_one(&p, &l, own, &own_outcome);
 		ck_assert_msg(own_outcome.code == 250, "%s", own_outcome.text);
 	}
 	letter_room_free(&own);
@@ -417,13 +424,84 @@ START_TEST(what_was_not_committed_leaves_nothing)
 	f.digest[0] ^= 1;
 	l.content.file = f;
 	memset(&o, 0, sizeof(o));
-	mbox_deliver(&p, &l, room, &o);
+	deliver_one(&p, &l, room, &o);
 	ck_assert_uint_eq(o.status, JOB_SPOILED);
 	ck_assert_str_eq(content(), "From x  y\n\nold\n\n");
 	l.content.file.digest[0] ^= 1;
-	mbox_deliver(&p, &l, room, &o);
+	deliver_one(&p, &l, room, &o);
 	check_outcome(250, "2.0.0");
 	close(l.content.fd);
+}
+END_TEST
+
+enum { TOGETHER = 5 };
+
+static struct outcome many[TOGETHER];
+
+static void deliver_together(struct letter letters[TOGETHER])
+{
+	struct mbox_place p = place();
+	struct mbox_item items[TOGETHER];
+	memset(many, 0, sizeof(many));
+	for (int i = 0; i < TOGETHER; i++)
+		items[i] = (struct mbox_item){&letters[i], &many[i]};
+	mbox_deliver(&p, items, TOGETHER, room);
+}
+
+static size_t messages_in(const char *mailbox)
+{
+	size_t count = strncmp(mailbox, "From ", 5) == 0;
+	for (const char *at = mailbox; (at = strstr(at, "\n\nFrom ")); at++)
+		count++;
+	return count;
+}
+
+START_TEST(of_several_at_once_each_fails_alone_and_leaves_nothing)
+{
+	struct letter letters[TOGETHER];
+	for (int i = 0; i < TOGETHER; i++)
+		letters[i] = letter("\r\nFrom here\r\n");
+	letters[1].content.header = SLICE("Delivered-To: B@D\r\n");
+	deliver_together(letters);
+	for (int i = 0; i < TOGETHER; i++)
+		ck_assert_uint_eq(many[i].code, i == 1 ? 554 : 250);
+	ck_assert_uint_eq(messages_in(content()), TOGETHER - 1);
+	deliver_together(letters); /* behind them */
+	ck_assert_uint_eq(messages_in(content()), 2 * (TOGETHER - 1));
+}
+END_TEST
+
+START_TEST(of_several_at_once_what_is_too_large_fails_alone)
+{
+	enum { LIMIT = 200 * 1024 };
+	static char large[LIMIT];
+	struct rlimit limit = {LIMIT, LIMIT};
+	struct letter letters[TOGETHER];
+	memset(large, 'x', sizeof(large) - 1);
+	for (int i = 0; i < TOGETHER; i++)
+		letters[i] = letter(i == 2 ? large : "\r\nsmall\r\n");
+	signal(SIGXFSZ, SIG_IGN);
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	deliver_together(letters);
+	for (int i = 0; i < TOGETHER; i++)
+		ck_assert_uint_eq(many[i].code, i == 2 ? 552 : 250);
+	ck_assert_uint_eq(messages_in(content()), TOGETHER - 1);
+	ck_assert_ptr_null(strstr(content(), "xxx"));
+}
+END_TEST
+
+START_TEST(of_several_at_once_none_is_delivered_when_the_sync_fails)
+{
+	struct letter letters[TOGETHER];
+	if (!disk_faults_built())
+		return;
+	setenv("STAGEPOST_FAULTS", "*:fsync:1:EIO", 1);
+	for (int i = 0; i < TOGETHER; i++)
+		letters[i] = letter("\r\nHello\r\n");
+	deliver_together(letters);
+	for (int i = 0; i < TOGETHER; i++)
+		ck_assert_uint_eq(many[i].code, 451);
+	ck_assert_str_eq(content(), "");
 }
 END_TEST
 
@@ -432,7 +510,7 @@ START_TEST(S28_a_message_that_was_here_before_goes_in_a_loop)
 	struct mbox_place p = place();
 	struct letter l = letter("\r\n");
 	l.content.header = SLICE("Delivered-To: B@D\r\n");
-	mbox_deliver(&p, &l, room, &o);
+	deliver_one(&p, &l, room, &o);
 	check_outcome(554, "5.4.6");
 	ck_assert_str_eq(content(), "");
 }
@@ -449,7 +527,7 @@ static int deliver_as_user(void)
 	if (!user_become_account(&account, MAIL, &e))
 		return 1;
 	p.group = MAIL;
-	mbox_deliver(&p, &l, room, &o);
+	deliver_one(&p, &l, room, &o);
 	if (o.code != 250)
 		fprintf(stderr, "%s\n", o.text);
 	return o.code == 250 && getegid() == USER ? 0 : 2;
@@ -486,8 +564,8 @@ static const struct {
 	const char *enhanced;
 } faults[] = {
     {"*:create:1:EIO", 451, "4.3.0"},	{"*:open:1:ESTALE", 451, "4.2.0"},
-    {"*:write:1:ENOSPC", 452, "4.3.1"}, {"*:write:2:EDQUOT", 552, "5.2.2"},
-    {"*:write:3:EIO", 451, "4.3.0"},	{"*:fsync:1:EIO", 451, "4.3.0"},
+    {"*:write:1:ENOSPC", 452, "4.3.1"}, {"*:write:1:EDQUOT", 552, "5.2.2"},
+    {"*:write:1:EIO", 451, "4.3.0"},	{"*:fsync:1:EIO", 451, "4.3.0"},
     {"*:fsync:1:EDQUOT", 552, "5.2.2"}, {"*:close:1:EIO", 451, "4.3.0"},
     {"*:read:1:EIO", 451, "4.3.0"},
 };
@@ -529,6 +607,9 @@ int main(void)
 	tcase_add_test(tc, S54_a_quota_is_told_and_the_file_is_cut_to_what_it_was);
 	tcase_add_test(tc, S54_a_full_disk_is_waited_for);
 	tcase_add_test(tc, what_was_not_committed_leaves_nothing);
+	tcase_add_test(tc, of_several_at_once_each_fails_alone_and_leaves_nothing);
+	tcase_add_test(tc, of_several_at_once_what_is_too_large_fails_alone);
+	tcase_add_test(tc, of_several_at_once_none_is_delivered_when_the_sync_fails);
 	tcase_add_test(tc, S28_a_message_that_was_here_before_goes_in_a_loop);
 	tcase_add_test(tc, a_user_has_the_group_of_the_spool_for_the_lock_and_the_new_file);
 	tcase_add_loop_test(tc, S54_every_error_has_its_code_and_leaves_the_file_as_it_was, 0,

@@ -512,12 +512,13 @@ START_TEST(a_large_message_comes_as_a_descriptor_and_is_checked)
 }
 END_TEST
 
-/* The first process whose parent is that one; 0: none. */
+/* The process whose parent is that one; 0: none, or not one alone. */
 static pid_t child_of(pid_t parent)
 {
 	DIR *d = opendir("/proc");
 	pid_t found = 0;
-	for (struct dirent *e; !found && (e = readdir(d));) {
+	unsigned count = 0;
+	for (struct dirent *e; (e = readdir(d));) {
 		char path[300], line[400] = "", state;
 		int number = atoi(e->d_name), up = 0;
 		snprintf(path, sizeof(path), "/proc/%s/stat", e->d_name);
@@ -526,12 +527,14 @@ static pid_t child_of(pid_t parent)
 			continue;
 		if (fgets(line, sizeof(line), f) && strrchr(line, ')') &&
 		    sscanf(strrchr(line, ')') + 1, " %c %d", &state, &up) == 2 && up == parent &&
-		    state != 'Z')
+		    state != 'Z') {
 			found = number;
+			count++;
+		}
 		fclose(f);
 	}
 	closedir(d);
-	return found;
+	return count == 1 ? found : 0;
 }
 
 static pid_t person, person_before;
@@ -577,6 +580,7 @@ START_TEST(a_message_whose_child_dies_twice_waits_and_others_are_delivered)
 	start(4, "u2", DELIVER_MAILDIR);
 	run_until_outcomes(1); /* u2 does not wait for u1 */
 	check_outcome(4, 250, "2.0.0");
+	/* when u2's child has gone, which has nothing more to do */
 	ck_assert_int_eq(kill(wait_for_person(), SIGKILL), 0);
 	ck_assert_int_eq(kill(wait_for_person(), SIGKILL), 0);
 	run_until_outcomes(2);
@@ -600,6 +604,43 @@ START_TEST(a_message_beside_a_death_is_delivered_by_another_child)
 	unlock_mailbox();
 	run_until_outcomes(1);
 	check_outcome(1, 250, "2.0.0");
+}
+END_TEST
+
+START_TEST(a_child_is_kept_for_a_moment_for_the_next_message)
+{
+	person = 0;
+	start(1, "u1", DELIVER_MAILDIR);
+	run_until_outcomes(1);
+	pid_t first = wait_for_person();
+	person = 0;
+	start(2, "u1", DELIVER_HOME_MBOX);
+	run_until_outcomes(2);
+	ck_assert_int_eq(wait_for_person(), first);
+	ck_assert_uint_eq(asked, 1);
+	check_outcome(1, 250, "2.0.0");
+	check_outcome(2, 250, "2.0.0");
+}
+END_TEST
+
+START_TEST(what_comes_together_is_delivered_each_once_in_its_mailbox)
+{
+	enum { MESSAGES = 300, LOOP = 7 };
+	struct stat st;
+	for (uint64_t i = 1; i <= MESSAGES; i++) {
+		struct job_start m = start_of(i, "u1", i % 2 ? DELIVER_MAILDIR : DELIVER_HOME_MBOX);
+		if (i == LOOP)
+			m.header = SLICE("Delivered-To: b@d\r\n");
+		ck_assert(channel_send(manager, JOB_START, &m));
+	}
+	run_until_outcomes(MESSAGES);
+	for (uint64_t i = 1; i <= MESSAGES; i++)
+		check_outcome(i, i == LOOP ? 554 : 250, i == LOOP ? "5.4.6" : "2.0.0");
+	ck_assert_uint_eq(tree_count("u1/Maildir", "new"), MESSAGES / 2 - 1);
+	ck_assert_uint_eq(tree_count("u1/Maildir", "tmp"), 0);
+	st = look_at("mail", "u1/mbox");
+	ck_assert_int_eq(st.st_size % (MESSAGES / 2), 0);
+	ck_assert_int_gt(st.st_size / (MESSAGES / 2), 60);
 }
 END_TEST
 
@@ -805,6 +846,25 @@ START_TEST(a_child_may_die_at_each_step)
 }
 END_TEST
 
+/* A child of five messages dies when two are in new/; each of the five goes alone then. */
+START_TEST(a_child_that_dies_of_several_loses_none_and_tears_none)
+{
+	enum { MESSAGES = 5 };
+	if (!disk_faults_built())
+		return;
+	setenv("STAGEPOST_FAULTS", "local-child:rename:3:kill", 1);
+	setup();
+	for (uint64_t i = 1; i <= MESSAGES; i++)
+		start(i, "u1", DELIVER_MAILDIR);
+	run_until_outcomes(MESSAGES);
+	for (uint64_t i = 1; i <= MESSAGES; i++)
+		check_outcome(i, 250, "2.0.0");
+	ck_assert_uint_eq(tree_count("u1/Maildir", "new"), MESSAGES + 2);
+	ck_assert_uint_eq(tree_count("u1/Maildir", "tmp"), 0);
+	teardown();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("system");
@@ -820,6 +880,8 @@ int main(void)
 	tcase_add_test(tc, a_large_message_comes_as_a_descriptor_and_is_checked);
 	tcase_add_test(tc, a_message_whose_child_dies_twice_waits_and_others_are_delivered);
 	tcase_add_test(tc, a_message_beside_a_death_is_delivered_by_another_child);
+	tcase_add_test(tc, a_child_is_kept_for_a_moment_for_the_next_message);
+	tcase_add_test(tc, what_comes_together_is_delivered_each_once_in_its_mailbox);
 	tcase_add_test(tc, S52_a_child_is_its_user_and_nothing_else);
 	tcase_add_test(tc, a_child_that_its_user_has_stopped_keeps_no_place);
 	tcase_add_test(tc, the_daemon_ends_when_its_fork_server_has_gone);
@@ -831,6 +893,7 @@ int main(void)
 	tcase_add_test(impatient, what_was_delivered_in_time_is_no_delay_of_the_delivery);
 	suite_add_tcase(s, impatient);
 	tcase_set_timeout(deadly, 60);
+	tcase_add_test(deadly, a_child_that_dies_of_several_loses_none_and_tears_none);
 	tcase_add_loop_test(deadly, a_child_may_die_at_each_step, 0,
 			    sizeof(deaths) / sizeof(deaths[0]));
 	suite_add_tcase(s, deadly);
