@@ -92,10 +92,18 @@ static void begin(struct ledger *l, uint32_t file, bool snapshot)
 	r->count = 0;
 }
 
-/* The oldest file that counts, when the chain is long and most of it dead. */
+/* From this file on the chain is needed, as soon as all that is written now is synced. */
+static void needed_from(struct ledger *l, const struct ledger_file *f)
+{
+	l->oldest_next = f->header.sequence;
+	l->oldest_at = l->position;
+}
+
+/* When the chain is long: files at its beginning in which no message has its newest line are not
+ * needed any more; the oldest that is leaves the chain too when most of the whole is dead. */
 static void consider(struct ledger *l)
 {
-	struct ledger_file *f, *oldest = NULL;
+	struct ledger_file *f, *oldest = NULL, *needed = NULL;
 	uint64_t live = 0, octets;
 	size_t count = 0;
 	l->look = false;
@@ -105,17 +113,30 @@ static void consider(struct ledger *l)
 		if (!oldest)
 			oldest = f;
 		count++;
-		index_stated(l->ix, f->header.sequence, &octets);
+		if (index_stated(l->ix, f->header.sequence, &octets) > 0 && !needed)
+			needed = f;
 		live += octets;
 	}
-	if (count > LEDGER_CHAIN_LONG && live < (uint64_t)count * l->file_size / 2)
+	if (count <= LEDGER_CHAIN_LONG)
+		return;
+	if (!needed)
+		needed = ledger_last(l);
+	if (needed != oldest)
+		needed_from(l, needed);
+	else if (live < (uint64_t)count * l->file_size / 2)
 		begin(l, oldest->header.sequence, false);
+}
+
+/* A message of the file ends or is stated elsewhere meanwhile, too. */
+static bool is_emptied(const struct ledger *l)
+{
+	uint64_t octets;
+	return !l->restate.snapshot && index_stated(l->ix, l->restate.file, &octets) == 0;
 }
 
 static void finish(struct ledger *l)
 {
 	struct restate *r = &l->restate;
-	uint64_t octets;
 	r->active = false;
 	if (r->snapshot) {
 		struct line end = {.kind = LINE_SNAPSHOT_END};
@@ -128,10 +149,8 @@ static void finish(struct ledger *l)
 	}
 	struct ledger_file *f = ledger_file_of(l, r->file);
 	f = f ? TAILQ_NEXT(f, link) : NULL;
-	if (!f || index_stated(l->ix, r->file, &octets) > 0)
-		return;
-	l->oldest_next = f->header.sequence;
-	l->oldest_at = l->position;
+	if (f && is_emptied(l))
+		needed_from(l, f);
 }
 
 void ledger_restate_step(struct ledger *l)
@@ -143,7 +162,7 @@ void ledger_restate_step(struct ledger *l)
 		consider(l);
 	if (!r->active)
 		return;
-	bool more = true;
+	bool more = !is_emptied(l); /* else the rest of the index has none of it */
 	for (size_t left = LEDGER_STEP; left > 0 && more && r->active && r->count < LEDGER_BATCH;) {
 		size_t n = LEDGER_BATCH - r->count < left ? LEDGER_BATCH - r->count : left;
 		more = index_walk(l->ix, &r->cursor, n, visit, l);

@@ -88,6 +88,14 @@ static void add_wish(struct move *m, uint64_t id, uint64_t due)
 	m->wishes[(m->first + m->count++) % m->size] = (struct wish){id, due};
 }
 
+/* After a million messages the ring has 16 MiB. */
+static void forget_wishes(struct move *m)
+{
+	memory_free(m->wishes);
+	m->wishes = NULL;
+	m->size = m->first = 0;
+}
+
 static void step_in(struct move *m, uint64_t us)
 {
 	if (!m->closing && !loop_timer_active(&m->timer))
@@ -345,6 +353,7 @@ static void step(void *arg)
 	if (m->walking)
 		m->walking = index_walk(ledger_index(m->l), &m->cursor, MOVE_WALK, want, m);
 	if (m->count == 0) {
+		forget_wishes(m);
 		if (m->walking)
 			step_in(m, 0);
 		else

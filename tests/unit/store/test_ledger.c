@@ -702,6 +702,47 @@ static struct line arrival(uint64_t id, uint32_t ordinal)
 	return l;
 }
 
+static size_t needed_files(struct rig *r)
+{
+	struct ledger_part *parts;
+	size_t n = ledger_parts(r->ledger, &parts);
+	memory_free(parts);
+	return n;
+}
+
+/* Whatever waited has ended: no walk through the index, no file by file. */
+START_TEST(files_in_which_nothing_lives_are_left_behind_together)
+{
+	enum { MESSAGES = 3000, SURVIVOR = 1500 };
+	struct rig r;
+	rig_start(&r, RIG_FILE, 1);
+	rig_line(&r, (struct line){.kind = LINE_LEASED, .segment = {.segment = 1, .lease = 1}});
+	for (uint32_t i = 1; i <= MESSAGES; i++) {
+		rig_line(&r, arrival(i, i - 1));
+		if (i % 100 == 0)
+			ledger_flush(r.ledger), helper_drain(r.helper);
+	}
+	settle(&r);
+	ck_assert_uint_gt(needed_files(&r), 10);
+	for (uint32_t i = 1; i <= MESSAGES; i++) {
+		if (i != SURVIVOR)
+			rig_line(&r, (struct line){.kind = LINE_ENDED, .message = {.id = i}});
+		if (i % 100 == 0)
+			ledger_flush(r.ledger), helper_drain(r.helper);
+	}
+	/* What is before the survivor, then the survivor, then all else. */
+	for (int syncs = 0; syncs < 6; syncs++) {
+		rig_line(&r, (struct line){.kind = LINE_TIME, .time = {.queue = 1}});
+		settle(&r);
+	}
+	ck_assert_uint_le(needed_files(&r), LEDGER_CHAIN_LONG);
+	struct moment at = now_of(&r), again = reopened(&r, 0, 1);
+	ck_assert_uint_eq(at.counts.messages, 1);
+	same(&at, &again, 1, 0);
+	rig_stop(&r);
+}
+END_TEST
+
 /* Printed, not judged: machines differ. */
 START_TEST(a_message_that_is_delivered_at_once_costs_little)
 {
@@ -783,6 +824,7 @@ int main(void)
 	tcase_add_test(t, recipients_that_are_alike_stand_in_one_entry);
 	tcase_add_test(t, entries_that_stand_for_more_than_there_are_are_refused);
 	tcase_add_test(t, who_said_it_is_kept_with_what_was_said);
+	tcase_add_test(t, files_in_which_nothing_lives_are_left_behind_together);
 	tcase_add_test(t, a_message_that_is_delivered_at_once_costs_little);
 	tcase_add_test(t, a_million_messages_wait_in_little_memory);
 	suite_add_tcase(s, t);
