@@ -292,7 +292,7 @@ static void record_there(struct active *a)
 	struct error error;
 
 	active_content_kept(a);
-	if (!record_decode(buffer_slice(&a->record), &a->arena, &a->m, &error)) {
+	if (!record_decode_checked(buffer_slice(&a->record), &a->arena, &a->m, &error)) {
 		active_corrupt(a, "its record can't be read by this version");
 		return;
 	}

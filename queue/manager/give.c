@@ -136,7 +136,7 @@ static void on_content(void *arg, int err)
 	struct error error;
 
 	arena_init(&scratch, ACTIVE_ARENA_MAX);
-	if (err == 0 && !record_decode(buffer_slice(&a->record), &scratch, &m, &error))
+	if (err == 0 && !record_decode_checked(buffer_slice(&a->record), &scratch, &m, &error))
 		err = EBADMSG;
 	if (err == 0) {
 		a->m.header = m.header;

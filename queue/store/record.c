@@ -204,20 +204,26 @@ void record_seal(void *record, uint32_t ordinal, uint32_t mark)
 	put_u32(at + 8, crc32c(0, at + RECORD_CRC_FROM, get_u32(at + 4) - RECORD_CRC_FROM));
 }
 
-bool record_look(struct slice octets, uint32_t *length, uint32_t *ordinal, uint64_t *id)
+bool record_head(struct slice octets, uint32_t *length, uint32_t *ordinal, uint64_t *id)
 {
 	const uint8_t *at = (const uint8_t *)octets.ptr;
 	if (octets.len < RECORD_HEADER_SIZE || get_u32(at) != RECORD_MAGIC)
 		return false;
 	uint32_t len = get_u32(at + 4);
 	if (len < RECORD_HEADER_SIZE || len > RECORD_LENGTH_MAX || len % RECORD_ALIGN != 0 ||
-	    len > octets.len || !queue_id_possible(get_u64(at + 16)) ||
-	    get_u32(at + 8) != crc32c(0, at + RECORD_CRC_FROM, len - RECORD_CRC_FROM))
+	    len > octets.len || !queue_id_possible(get_u64(at + 16)))
 		return false;
 	*length = len;
 	*ordinal = get_u32(at + 12);
 	*id = get_u64(at + 16);
 	return true;
+}
+
+bool record_look(struct slice octets, uint32_t *length, uint32_t *ordinal, uint64_t *id)
+{
+	const uint8_t *at = (const uint8_t *)octets.ptr;
+	return record_head(octets, length, ordinal, id) &&
+	       get_u32(at + 8) == crc32c(0, at + RECORD_CRC_FROM, *length - RECORD_CRC_FROM);
 }
 
 struct part {
@@ -415,9 +421,20 @@ static bool make_recipients(struct decoder *d, size_t parts, struct arena *arena
 bool record_decode(struct slice record, struct arena *arena, struct stored_message *m,
 		   struct error *error)
 {
+	uint32_t length, ordinal;
+	uint64_t id;
+	*m = (struct stored_message){0};
+	if (!record_look(record, &length, &ordinal, &id))
+		return error_set(error, EBADMSG, "the record is not whole");
+	return record_decode_checked(record, arena, m, error);
+}
+
+bool record_decode_checked(struct slice record, struct arena *arena, struct stored_message *m,
+			   struct error *error)
+{
 	uint32_t length;
 	*m = (struct stored_message){0};
-	if (!record_look(record, &length, &m->ordinal, &m->id) || length != record.len)
+	if (!record_head(record, &length, &m->ordinal, &m->id) || length != record.len)
 		return error_set(error, EBADMSG, "the record is not whole");
 	if (get_u16(record.ptr + 24) != RECORD_VERSION)
 		return error_set(error, ENOTSUP, "the record has version %u; this program knows %d",

@@ -78,11 +78,16 @@ uint32_t record_mark(uint64_t lease, const uint8_t nonce[NONCE_SIZE]);
 /* Does a whole record with a right CRC and a possible id begin here? Its length and numbers, read
  * with care. */
 bool record_look(struct slice octets, uint32_t *length, uint32_t *ordinal, uint64_t *id);
+/* The same but for the CRC: for who knows the record's SHA-256. */
+bool record_head(struct slice octets, uint32_t *length, uint32_t *ordinal, uint64_t *id);
 /* Decodes just one record; recipients come from the arena. EBADMSG: not as the format says;
  * ENOTSUP: a version, or a critical part, that this program does not know; ENOMEM: the arena's
  * limit. */
 bool record_decode(struct slice record, struct arena *arena, struct stored_message *m,
 		   struct error *error);
+/* The same of a record whose SHA-256 or CRC was found right: not checked again. */
+bool record_decode_checked(struct slice record, struct arena *arena, struct stored_message *m,
+			   struct error *error);
 /* SHA-256 of the record from the id on, the mark not counted: what the ledger keeps. It stays the
  * same when the record moves. */
 void record_digest(struct slice record, uint8_t digest[DIGEST_SIZE]);

@@ -99,6 +99,7 @@ struct segments *segments_open(const struct segments_setup *setup, struct error 
 	struct segments *s = memory_zero(1, sizeof(*s));
 	s->setup = *setup;
 	s->ix = ledger_index(setup->ledger);
+	digest_init(&s->hash);
 	s->leases = idmap_new();
 	s->lenders = idmap_new();
 	s->lent = idmap_new();
@@ -175,6 +176,7 @@ void segments_close(struct segments **sp)
 	memory_free(s->wishes);
 	memory_free(s->retired);
 	free_maps(s);
+	digest_free(&s->hash);
 	memory_free(s);
 	*sp = NULL;
 }

@@ -9,6 +9,7 @@
 #include "common/base/queue_id.h"
 #include "common/os/disk.h"
 #include "common/os/loop.h"
+#include "queue/store/format.h"
 #include "queue/store/numbers.h"
 #include "queue/store/segments.h"
 
@@ -154,6 +155,7 @@ struct segments {
 	unsigned looks;
 	uint64_t failed_until; /* no new file is made before (clock of the loop) */
 	bool refusing;	       /* within segments_refuse() */
+	struct digest hash;    /* the loop's */
 	bool closing;
 };
 
@@ -174,6 +176,9 @@ void pool_retire(struct segments *s, struct pool_file *f);
 void pool_reader_add(struct segments *s, struct pool_file *f, int fd);
 /* 0, or EBADMSG: not that message's record. digest NULL: not known. */
 int record_check(struct slice record, const struct entry *e, const uint8_t *digest);
+/* The same with a running hash that is ready. */
+int record_check_with(struct digest *hash, struct slice record, const struct entry *e,
+		      const uint8_t *digest);
 void pool_reader_drop(struct segments *s, struct pool_file *f);
 
 /* segments_large.c */

@@ -57,18 +57,31 @@ static bool digest_of(const struct entry *e, uint8_t digest[DIGEST_SIZE])
 	return true;
 }
 
-int record_check(struct slice record, const struct entry *e, const uint8_t *digest)
+int record_check_with(struct digest *hash, struct slice record, const struct entry *e,
+		      const uint8_t *digest)
 {
 	uint32_t length, ordinal;
 	uint64_t id;
 	uint8_t found[DIGEST_SIZE];
-	if (!record_look(record, &length, &ordinal, &id) || length != e->length || id != e->id ||
+	/* What the SHA-256 covers needs no CRC; what it does not is compared. */
+	bool whole = digest ? record_head(record, &length, &ordinal, &id)
+			    : record_look(record, &length, &ordinal, &id);
+	if (!whole || length != e->length || length != record.len || id != e->id ||
 	    ordinal != e->ordinal)
 		return EBADMSG;
 	if (!digest)
 		return 0;
-	record_digest(record, found);
+	record_digest_with(hash, record, found);
 	return memcmp(found, digest, DIGEST_SIZE) == 0 ? 0 : EBADMSG;
+}
+
+int record_check(struct slice record, const struct entry *e, const uint8_t *digest)
+{
+	struct digest hash;
+	digest_init(&hash);
+	int err = record_check_with(&hash, record, e, digest);
+	digest_free(&hash);
+	return err;
 }
 
 static void read_run(struct helper_job *job)
@@ -120,7 +133,7 @@ static int read_now(struct segments *s, struct pool_file *f, const struct entry 
 		return 0;
 	TAILQ_REMOVE(&s->readers, f, link);
 	TAILQ_INSERT_HEAD(&s->readers, f, link);
-	int err = record_check(slice_make(to, e->length), e, digest);
+	int err = record_check_with(&s->hash, slice_make(to, e->length), e, digest);
 	errno = err;
 	return err ? -1 : 1;
 }
