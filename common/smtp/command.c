@@ -3,15 +3,16 @@
  */
 #include "common/smtp/command.h"
 
-static const char *const names[VERB_COUNT] = {
-    [VERB_UNKNOWN] = "unknown", [VERB_HELO] = "HELO", [VERB_EHLO] = "EHLO", [VERB_MAIL] = "MAIL",
-    [VERB_RCPT] = "RCPT",	[VERB_DATA] = "DATA", [VERB_BDAT] = "BDAT", [VERB_RSET] = "RSET",
-    [VERB_NOOP] = "NOOP",	[VERB_VRFY] = "VRFY", [VERB_HELP] = "HELP", [VERB_QUIT] = "QUIT",
+static const struct slice names[VERB_COUNT] = {
+    [VERB_UNKNOWN] = {"unknown", 7}, [VERB_HELO] = {"HELO", 4}, [VERB_EHLO] = {"EHLO", 4},
+    [VERB_MAIL] = {"MAIL", 4},	     [VERB_RCPT] = {"RCPT", 4}, [VERB_DATA] = {"DATA", 4},
+    [VERB_BDAT] = {"BDAT", 4},	     [VERB_RSET] = {"RSET", 4}, [VERB_NOOP] = {"NOOP", 4},
+    [VERB_VRFY] = {"VRFY", 4},	     [VERB_HELP] = {"HELP", 4}, [VERB_QUIT] = {"QUIT", 4},
 };
 
 const char *verb_name(enum verb verb)
 {
-	return names[verb];
+	return names[verb].ptr;
 }
 
 bool command_parse(struct slice line, struct command *c, struct refusal *why)
@@ -26,7 +27,7 @@ bool command_parse(struct slice line, struct command *c, struct refusal *why)
 	c->word = slice_sub(line, 0, end);
 	c->argument = slice_trim(slice_from(line, end));
 	for (int v = VERB_UNKNOWN + 1; v < VERB_COUNT; v++) {
-		if (slice_equal_fold(c->word, slice_str(names[v])))
+		if (slice_equal_fold(c->word, names[v]))
 			c->verb = (enum verb)v;
 	}
 	return true;

@@ -345,6 +345,13 @@ def test_S11_a_group_may_be_pipelined(shared, pieces):
         assert wire.ended() == b""
 
 
+def test_S11_the_221_is_read_whatever_follows_QUIT(shared):
+    with shared.connect() as wire:
+        wire.send(b"QUIT\r\n" + b"NOOP\r\n" * 1000)
+        wire.expect("221 2.0.0")
+        assert wire.ended() == b""
+
+
 @pytest.mark.parametrize("command", ["EHLO client.example", "HELO client.example", "NOOP", "VRFY bob"])
 def test_S11_nothing_may_follow_a_command_that_ends_a_group(wire, command):
     wire.send(f"{command}\r\nNOOP\r\n")
