@@ -258,9 +258,24 @@ static void give_thread(struct writer *w)
 }
 
 /* A thread costs wake-ups, as much as a fast disk's sync; a slow disk would hold up everybody. */
-static bool commits_here(const struct writer *w, uint64_t length)
+static bool is_fast(const struct writer *w)
 {
-	return w->commit_us <= w->here_us && length <= COMMIT_HERE_MAX;
+	return w->commit_us <= w->here_us;
+}
+
+/* While the loop waits for the disk nobody's message gets complete, as it would beside the thread.
+ * So where others are under way, it first looks for what has come meanwhile, as long as that brings
+ * more: one commit for them all. */
+static bool looks_for_more(struct writer *w)
+{
+	size_t count = w->gathering->count;
+	if (w->commit_busy || !w->lease || !is_fast(w) || w->drafts == 0 ||
+	    w->looks == COMMIT_LOOKS || w->looked_at == count)
+		return false;
+	w->looks++;
+	w->looked_at = count;
+	loop_turn_again();
+	return true;
 }
 
 static void commit_begin(struct writer *w)
@@ -281,8 +296,10 @@ static void commit_begin(struct writer *w)
 					     .batch = w->committing,
 					     .count = n,
 					     .length = length,
-					     .here = commits_here(w, length)};
+					     .here = is_fast(w) && length <= COMMIT_HERE_MAX};
 		w->commit_busy = true;
+		w->looks = 0;
+		w->looked_at = 0;
 		if (!w->job.here)
 			give_thread(w);
 		return;
@@ -291,7 +308,8 @@ static void commit_begin(struct writer *w)
 
 void commit_turn(void *arg)
 {
-	commit_begin(arg);
+	if (!looks_for_more(arg))
+		commit_begin(arg);
 	writer_watch(arg);
 }
 

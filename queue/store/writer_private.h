@@ -19,8 +19,9 @@
 enum {
 	LEASES_WANTED = 2,	   /* the one in use and a spare */
 	FRESH_AHEAD = 1024 * 1024, /* ids left when a new incarnation is asked for */
-	COMMIT_HERE_US = 250, /* the loop commits itself while that takes no longer (mean) ... */
+	COMMIT_HERE_US = 500, /* the loop commits itself while that takes no longer (mean) ... */
 	COMMIT_HERE_MAX = 512 * 1024, /* ... and octets are no more */
+	COMMIT_LOOKS = 3,	      /* for more messages, before a commit that the loop makes */
 	BATCH_KEEP = 4 * 1024 * 1024, /* memory that a batch keeps while it is empty */
 	SPILL_CHUNK = 128 * 1024,     /* octets gathered for one write to a large file */
 	CHUNKS_SPARE = 8, /* buffers of SPILL_CHUNK and more that are kept for the next */
@@ -173,6 +174,8 @@ struct writer {
 	uint64_t commit_us; /* what a commit takes: a moving average */
 	uint64_t here_us;   /* COMMIT_HERE_US */
 	struct digest hash; /* of the commits that the loop makes */
+	unsigned looks;	    /* for more messages, before the next commit, ... */
+	size_t looked_at;   /* ... and how many there were at the last one */
 	struct worker committer;
 	bool job_given, job_ready; /* under committer.mutex */
 

@@ -477,6 +477,31 @@ START_TEST(who_commits_depends_on_how_long_it_takes)
 }
 END_TEST
 
+static void commit_now(void *arg)
+{
+	(void)arg;
+	commit_message(9, SLICE("a turn later"));
+}
+
+START_TEST(the_loop_looks_for_more_while_others_are_under_way)
+{
+	struct loop_timer later = {0};
+	writer_found(world.w);
+	world.w->here_us = UINT64_MAX;
+	struct draft *other = draft_new(world.w, writer_draw_id(world.w));
+	commit_message(1, SLICE("first"));
+	loop_timer_start(&later, 0, commit_now, NULL);
+	run_until_done(2);
+	ck_assert_uint_eq(world.notices, 1);
+	draft_free(&other);
+	commit_message(2, SLICE("alone"));
+	loop_timer_start(&later, 0, commit_now, NULL);
+	run_until_done(4);
+	ck_assert_uint_eq(world.notices, 3);
+	ck_assert_uint_eq(world.done_well, 4);
+}
+END_TEST
+
 /* All of it holds whoever commits. */
 static void thread_begin(void)
 {
@@ -524,6 +549,7 @@ int main(void)
 	TCase *c = tcase_create("either");
 	tcase_add_checked_fixture(c, world_begin, world_end);
 	tcase_add_test(c, who_commits_depends_on_how_long_it_takes);
+	tcase_add_test(c, the_loop_looks_for_more_while_others_are_under_way);
 	suite_add_tcase(s, c);
 	suite_add_tcase(s, writer_case("thread", thread_begin));
 	suite_add_tcase(s, writer_case("loop", loop_begin));
