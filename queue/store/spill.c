@@ -30,13 +30,22 @@ static int write_octets(struct large *f, struct slice octets)
 	return 0;
 }
 
+/* Lets the disk begin; a hint, the sync tells of errors. */
+static void write_back(struct large *f)
+{
+	if (f->offset - f->begun < WRITEBACK_LEAST)
+		return;
+	disk_writeback(f->fd, f->begun, f->offset - f->begun);
+	f->begun = f->offset;
+}
+
 static void run(struct spill *s)
 {
 	struct large *f = s->file;
 	if (s->kind != SPILL_CLOSE && !f->err)
 		f->err = write_octets(f, buffer_slice(&s->octets));
-	if (s->kind == SPILL_WRITE && !f->err) /* a hint: the sync tells of errors */
-		disk_writeback(f->fd, f->offset - s->octets.len, s->octets.len);
+	if (s->kind == SPILL_WRITE && !f->err)
+		write_back(f);
 	if (s->kind == SPILL_FINISH && !f->err) {
 		f->err = disk_fdatasync(f->fd) < 0 ? errno : 0;
 		s->length = f->offset;

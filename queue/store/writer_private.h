@@ -24,6 +24,7 @@ enum {
 	COMMIT_LOOKS = 3,	      /* for more messages, before a commit that the loop makes */
 	BATCH_KEEP = 4 * 1024 * 1024, /* memory that a batch keeps while it is empty */
 	SPILL_CHUNK = 128 * 1024,     /* octets gathered for one write to a large file */
+	WRITEBACK_LEAST = 256 * 1024, /* octets of it whose way to the disk begins at once */
 	CHUNKS_SPARE = 8, /* buffers of SPILL_CHUNK and more that are kept for the next */
 	FILES_SPARE = 4,  /* large files kept that came when nobody wanted them any more */
 };
@@ -78,7 +79,7 @@ struct worker {
 	bool stop;
 };
 
-/* A large file under way. hash, offset and err are the spill thread's. */
+/* A large file under way. hash, offset, begun and err are the spill thread's. */
 struct large {
 	uint64_t number;
 	uint8_t nonce[NONCE_SIZE];
@@ -90,6 +91,7 @@ struct large {
 	TAILQ_ENTRY(large) link;
 	struct digest hash;
 	uint64_t offset;
+	uint64_t begun; /* up to here its way to the disk has begun */
 	int err;
 };
 
