@@ -3,9 +3,11 @@ What most rows share: the same load on ours, on Postfix, and on the harness alon
 line that says how they compare.
 """
 import row
-from load import Sink, Source, one_round
+from load import ELSEWHERE, Sink, Source, one_round
 from names import Names
 from servers import Ours, OpenSmtpd, Postfix
+GROUP = 4  # sessions of a source for OpenSMTPD
+
 
 def sized(context, guesses, name, measure, least=1):
     """measure(messages, number), with as many messages as take about context.round_seconds: the warm-up, of a
@@ -75,6 +77,12 @@ def accepting(server, source):
         server.stop()
 
 
+def groups(shape):
+    """Its listening socket holds but five connections: of more at once, some would be heard again after a second. So
+    they come from several sources, a few each."""
+    return [ELSEWHERE] * -(-shape["sessions"] // GROUP)
+
+
 def relay(context, shape, guesses, *, folder=None, opensmtpd=False, harness=True):
     """Rounds of a shape (arguments of Source) through each server to a sink. guesses: messages of the warm-up by
     server. {name: [figures]}."""
@@ -89,7 +97,7 @@ def relay(context, shape, guesses, *, folder=None, opensmtpd=False, harness=True
         context.start(Names())
         if peer := context.peer(lambda: OpenSmtpd(folder, sink=sink)):
             rounds[peer.name] = sized(context, guesses, peer.name, lambda count, _:
-                                      accepting(peer, Source(peer.port, count, **shape)))
+                                      accepting(peer, Source(peer.port, count, **shape, to=groups(shape))))
     if harness:
         rounds["harness"] = sized(context, guesses, "harness", lambda count, _:
                                   one_round(None, sink, Source(sink.port, count, **shape)))
