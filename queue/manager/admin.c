@@ -3,7 +3,6 @@
  * through the index in steps, a bounded number a turn; nothing is answered from memory that the
  * disk does not say.
  */
-#include <malloc.h>
 #include <stdio.h>
 #include <sysexits.h>
 
@@ -90,7 +89,6 @@ static void verified(void *arg, const struct verify_result *r)
 	bool good = r->complete && r->digest_equal && r->problems == 0;
 	struct spool_status status;
 
-	malloc_trim(0); /* the second index was as large as the first */
 	for (size_t i = 0; i < r->named; i++) {
 		struct queue_line line = {.request = q->request, .text = slice_str(r->problem[i])};
 

@@ -183,6 +183,17 @@ static void leave_segment(struct index *ix, const struct entry *e, uint64_t posi
 	s->ended_at = position;
 }
 
+/* No message is left, but memory for many. */
+static void forget_chunks(struct index *ix)
+{
+	for (size_t i = 0; i < ix->chunk_count; i++)
+		memory_free(ix->chunks[i]);
+	ix->chunk_count = 0;
+	ix->free_slot = NULL;
+	idmap_free(&ix->by_id);
+	ix->by_id = idmap_new();
+}
+
 /* The accounts are without e already. */
 static void remove_entry(struct index *ix, struct entry *e, uint64_t position)
 {
@@ -194,6 +205,8 @@ static void remove_entry(struct index *ix, struct entry *e, uint64_t position)
 		state_drop(ix, e);
 	idmap_remove(ix->by_id, e->id);
 	give_slot(ix, e);
+	if (ix->counts.messages == 0 && ix->chunk_count > INDEX_CHUNKS_KEPT)
+		forget_chunks(ix);
 }
 
 static struct segment_entry *want_segment(struct index *ix, uint32_t number)

@@ -7,7 +7,10 @@
 #include "common/base/map.h"
 #include "queue/store/index.h"
 
-enum { INDEX_CHUNK = 1024 /* stubs that are allocated at once */ };
+enum {
+	INDEX_CHUNK = 1024,    /* stubs that are allocated at once */
+	INDEX_CHUNKS_KEPT = 64 /* that stay when the last message has ended */
+};
 
 /* Live STATE lines of one ledger file. */
 struct stated {

@@ -805,6 +805,32 @@ START_TEST(a_million_messages_wait_in_little_memory)
 }
 END_TEST
 
+START_TEST(memory_of_many_messages_goes_with_the_last_of_them)
+{
+	enum { MESSAGES = 200000 };
+	struct rig r;
+	rig_start(&r, LEDGER_FILE_SIZE, 1);
+	rig_line(&r, (struct line){.kind = LINE_LEASED, .segment = {.segment = 1, .lease = 1}});
+	for (int round = 0; round < 2; round++) {
+		uint32_t first = (uint32_t)round * MESSAGES;
+		for (uint32_t i = 0; i < MESSAGES; i++)
+			rig_line(&r, arrival(first + i + 1, first + i));
+		ck_assert_uint_ge(index_octets(ledger_index(r.ledger)), MESSAGES * 72);
+		for (uint32_t i = 0; i < MESSAGES; i++)
+			rig_line(&r, (struct line){.kind = LINE_ENDED,
+						   .message = {.id = first + i + 1}});
+		ck_assert_uint_eq(index_octets(ledger_index(r.ledger)), 0);
+		settle(&r);
+	}
+	rig_line(&r, arrival(2 * MESSAGES + 1, 2 * MESSAGES));
+	settle(&r);
+	struct moment at = now_of(&r), again = reopened(&r, 0, 1);
+	ck_assert_uint_eq(at.counts.messages, 1);
+	same(&at, &again, 1, 0);
+	rig_stop(&r);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("ledger");
@@ -827,6 +853,7 @@ int main(void)
 	tcase_add_test(t, files_in_which_nothing_lives_are_left_behind_together);
 	tcase_add_test(t, a_message_that_is_delivered_at_once_costs_little);
 	tcase_add_test(t, a_million_messages_wait_in_little_memory);
+	tcase_add_test(t, memory_of_many_messages_goes_with_the_last_of_them);
 	suite_add_tcase(s, t);
 	SRunner *sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
