@@ -109,9 +109,9 @@ def start_to_accept(server, sink):
 
 def beside(context, servers, sink):
     """Relaying by each, in interleaved rounds."""
-    rounds = row.interleaved(context, {name: duel.Sized(context, GUESS, lambda messages, _, server=server:
-                             one_round(server, sink, Source(server.port, messages, sessions=20)))
-                             for name, server in servers.items()})
+    rounds = row.interleaved(context, {name: duel.sized(
+        context, {name: GUESS}, name, lambda messages, _, server=server:
+        one_round(server, sink, Source(server.port, messages, sessions=20))) for name, server in servers.items()})
     medians = duel.peers_of(rounds)
     for name in medians:
         medians[name]["cpu_us_all"] = sum(duel.cpu_of(medians, name).values())
