@@ -99,7 +99,8 @@ class Outcome:
 def quiet(outcomes):
     """What else went on in the rounds: the median shares of the machine's time that others used and that the host
     took, or None."""
-    shares = [m["machine"] for o in outcomes for m in o.medians().values() if "machine" in m]
+    shares = [m["machine"] for o in outcomes for m in o.medians().values()
+              if isinstance(m, dict) and "machine" in m]
     if not shares:
         return None
     return tuple(statistics.median(share[key] for share in shares) for key in ("others", "stolen"))
