@@ -113,8 +113,8 @@ void move_later(struct move *m, const struct entry *e)
 
 void move_now(struct move *m)
 {
-	for (size_t i = 0; i < m->count; i++)
-		m->wishes[(m->first + i) % m->size].due = 0;
+	if (m->count > 0)
+		m->wishes[m->first].due = 0;
 	loop_timer_start(&m->timer, 0, step, m);
 }
 
@@ -322,14 +322,13 @@ static void copy_start(struct move *m)
 	copy_done(&c->job);
 }
 
-/* What is due goes into the copy; false: it is full. */
+/* One is due: what waits with it goes too, so that mail that comes one by one shares a batch, with
+ * its 4 KiB and its sync. False: the copy is full. */
 static bool gather(struct move *m)
 {
 	for (size_t left = MOVE_WALK; left > 0 && m->count > 0; left--) {
 		struct wish w = m->wishes[m->first];
 		struct entry *e = index_get(ledger_index(m->l), w.id);
-		if (w.due > loop_now())
-			return true;
 		if (e && movable(m, e) && (m->copy.count == MOVES_MAX || !choose(m, e)))
 			return false;
 		m->first = (m->first + 1) % m->size;

@@ -9,9 +9,8 @@
 #include "queue/store/segments.h"
 
 enum {
-	MOVES_MAX = 256, /* messages in one copy */
-	MOVE_DELAY_US =
-	    30 * 1000 * 1000, /* a message that stays lies this long before it is moved */
+	MOVES_MAX = 256,		    /* messages in one copy */
+	MOVE_DELAY_US = 30 * 1000 * 1000,   /* a message that stays is moved within this */
 	MOVE_SPARSE_MIN = 64 * 1024 * 1024, /* spools below it are never called sparse */
 };
 
@@ -19,11 +18,12 @@ struct move;
 
 struct move *move_open(struct ledger *l, struct segments *s, struct helper *h);
 void move_close(struct move **m); /* waits for its job */
-/* After MOVE_DELAY_US, when the message is still there and at rest. */
+/* Within MOVE_DELAY_US, when the message is still there and at rest: as soon as the oldest of those
+ * that wait has waited so long. */
 void move_later(struct move *m, const struct entry *e);
 /* Looks at the whole: call it every some seconds. */
 void move_look(struct move *m);
-/* All that is asked for, now: for tests. */
+/* As if the oldest had waited long enough: for tests. */
 void move_now(struct move *m);
 
 /* Is too little of so many octets alive? */

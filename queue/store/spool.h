@@ -152,7 +152,7 @@ void spool_file_read(struct spool *sp, struct entry *e, uint64_t offset, struct 
 		     void (*done)(void *arg, int err), void *arg);
 
 /* Mail that stays moves to segments of the manager's own: call it when a message goes to rest; it
- * takes place MOVE_DELAY_US later when the message is still there. */
+ * takes place within MOVE_DELAY_US when the message is still there. */
 void spool_stays(struct spool *sp, struct entry *e);
 
 /* Compares what is in memory with what is on disk; done() gets the differences. False: one is under

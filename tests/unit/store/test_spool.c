@@ -333,6 +333,11 @@ START_TEST(mail_that_stays_moves_and_is_the_same)
 	move_now(spool_move(w.spool));
 	world_run(&w, all_moved);
 	world_run(&w, world_idle);
+	/* All in one batch, though one alone was due. */
+	const struct segment_entry *own = index_segment(ledger_index(spool_ledger(w.spool)),
+							spool_get(w.spool, w.ids[0])->segment);
+	ck_assert_uint_eq(own->live, 40);
+	ck_assert_uint_lt(spool_get(w.spool, w.ids[39])->offset, 40 * 9500);
 	verify(&w, 0);
 	ck_assert_uint_eq(verdict.records, 40);
 	for (size_t i = 0; i < w.arrived; i++) {
