@@ -93,11 +93,10 @@ def relay(context, shape, guesses, *, folder=None, opensmtpd=False, harness=True
     for server in filter(None, servers):
         rounds[server.name] = sized(context, guesses, server.name, lambda count, _, server=server:
                                     one_round(server, sink, Source(server.port, count, **shape)))
-    if opensmtpd:
+    if opensmtpd and (peer := context.peer(lambda: OpenSmtpd(folder, sink=sink))):
         context.start(Names())
-        if peer := context.peer(lambda: OpenSmtpd(folder, sink=sink)):
-            rounds[peer.name] = sized(context, guesses, peer.name, lambda count, _:
-                                      accepting(peer, Source(peer.port, count, **shape, to=groups(shape))))
+        rounds[peer.name] = sized(context, guesses, peer.name, lambda count, _:
+                                  accepting(peer, Source(peer.port, count, **shape, to=groups(shape))))
     if harness:
         rounds["harness"] = sized(context, guesses, "harness", lambda count, _:
                                   one_round(None, sink, Source(sink.port, count, **shape)))

@@ -12,6 +12,7 @@ HEADER = 12  # octets
 class Names:
     def __init__(self):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.thread = None
 
     def start(self):
         self.socket.bind(("127.0.0.1", 53))
@@ -36,7 +37,7 @@ class Names:
         return (question[:2] + flags.to_bytes(2, "big") + b"\0\1\0\0\0\0\0\0" + question[HEADER:end + 5])
 
     def stop(self):
-        if self.thread.is_alive():
+        if self.thread and self.thread.is_alive():
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
                 s.sendto(b"", ("127.0.0.1", 53))
             self.thread.join()

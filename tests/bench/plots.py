@@ -1,8 +1,8 @@
 """Plots as SVG, readable on light and dark pages: lines over a logarithmic x axis, each named at its end."""
 import math
 
-WIDTH, HEIGHT = 720, 400
-LEFT, RIGHT, TOP, BOTTOM = 76, 150, 48, 52
+WIDTH, HEIGHT = 760, 400
+LEFT, RIGHT, TOP, BOTTOM = 76, 170, 48, 52
 LINE = 17  # between two names
 LIGHT = {"text": "#57606a", "title": "#1f2328", "grid": "#d0d7de", "lines": ("#0969da", "#bc4c00", "#1a7f37", "#6e7781")}
 DARK = {"text": "#9198a1", "title": "#f0f6fc", "grid": "#3d444d", "lines": ("#4493f8", "#f0883e", "#3fb950", "#9198a1")}

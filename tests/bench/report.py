@@ -22,7 +22,7 @@ What "accepted" is worth: **Stagepost** answers 250 after an `fdatasync` of the 
 Maildir file and its directory before it forgets the message. **Postfix** `fsync`s its queue file before 250, and the mailbox
 file before it removes that; it syncs no directory. **OpenSMTPD** does not sync before 250.
 
-A round sends by `smtp-source` as many messages as take ours, or the peer, about 1.5 s, and ends when the last of them is in
+A round sends by `smtp-source` as many messages as take ours, or the peer, about 1.2 s, and ends when the last of them is in
 the mailbox or at `smtp-sink`. Rounds are interleaved (ours, Postfix, OpenSMTPD, harness, ours, ...); the first of each warms up
 and is dropped. Figures are medians; ratios are of medians of one run. "Harness alone" is `smtp-source` straight to `smtp-sink`. CPU is what
 the kernel accounted to the processes, of Postfix those that ended too. All is on one loopback that nobody else uses.
@@ -165,6 +165,8 @@ def markdown(about, outcomes, plots):
             f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_mib'] / 1024:.0f} GiB; {machine['system']}, Linux "
             f"{machine['kernel']}; {machine['file_system']}{JOURNAL[machine['journal']]}. Beside Postfix {about['versions']['postfix'] or '(left out)'} and "
             f"OpenSMTPD {about['versions']['opensmtpd'] or '(left out)'}. {about['rounds']} rounds. Made by `make bench`.\n"]
+    if about["quick"]:
+        text.append("**A smoke run: its figures mean nothing.**\n")
     others = quiet(outcomes)
     if others:
         text.append(f"Beside what was measured, others (the kernel's own threads among them) used {others[0]:.0%} of the machine, "

@@ -33,7 +33,7 @@ class Context:
     def __init__(self, folder, options):
         self.folder, self.options = folder, options
         self.rounds, self.quick, self.ours_alone = options.rounds, options.quick, options.ours_alone
-        self.round_seconds = 0.1 if self.quick else 1.5
+        self.round_seconds = 0.1 if self.quick else 1.2
         self.left_out = {}  # peer: why
         self._stack = contextlib.ExitStack()
 
