@@ -1,5 +1,6 @@
 """What the bench says: a table in the terminal, results.json, results.md and plots."""
 import collections
+import itertools
 import json
 import os
 import pathlib
@@ -159,6 +160,18 @@ def _others(outcomes):
             yield f"- {o.row.title}: {o.result.shown}"
 
 
+def _profile(outcomes):
+    """Where the relay path spends its time, three lists side by side."""
+    found = [o.result.figures for o in outcomes if o.result and o.result.figures.get("calls")]
+    if not found:
+        return
+    kinds = {"calls": "system calls, with all below them", "kernel": "functions of the kernel", "user": "functions in user space"}
+    yield "| " + " | ".join(kinds.values()) + " |\n|---|---|---|"
+    lists = [list(found[0][kind].items()) for kind in kinds]
+    for line in itertools.zip_longest(*lists):
+        yield "| " + " | ".join(f"{cell[0]} {cell[1]:.1f} %" if cell else "" for cell in line) + " |"
+
+
 def markdown(about, outcomes, plots):
     machine = about["machine"]
     text = [f"# The bench of {about['date']}\n",
@@ -171,7 +184,11 @@ def markdown(about, outcomes, plots):
     if others:
         text.append(f"Beside what was measured, others (the kernel's own threads among them) used {others[0]:.0%} of the machine, "
                     f"and its host took {others[1]:.0%}.\n")
-    for title, lines in (("Goals", _goals(outcomes)), ("Rates", _rates(outcomes)), ("Further", _others(outcomes))):
+    for title, lines in (("Goals", _goals(outcomes)), ("Rates", _rates(outcomes)), ("Further", _others(outcomes)),
+                         ("Where a relayed message's time goes", _profile(outcomes))):
+        lines = list(lines)
+        if not lines:
+            continue
         text.append(f"## {title}\n\n" + "\n".join(lines) + "\n")
     text += [f"![{plot}]({plot})\n" for plot in plots]
     left_out = {peer: why for o in outcomes for peer, why in o.left_out.items()}
