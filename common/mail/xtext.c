@@ -34,16 +34,29 @@ bool xtext_valid(struct slice s)
 	return true;
 }
 
+static bool is_plain(char c)
+{
+	return c > 32 && c < 127 && c != '+' && c != '=';
+}
+
+/* Most text has nothing to be escaped: it goes over in one piece. */
 bool xtext_encode(struct slice s, struct buffer *out)
 {
 	static const char digits[] = "0123456789ABCDEF";
 
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned char c = (unsigned char)s.ptr[i];
-		char escape[ESCAPE] = {'+', digits[c >> 4], digits[c & 15]};
-		bool plain = c > 32 && c < 127 && c != '+' && c != '=';
-		if (!buffer_append(out, slice_make(plain ? s.ptr + i : escape, plain ? 1 : ESCAPE)))
+	while (s.len > 0) {
+		size_t plain = 0;
+		while (plain < s.len && is_plain(s.ptr[plain]))
+			plain++;
+		if (!buffer_append(out, slice_sub(s, 0, plain)))
 			return false;
+		if (plain == s.len)
+			break;
+		unsigned char c = (unsigned char)s.ptr[plain];
+		char escape[ESCAPE] = {'+', digits[c >> 4], digits[c & 15]};
+		if (!buffer_append(out, slice_make(escape, ESCAPE)))
+			return false;
+		s = slice_from(s, plain + 1);
 	}
 	return true;
 }

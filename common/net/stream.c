@@ -307,6 +307,28 @@ bool stream_send(struct stream *s, struct slice octets)
 	return true;
 }
 
+bool stream_pass(struct stream *s, struct slice octets)
+{
+	if (s->state != STATE_OPEN || !writes(s) || s->waiting || s->out.len > 0 || octets.len == 0)
+		return stream_send(s, octets);
+	ssize_t n = s->transport->write(s->transport_state, s->fd, octets, false);
+	int error = n < 0 ? errno : 0;
+	/* what has not left is unsent, also when it never will be */
+	if (!buffer_append(&s->out, slice_from(octets, n > 0 ? (size_t)n : 0))) {
+		stream_die(s, STREAM_FULL);
+		return false;
+	}
+	if (error != 0 && error != EAGAIN) {
+		errno = error;
+		write_failed(s);
+		return s->state == STATE_OPEN;
+	}
+	s->waiting = s->out.len > 0;
+	if (s->waiting)
+		watch_set(s);
+	return true;
+}
+
 void stream_flush(struct stream *s)
 {
 	if (s->state != STATE_OPEN || !writes(s) || s->waiting || s->out.len == 0)

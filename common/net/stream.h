@@ -82,6 +82,9 @@ bool stream_spoke(const struct stream *s);
  * output_limit would be passed (nothing is queued; end() with STREAM_FULL follows) or the stream is
  * dead. */
 bool stream_send(struct stream *s, struct slice octets);
+/* The same for many octets: when none wait before them, what the kernel takes leaves now and is
+ * never copied. */
+bool stream_pass(struct stream *s, struct slice octets);
 /* Sends what is queued now. */
 void stream_flush(struct stream *s);
 size_t stream_unsent(const struct stream *s);

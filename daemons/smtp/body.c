@@ -80,7 +80,7 @@ static void send_piece(struct body *b, struct slice piece)
 		session_say(s, "BDAT %zu", piece.len);
 		session_expect(s, EXPECT_CHUNK, b->job, 0);
 	}
-	session_send(s, piece);
+	session_pass(s, piece);
 }
 
 static void piece_came(struct body *b, struct slice piece)

@@ -26,7 +26,22 @@ static uint32_t leave_out_all(struct job *j, const struct reason *why)
 	return 0;
 }
 
-static uint32_t select_recipients(struct session *s, struct job *j, const struct reason *no_utf8)
+static void reason_no_utf8(struct reason *why, const struct session *s, char text[JOB_TEXT_MAX + 1])
+{
+	reason_own(why, 553, "5.6.7", false, text,
+		   "the message needs SMTPUTF8, which %s does not offer", s->relay);
+}
+
+static void leave_out(struct session *s, struct recipient *r)
+{
+	char text[JOB_TEXT_MAX + 1];
+	struct reason why;
+	reason_no_utf8(&why, s, text);
+	r->state = RECIPIENT_LEFT_OUT;
+	recipient_note(r, &why);
+}
+
+static uint32_t select_recipients(struct session *s, struct job *j)
 {
 	uint32_t said = 0;
 	j->utf8 = needs_utf8(j);
@@ -38,8 +53,7 @@ static uint32_t select_recipients(struct session *s, struct job *j, const struct
 		if (!r->job)
 			continue;
 		if (!ascii && !offers(s, OFFERS_SMTPUTF8)) {
-			r->state = RECIPIENT_LEFT_OUT;
-			recipient_note(r, no_utf8);
+			leave_out(s, r);
 			continue;
 		}
 		j->utf8 |= !ascii;
@@ -66,11 +80,11 @@ uint32_t commands_select(struct session *s, struct job *j)
 			   s->relay);
 		return leave_out_all(j, &why);
 	}
-	reason_own(&why, 553, "5.6.7", false, text,
-		   "the message needs SMTPUTF8, which %s does not offer", s->relay);
-	if (needs_utf8(j) && !offers(s, OFFERS_SMTPUTF8))
+	if (needs_utf8(j) && !offers(s, OFFERS_SMTPUTF8)) {
+		reason_no_utf8(&why, s, text);
 		return leave_out_all(j, &why);
-	return select_recipients(s, j, &why);
+	}
+	return select_recipients(s, j);
 }
 
 static void add_mail_dsn(const struct job *j, struct buffer *b)
@@ -79,8 +93,23 @@ static void add_mail_dsn(const struct job *j, struct buffer *b)
 		buffer_append(b, SLICE(" RET=FULL"));
 	else if (j->flags & JOB_RET_HDRS)
 		buffer_append(b, SLICE(" RET=HDRS"));
-	if (j->envid.len > 0)
-		buffer_printf(b, " ENVID=%.*s", SLICE_FMT(j->envid));
+	if (j->envid.len > 0) {
+		buffer_append(b, SLICE(" ENVID="));
+		buffer_append(b, j->envid);
+	}
+}
+
+/* The command under way: one after the other, they share its memory. */
+static struct buffer line = {.limit = LINE_MAX_OCTETS};
+
+static struct buffer *begin_line(struct slice command, struct slice address)
+{
+	buffer_reset(&line);
+	buffer_append(&line, command);
+	buffer_byte(&line, '<');
+	buffer_append(&line, address);
+	buffer_byte(&line, '>');
+	return &line;
 }
 
 /* The line's end, and off it goes; a line that is too long (no address of ours is) does not. */
@@ -89,24 +118,28 @@ static bool send_line(struct session *s, struct buffer *b)
 	bool fits = buffer_append(b, SLICE("\r\n"));
 	if (fits)
 		session_send(s, buffer_slice(b));
-	buffer_free(b);
 	return fits;
+}
+
+static void add_size(const struct job *j, struct buffer *b)
+{
+	char digits[DECIMAL_MAX];
+	buffer_append(b, SLICE(" SIZE="));
+	buffer_append(b, slice_make(digits, decimal_write(j->size, digits)));
 }
 
 bool commands_mail(struct session *s, struct job *j)
 {
-	struct buffer b;
-	buffer_init(&b, LINE_MAX_OCTETS);
-	buffer_printf(&b, "MAIL FROM:<%.*s>", SLICE_FMT(j->sender));
+	struct buffer *b = begin_line(SLICE("MAIL FROM:"), j->sender);
 	if (offers(s, OFFERS_SIZE))
-		buffer_printf(&b, " SIZE=%llu", (unsigned long long)j->size);
+		add_size(j, b);
 	if (j->content_flags.eight_bit)
-		buffer_append(&b, SLICE(" BODY=8BITMIME"));
+		buffer_append(b, SLICE(" BODY=8BITMIME"));
 	if (j->utf8)
-		buffer_append(&b, SLICE(" SMTPUTF8"));
+		buffer_append(b, SLICE(" SMTPUTF8"));
 	if (offers(s, OFFERS_DSN))
-		add_mail_dsn(j, &b);
-	return send_line(s, &b);
+		add_mail_dsn(j, b);
+	return send_line(s, b);
 }
 
 /* RFC 3461 4.1; absent stays absent (S22). */
@@ -123,7 +156,8 @@ static void add_notify(uint32_t notify, struct buffer *b)
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		if (!(notify & words[i].flag))
 			continue;
-		buffer_printf(b, "%s%s", before, words[i].word);
+		buffer_append(b, slice_str(before));
+		buffer_append(b, slice_str(words[i].word));
 		before = ",";
 	}
 }
@@ -133,7 +167,8 @@ static void add_orcpt(const struct recipient *r, struct buffer *b)
 {
 	size_t before = b->len;
 	if (r->orcpt.len > 0) {
-		buffer_printf(b, " ORCPT=%.*s", SLICE_FMT(r->orcpt));
+		buffer_append(b, SLICE(" ORCPT="));
+		buffer_append(b, r->orcpt);
 		return;
 	}
 	if (slice_find(r->original, '@') == r->original.len || !ascii_only(r->original))
@@ -145,13 +180,11 @@ static void add_orcpt(const struct recipient *r, struct buffer *b)
 
 bool commands_rcpt(struct session *s, struct job *j, const struct recipient *r)
 {
-	struct buffer b;
+	struct buffer *b = begin_line(SLICE("RCPT TO:"), r->address);
 	(void)j;
-	buffer_init(&b, LINE_MAX_OCTETS);
-	buffer_printf(&b, "RCPT TO:<%.*s>", SLICE_FMT(r->address));
 	if (offers(s, OFFERS_DSN)) {
-		add_notify(r->notify, &b);
-		add_orcpt(r, &b);
+		add_notify(r->notify, b);
+		add_orcpt(r, b);
 	}
-	return send_line(s, &b);
+	return send_line(s, b);
 }

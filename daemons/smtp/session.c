@@ -83,6 +83,12 @@ bool session_send(struct session *s, struct slice octets)
 	return stream_send(s->stream, octets);
 }
 
+bool session_pass(struct session *s, struct slice octets)
+{
+	s->sent += octets.len;
+	return stream_pass(s->stream, octets);
+}
+
 bool session_say(struct session *s, const char *format, ...)
 {
 	char line[LINE_SIZE];

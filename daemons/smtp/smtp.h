@@ -359,6 +359,7 @@ bool sessions_room(void); /* may one more be opened? An idle one is ended for it
 /* For the job, which waits for it (job->session). */
 void session_open(struct job *j, const struct host *h);
 bool session_send(struct session *s, struct slice octets);
+bool session_pass(struct session *s, struct slice octets); /* many: see stream_pass() */
 bool session_say(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void session_expect(struct session *s, enum expected_kind kind, struct job *j, uint32_t recipient);
 void session_ready(struct session *s); /* EHLO is through */

@@ -211,7 +211,7 @@ static void say_data(struct session *s, struct job *j)
 	if (j->refused || (all_known && j->accepted == 0)) {
 		give_up(s, j);
 	} else if (!j->chunks) {
-		session_say(s, "DATA");
+		session_send(s, SLICE("DATA\r\n"));
 		session_expect(s, EXPECT_DATA, j, 0);
 		j->step = STEP_GO;
 	} else if (all_known || j->content.file.number == 0) {

@@ -219,6 +219,54 @@ START_TEST(output_that_had_to_wait_is_told_when_it_has_left)
 }
 END_TEST
 
+START_TEST(what_passes_leaves_at_once_and_its_rest_like_all_else)
+{
+	size_t n;
+	begin(&floods);
+	ck_assert(stream_pass(stream, SLICE("first")));
+	ck_assert_uint_eq(stream_unsent(stream), 0);
+	ck_assert(slice_equal(heard(), SLICE("first")));
+	ck_assert(stream_send(stream, SLICE("second, ")));
+	ck_assert(stream_pass(stream, SLICE("third"))); /* never before what waits */
+	ck_assert_uint_eq(heard().len, 0);
+	run_for(1000);
+	ck_assert(slice_equal(heard(), SLICE("second, third")));
+	memset(flood, 'f', sizeof(flood));
+	ck_assert(stream_pass(stream, slice_make(flood, sizeof(flood))));
+	ck_assert_uint_gt(stream_unsent(stream), 0);
+	ck_assert_uint_lt(stream_unsent(stream), FLOOD);
+	ck_assert(stream_pass(stream, SLICE("last")));
+	ck_assert_uint_eq(drains, 0);
+	n = 0;
+	while (!drained) {
+		n += heard().len;
+		run_for(100);
+	}
+	for (struct slice more; (more = heard()).len > 0;) {
+		n += more.len;
+		if (n == FLOOD + 4)
+			ck_assert(slice_equal(slice_from(more, more.len - 4), SLICE("last")));
+	}
+	ck_assert_uint_eq(n, FLOOD + 4);
+	ck_assert_uint_eq(drains, 1);
+}
+END_TEST
+
+START_TEST(what_can_not_pass_any_more_is_unsent)
+{
+	begin(&floods);
+	say("552 too big\n");
+	close(peer);
+	ck_assert(stream_pass(stream, SLICE("content")));
+	ck_assert_uint_eq(stream_unsent(stream), 7);
+	ck_assert(!ended);
+	run_until(&ended);
+	ck_assert_int_eq(reason, STREAM_BROKEN);
+	ck_assert(slice_equal(slice_make(taken, taken_len), SLICE("552 too big\n")));
+	peer = socket(AF_UNIX, SOCK_STREAM, 0);
+}
+END_TEST
+
 /* A server that refuses content while it is sent: its last words lie behind a broken pipe. */
 START_TEST(last_words_are_heard_after_the_peer_takes_no_more)
 {
@@ -585,6 +633,8 @@ int main(void)
 	tcase_add_test(t, an_idle_session_costs_less_than_a_kilobyte);
 	tcase_add_test(t, every_end_has_a_name);
 	tcase_add_test(t, output_that_had_to_wait_is_told_when_it_has_left);
+	tcase_add_test(t, what_passes_leaves_at_once_and_its_rest_like_all_else);
+	tcase_add_test(t, what_can_not_pass_any_more_is_unsent);
 	tcase_add_test(t, last_words_are_heard_after_the_peer_takes_no_more);
 	suite_add_tcase(s, t);
 	SRunner *sr = srunner_create(s);
