@@ -5,11 +5,6 @@
  */
 #include "common/base/slice.h"
 
-char ascii_lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-}
-
 void slice_lower(struct slice s, char *dst)
 {
 	for (size_t i = 0; i < s.len; i++)

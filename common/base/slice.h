@@ -58,7 +58,10 @@ bool slice_number(struct slice s, uint64_t max, uint64_t *number);
  * a NUL. */
 bool slice_copy(struct slice s, char *dst, size_t size);
 /* ASCII lower case of one octet, and of s into dst (s.len octets, may be the same memory). */
-char ascii_lower(char c);
+static inline char ascii_lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
 void slice_lower(struct slice s, char *dst);
 
 #endif

@@ -22,7 +22,32 @@ static bool is_alnum(char c)
 /* atext of RFC 5322 3.2.3, with UTF-8 (RFC 6531 3.3); the caller has judged UTF-8. */
 static bool is_atext(char c)
 {
-	return is_alnum(c) || is_high(c) || (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
+	if (is_alnum(c) || is_high(c))
+		return true;
+	switch (c) {
+	case '!':
+	case '#':
+	case '$':
+	case '%':
+	case '&':
+	case '\'':
+	case '*':
+	case '+':
+	case '-':
+	case '/':
+	case '=':
+	case '?':
+	case '^':
+	case '_':
+	case '`':
+	case '{':
+	case '|':
+	case '}':
+	case '~':
+		return true;
+	default:
+		return false;
+	}
 }
 
 static bool is_printable(char c)

@@ -59,7 +59,7 @@ static void form_set(struct walk *w, bool base)
 
 void resolve_accept(struct walk *w)
 {
-	walk_end(w, 0, "", "%s", "");
+	walk_accept(w);
 }
 
 /* root never has a mailbox of the machine's: uid 0 reads no mail of strangers. */

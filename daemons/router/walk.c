@@ -12,10 +12,21 @@
 #include "common/base/memory.h"
 #include "daemons/router/walk_parts.h"
 
+static struct walk *spare; /* the last one's memory: most walks end before the next begins */
+
+static struct walk *walk_memory(void)
+{
+	struct walk *w = spare != NULL ? spare : memory_get(sizeof(*w));
+
+	spare = NULL;
+	memset(w, 0, offsetof(struct walk, user_text));
+	return w;
+}
+
 struct walk *walk_new(struct book *book, const struct walk_question *question,
 		      const struct walk_hooks *hooks, users_lookup *users, void *arg)
 {
-	struct walk *w = memory_zero(1, sizeof(*w));
+	struct walk *w = walk_memory();
 	struct slice recipient = question->recipient;
 	enum address_fault fault;
 
@@ -45,7 +56,8 @@ static void walk_destroy(struct walk *w)
 	book_release(&w->book);
 	map_free(&w->seen);
 	arena_free(&w->arena);
-	memory_free(w);
+	memory_free(spare);
+	spare = w;
 }
 
 void walk_free(struct walk **walk)
@@ -127,6 +139,20 @@ result_set(struct walk *w, unsigned code, const char *enhanced, const char *form
 	vsnprintf(w->result.text, sizeof(w->result.text), format, ap);
 }
 
+static void outcomes_drop(struct walk *w)
+{
+	TAILQ_INIT(&w->outcomes);
+	w->outcome_count = 0;
+	w->over = true;
+}
+
+void walk_accept(struct walk *w)
+{
+	w->result.code = 0;
+	w->result.enhanced[0] = w->result.text[0] = '\0';
+	outcomes_drop(w);
+}
+
 void walk_end(struct walk *w, unsigned code, const char *enhanced, const char *format, ...)
 {
 	va_list ap;
@@ -134,30 +160,51 @@ void walk_end(struct walk *w, unsigned code, const char *enhanced, const char *f
 	va_start(ap, format);
 	result_set(w, code, enhanced, format, ap);
 	va_end(ap);
-	TAILQ_INIT(&w->outcomes);
-	w->outcome_count = 0;
-	w->over = true;
-	if (code != 0)
-		walk_say(w, "refuse", "%u %s %s", code, enhanced, w->result.text);
+	outcomes_drop(w);
+	walk_say(w, "refuse", "%u %s %s", code, enhanced, w->result.text);
+}
+
+static bool is_seen(const struct walk *w, struct slice marked)
+{
+	if (w->seen != NULL)
+		return map_get(w->seen, marked) != NULL;
+	for (size_t i = 0; i < w->few_count; i++)
+		if (slice_equal(w->few[i], marked))
+			return true;
+	return false;
+}
+
+/* Most recipients lead to one address: that needs no map. */
+static void seen_add(struct walk *w, struct slice marked)
+{
+	if (w->few_count < SEEN_FEW) {
+		w->few[w->few_count++] = marked;
+		return;
+	}
+	if (w->seen == NULL) {
+		w->seen = map_new();
+		for (size_t i = 0; i < SEEN_FEW; i++)
+			map_put(w->seen, w->few[i], w);
+	}
+	map_put(w->seen, marked, w);
 }
 
 /* Remembers mark + key; false when it was there already. */
 static bool remember(struct walk *w, char mark, struct slice key)
 {
-	char text[ADDRESS_SIZE + 1] = {mark};
+	char text[ADDRESS_SIZE + 1];
 	struct slice marked = slice_make(text, key.len + 1);
 
+	text[0] = mark;
 	memcpy(text + 1, key.ptr, key.len);
-	if (w->seen == NULL)
-		w->seen = map_new();
-	if (map_get(w->seen, marked) != NULL)
+	if (is_seen(w, marked))
 		return false;
 	marked = arena_copy(&w->arena, marked);
 	if (marked.ptr == NULL) {
 		walk_end(w, 451, "4.6.0", "aliases lead to too many addresses");
 		return false;
 	}
-	map_put(w->seen, marked, w);
+	seen_add(w, marked);
 	return true;
 }
 

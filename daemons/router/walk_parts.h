@@ -40,6 +40,8 @@ enum stage {
 	STAGE_OUTBOUND,	  /* outbound statements */
 };
 
+enum { SEEN_FEW = 8 }; /* addresses that are compared one by one; more are in a map */
+
 enum { SUBJECT_SIZE = ADDRESS_MAX + ADDRESS_SIZE + 1 }; /* A-labels may be longer */
 
 struct walk {
@@ -61,6 +63,9 @@ struct walk {
 	TAILQ_HEAD(, outcome) outcomes;
 	size_t nodes, outcome_count;
 	bool failed; /* result is that of the first failure */
+	/* addresses looked at, and found; `seen` has all of them when it is there */
+	struct slice few[SEEN_FEW];
+	size_t few_count;
 	struct map *seen;
 	struct walk_result result;
 
@@ -74,11 +79,13 @@ struct walk {
 	size_t statement;	  /* outbound; its tables are lists[0] */
 	size_t pattern;		  /* the address from this octet on is looked up */
 	bool has_extension, base; /* base: without the extension now */
-	char user_text[ADDRESS_SIZE], key_text[ADDRESS_SIZE], domain_text[ADDRESS_SIZE];
 	struct slice user, key, domain_name; /* folded: local part, look-up key, domain */
 	/* of outbound statements: sender and recipient, folded, with A-labels; empty: none fits */
-	char from_text[SUBJECT_SIZE], to_text[SUBJECT_SIZE];
 	struct slice from, to;
+
+	/* what those point to; not cleared at the start, as all before is */
+	char user_text[ADDRESS_SIZE], key_text[ADDRESS_SIZE], domain_text[ADDRESS_SIZE];
+	char from_text[SUBJECT_SIZE], to_text[SUBJECT_SIZE];
 };
 
 /* resolve.c: one step of the address under way, and to the next source. */
@@ -116,7 +123,8 @@ void walk_deliver(struct walk *w, const struct deliver *d);
 void walk_send(struct walk *w, struct slice next_hop, uint32_t deliver);
 void walk_fail(struct walk *w, unsigned code, const char *enhanced, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
-/* Ends the walk as a whole. */
+/* Ends the walk as a whole: the first without a fault. */
+void walk_accept(struct walk *w);
 void walk_end(struct walk *w, unsigned code, const char *enhanced, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 void walk_say(struct walk *w, const char *what, const char *format, ...)
