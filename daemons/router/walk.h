@@ -15,11 +15,11 @@
 #include "daemons/router/book.h"
 
 enum {
-	WALK_RESULTS_MAX = 1000,	   /* addresses that a recipient may lead to (S34) */
-	WALK_DEPTH_MAX = 100,		   /* nesting of aliases (S29) */
-	WALK_NODES_MAX = 4000,		   /* addresses looked at */
-	WALK_MEMORY_MAX = 2 * 1024 * 1024, /* octets for them */
-	WALK_USER_MAX = 64,		   /* octets of a local part that can be a user */
+	WALK_RESULTS_MAX = 10000,	    /* addresses that a recipient may lead to (S34) */
+	WALK_DEPTH_MAX = 100,		    /* nesting of aliases (S29) */
+	WALK_NODES_MAX = 40000,		    /* addresses looked at */
+	WALK_MEMORY_MAX = 16 * 1024 * 1024, /* octets for them */
+	WALK_USER_MAX = 64,		    /* octets of a local part that can be a user */
 };
 
 enum walk_kind {

@@ -24,6 +24,7 @@ struct question {
 	size_t cursor;
 	uint64_t batch[WALK_BATCH]; /* ids that are next */
 	size_t batch_count, batch_at;
+	uint32_t listed;  /* recipients of the message at batch_at that were listed already */
 	uint32_t reading; /* a read of the message is under way */
 	struct buffer record;
 	struct buffer file_header; /* of a large message that is shown */

@@ -12,7 +12,7 @@
 
 enum {
 	QUESTIONS_MAX = SCHEDULE_ACTIVE_RECIPIENTS,
-	ROUTES_MAX = 1000, /* deliveries of one recipient */
+	ROUTES_MAX = 10000, /* deliveries of one recipient */
 };
 
 struct question {

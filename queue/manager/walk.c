@@ -10,7 +10,11 @@
 #include "common/os/clock.h"
 #include "queue/manager/admin.h"
 
-enum { WALK_STEP = 100, SHOWN_MAX = 32 * 1024 };
+enum {
+	WALK_STEP = 100,
+	WALK_RECIPIENTS = 5000, /* listed of a message in one turn */
+	SHOWN_MAX = 32 * 1024,
+};
 
 static void gather(void *arg, struct entry *e)
 {
@@ -144,7 +148,23 @@ static void show_header(struct question *q, struct entry *e, const struct stored
 			q);
 }
 
-static void list_message(struct question *q, struct entry *e, const struct stored_message *m)
+/* False: it has more recipients than are listed in a turn, and comes again in the next. */
+static bool list_recipients(struct question *q, const struct entry *e,
+			    const struct stored_message *m)
+{
+	uint32_t end = e->state->count;
+	bool all = end - q->listed <= WALK_RECIPIENTS;
+
+	if (!all)
+		end = q->listed + WALK_RECIPIENTS;
+	for (uint32_t i = q->listed; i < end; i++)
+		send_recipient(q, e, m, i);
+	q->listed = all ? 0 : end;
+	return all;
+}
+
+/* False: as above. */
+static bool list_message(struct question *q, struct entry *e, const struct stored_message *m)
 {
 	bool waits = e->disposition == MESSAGE_QUEUED && stub_of(e)->active == NULL;
 	struct queue_item item = {
@@ -160,11 +180,13 @@ static void list_message(struct question *q, struct entry *e, const struct store
 	    .client = m->client,
 	};
 
-	admin_send(q, QUEUE_ITEM, &item);
-	for (uint32_t i = 0; i < e->state->count; i++)
-		send_recipient(q, e, m, i);
+	if (q->listed == 0)
+		admin_send(q, QUEUE_ITEM, &item);
+	if (!list_recipients(q, e, m))
+		return false;
 	if (q->verb == QUEUE_SHOW)
 		show_header(q, e, m);
+	return true;
 }
 
 /* A message whose record or state is damaged is listed by what the stub says. */
@@ -187,11 +209,14 @@ static void act(struct question *q, struct entry *e, const struct stored_message
 	uint64_t id;
 
 	if (q->verb == QUEUE_LIST || q->verb == QUEUE_SHOW) {
-		if (m != NULL)
-			list_message(q, e, m);
-		else
+		if (m == NULL) {
 			list_unreadable(q, e);
-		q->count++;
+			q->listed = 0;
+		}
+		if (m == NULL || list_message(q, e, m))
+			q->count++;
+		else
+			q->batch_at--;
 		active_looked_at(e);
 		return;
 	}
@@ -213,7 +238,7 @@ static void judge(struct question *q, struct entry *e, int err)
 
 	arena_init(&arena, ACTIVE_ARENA_MAX);
 	readable = err == 0 && record_decode(buffer_slice(&q->record), &arena, &m, &error);
-	if (readable && fits(q, e, &m))
+	if (readable && (q->listed > 0 || fits(q, e, &m)))
 		act(q, e, &m);
 	else if (!readable && q->sender[0] == '\0' && q->recipient[0] == '\0')
 		act(q, e, NULL);
@@ -236,8 +261,10 @@ static void on_record(void *arg, int err)
 	q->batch_at++;
 	if (e != NULL)
 		judge(q, e, err);
-	else
+	else {
+		q->listed = 0;
 		buffer_free(&q->record);
+	}
 }
 
 static void read_record(struct question *q, struct entry *e)
@@ -275,7 +302,8 @@ static void look(struct question *q, struct entry *e)
 {
 	int result = 1;
 
-	if (e == NULL || !fits_stub(q, e)) {
+	if (e == NULL || (q->listed == 0 && !fits_stub(q, e))) {
+		q->listed = 0;
 		q->batch_at++;
 		return;
 	}
@@ -297,6 +325,7 @@ static void look(struct question *q, struct entry *e)
 bool walk_step(struct question *q)
 {
 	for (int i = 0; i < WALK_STEP && q->reading == 0 && admin_room(); i++) {
+		uint32_t listed = q->listed;
 		bool enough = q->limit > 0 && q->count >= q->limit;
 
 		if (enough || (q->batch_at == q->batch_count && !next_batch(q))) {
@@ -309,6 +338,8 @@ bool walk_step(struct question *q)
 			return false;
 		}
 		look(q, spool_get(manager.spool, q->batch[q->batch_at]));
+		if (q->listed > listed)
+			break;
 	}
 	return q->reading == 0;
 }

@@ -22,20 +22,22 @@ TAIL = 128  # octets at the end of smtp-sink's counters, more than one of its li
 
 
 class Sink:
-    """smtp-sink. name, pids(): as a server has them."""
+    """smtp-sink. name, pids(): as a server has them. far: of a Far, on the port of SMTP; else here."""
     name = "smtp-sink"
 
-    def __init__(self, *options):
-        self.port, self.options = free_port(), options
+    def __init__(self, *options, far=None):
+        self.options, self.far = options, far
+        self.host, self.port = (far.ADDRESS, 25) if far else ("127.0.0.1", free_port())
         self.process = None
 
     def start(self):
         memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
         self.counters = tempfile.NamedTemporaryFile(prefix="stagepost-bench-", dir=memory)
         user = ["-u", "nobody"] if os.geteuid() == 0 else []
-        self.process = subprocess.Popen([SINK, "-c", *user, *self.options, f"127.0.0.1:{self.port}", "1024"],
+        command = [SINK, "-c", *user, *self.options, f"{self.host}:{self.port}", "4096"]
+        self.process = subprocess.Popen([*self.far.within, *command] if self.far else command,
                                         stdin=subprocess.DEVNULL, stdout=self.counters, stderr=subprocess.DEVNULL)
-        wait_greeting(self.port)
+        wait_greeting(self.port, host=self.host)
 
     def stop(self):
         if self.process:

@@ -38,12 +38,12 @@ def free_port():
     raise RuntimeError("no port is free")
 
 
-def wait_greeting(port, seconds=20):
+def wait_greeting(port, seconds=20, host="127.0.0.1"):
     """Until an SMTP server greets there."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:
-            with socket.create_connection(("127.0.0.1", port), 1) as s:
+            with socket.create_connection((host, port), 1) as s:
                 s.settimeout(5)
                 if s.recv(512).startswith(b"220"):
                     s.sendall(b"QUIT\r\n")
