@@ -9,6 +9,7 @@ import os
 import pathlib
 import subprocess
 import tempfile
+import threading
 import time
 
 import measure
@@ -115,7 +116,7 @@ class Source:
     def __init__(self, port, messages, *, sessions=20, size=4096, recipients=1, keep=True, to=ELSEWHERE,
                  numbered=False):
         to = [to] if isinstance(to, str) else list(to)
-        share = messages // len(to)
+        share = max(1, messages // len(to))
         words = ["-s", max(1, sessions // len(to)), "-m", share, "-l", size,
                  "-f", "sender@source.example"]
         words += ["-d"] * keep + ["-N"] * numbered + (["-r", recipients] if recipients > 1 else [])
@@ -129,16 +130,22 @@ class Source:
 
     def wait(self):
         """Until the last 250; CPU seconds."""
-        used = 0.0
-        for process in self.processes:
-            errors = process.stderr.read()
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-            process.stderr.close()
-            used += usage.ru_utime + usage.ru_stime
-            if process.returncode != 0:
-                raise RuntimeError(f"smtp-source failed: {errors.decode(errors='replace')[-300:]}")
-        return used
+        late = threading.Timer(DEADLINE, lambda: [process.kill() for process in self.processes])
+        late.start()
+        try:
+            return sum(self._end_of(process) for process in self.processes)
+        finally:
+            late.cancel()
+
+    @staticmethod
+    def _end_of(process):
+        errors = process.stderr.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        process.stderr.close()
+        if process.returncode != 0:
+            raise RuntimeError(f"smtp-source failed ({process.returncode}): {errors.decode(errors='replace')[-300:]}")
+        return usage.ru_utime + usage.ru_stime
 
     def stop(self):
         for process in self.processes:

@@ -103,7 +103,7 @@ class Syncs:
     perf's tracepoints in the kernel, which cost least; else by strace."""
 
     def __init__(self, server, folder):
-        self.server, self.said = server, folder / f"syncs-{server.name}"
+        self.server, self.said, self.process = server, folder / f"syncs-{server.name}", None
 
     @staticmethod
     def available():
@@ -125,7 +125,7 @@ class Syncs:
         time.sleep(0.5)  # neither says when it has attached to all
 
     def stop(self):
-        if self.process.poll() is None:
+        if self.process and self.process.poll() is None:
             self.process.send_signal(2)
             self.process.wait(20)
 
