@@ -155,7 +155,8 @@ const struct schema schema[] = {
      .help = "Recipients of one client in a minute; 0 is no such limit."},
     {"queue-messages", LIMIT("queue_messages"), .type = TYPE_NUMBER, .fallback = "1000000",
      .least = 1, .most = 100000000,
-     .help = "Messages in the queue, above which new mail is put off."},
+     .help = "Messages in the queue, above which new mail is put off; each that waits takes "
+	     "about 200 octets of memory."},
     {"spool-size", LIMIT("spool_size"), .type = TYPE_SIZE, .fallback = "0", .most = KIB * KIB * GIB,
      .help = "The most that the queue may use; 0 is all that the disk has."},
     {"spool-free", LIMIT("spool_free"), .type = TYPE_SIZE, .fallback = "64M",
