@@ -9,7 +9,7 @@
 
 struct domains;
 
-enum { DOMAINS_MAX = 10000 }; /* kept at once */
+enum { DOMAINS_MAX = 100000 }; /* kept at once: some 10 MB */
 
 struct domains *domains_new(void);
 void domains_free(struct domains **d);
