@@ -9,7 +9,7 @@
 
 struct domains;
 
-enum { DOMAINS_MAX = 100000 }; /* kept at once: some 10 MB */
+enum { DOMAINS_MAX = 128 * 1024 }; /* kept at once: some 12 MB */
 
 struct domains *domains_new(void);
 void domains_free(struct domains **d);

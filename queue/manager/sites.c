@@ -14,7 +14,7 @@
 #include "queue/manager/manager.h"
 
 enum {
-	SITES_MAX = 100000, /* 200 octets each */
+	SITES_MAX = 128 * 1024, /* 200 octets each */
 	SITES_ASKED_MAX = 1000,
 	TTL_MOST = 3600, /* seconds */
 	TTL_LEAST = 10,
