@@ -52,8 +52,9 @@ struct channel {
 	bool dirty;		 /* in the list for the turn's end */
 	bool over;		 /* the queue was over a quarter */
 	bool room_due;
-	bool waiting; /* for the socket to take more */
-	bool mute;    /* the peer reads no more; what it sent is still read */
+	size_t portion; /* octets that are taken in a row, about; 0: PACKETS_TURN_MAX packets */
+	bool waiting;	/* for the socket to take more */
+	bool mute;	/* the peer reads no more; what it sent is still read */
 	bool dead;
 	bool broken; /* dead because the peer broke the rules */
 	bool told;   /* closed() was called, or nobody is to be told */
@@ -278,9 +279,13 @@ static void packet_handle(struct channel *c, struct slice packet, int *fd)
 static void channel_read(struct channel *c)
 {
 	struct inbox in;
+	size_t taken = 0;
 	for (int i = 0; i < PACKETS_TURN_MAX && !c->dead; i++) {
+		if (c->portion > 0 && taken >= c->portion)
+			break;
 		switch (inbox_receive(c->fd, &in)) {
 		case INBOX_PACKET:
+			taken += in.packet.len;
 			packet_handle(c, in.packet, &in.fd);
 			if (in.fd >= 0)
 				close(in.fd);
@@ -418,6 +423,11 @@ void channel_set_state(struct channel *c, unsigned state)
 size_t channel_queued(const struct channel *c)
 {
 	return c->out.octets;
+}
+
+void channel_portion(struct channel *c, size_t octets)
+{
+	c->portion = octets;
 }
 
 void channel_on_room(struct channel *c, void (*room)(struct channel *c))

@@ -48,6 +48,9 @@ bool channel_send(struct channel *c, uint16_t number, const void *record);
 size_t channel_queued(const struct channel *c);
 /* Called when the queue has run empty after it held more than a quarter (one call each time). */
 void channel_on_room(struct channel *c, void (*room)(struct channel *c));
+/* About so many octets are taken in a turn, one packet at least; the rest in the next one: for who
+ * has much to do for each. 0, as at first: many packets. */
+void channel_portion(struct channel *c, size_t octets);
 /* Sends what is queued now, waiting at most so long; for the last words of a process. */
 bool channel_flush(struct channel *c, uint64_t microseconds);
 bool channel_alive(const struct channel *c);

@@ -13,6 +13,8 @@
 
 enum {
 	HOLDINGS_MAX = 100000,
+	OUTCOMES_PORTION =
+	    32 * 1024, /* octets taken in a turn: outcomes of some hundred recipients */
 	AWAY_US = 60 * 1000 * 1000, /* an agent that mail waits for is missed after that */
 	MISSED_AGAIN_US = 600 * 1000 * 1000,
 };
@@ -177,6 +179,7 @@ void agents_windows(void)
 
 static void agent_up(struct channel *c, unsigned agent)
 {
+	channel_portion(c, OUTCOMES_PORTION);
 	agents[agent].channel = c;
 	agents[agent].told = false;
 	buffer_init(&agents[agent].notes, HOLDINGS_MAX * sizeof(struct job_noted));

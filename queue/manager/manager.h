@@ -39,7 +39,7 @@ enum {
 	    16 * 1024 * 1024, /* one message: envelope; and a portion of recipients */
 	CONTENT_KEPT_MAX = 64 * 1024 * 1024, /* records of active messages kept in memory, all */
 	ACTIVATE_STEP = 500,		     /* recipients of messages made active in one turn */
-	JOBS_STEP = 1000,		     /* recipients of jobs given in one turn, about */
+	JOBS_STEP = 500,		     /* recipients of jobs given in one turn, about */
 	FEED_AT_ONCE = 500,		     /* recipients of a message that is not fed */
 	FEED_PORTION = 2000,		     /* recipients whose jobs are made together */
 	FEED_UNDER_WAY = 10000,		     /* recipients of one message at most */

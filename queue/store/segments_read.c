@@ -9,6 +9,8 @@
 #include "common/os/disk.h"
 #include "queue/store/segments_parts.h"
 
+enum { READ_NOW_MAX = 256 * 1024 }; /* a larger record's hash alone would keep the loop too long */
+
 struct record_read {
 	struct helper_job job;
 	struct segments *s;
@@ -124,7 +126,7 @@ static void read_done(struct helper_job *job)
 static int read_now(struct segments *s, struct pool_file *f, const struct entry *e, char *to,
 		    const uint8_t *digest)
 {
-	if (f->read_fd < 0)
+	if (f->read_fd < 0 || e->length > READ_NOW_MAX)
 		return 0;
 	ssize_t n = disk_pread_now(f->read_fd, to, e->length, e->offset);
 	if (n < 0 && errno != EAGAIN)

@@ -158,6 +158,22 @@ START_TEST(a_turn_leaves_in_one_packet_after_the_hello)
 }
 END_TEST
 
+START_TEST(a_portion_is_taken_in_a_turn_and_the_rest_in_the_next_ones)
+{
+	open_pair();
+	channel_set_state(right.channel, 2);
+	channel_portion(right.channel, 1); /* a packet is taken whole */
+	for (uint64_t i = 1; i <= 6; i++)
+		ask(left.channel, i, 60000); /* two fit in a packet */
+	run_until(&right.reached);
+	ck_assert_uint_eq(right.messages, 2);
+	right.reached = false;
+	right.wanted = 6;
+	run_until(&right.reached);
+	ck_assert_uint_eq(right.last, 6);
+}
+END_TEST
+
 START_TEST(a_descriptor_arrives_and_the_senders_own_stays)
 {
 	struct stat here, there;
@@ -465,6 +481,7 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, messages_arrive_in_order_and_whole);
 	tcase_add_test(t, a_turn_leaves_in_one_packet_after_the_hello);
+	tcase_add_test(t, a_portion_is_taken_in_a_turn_and_the_rest_in_the_next_ones);
 	tcase_add_test(t, a_descriptor_arrives_and_the_senders_own_stays);
 	tcase_add_test(t, descriptors_in_the_queue_are_bounded_and_closed);
 	tcase_add_test(t, another_build_is_refused_at_the_hello);
