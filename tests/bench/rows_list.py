@@ -5,8 +5,9 @@ import socket
 import statistics
 import time
 
+from far import Far
 from load import Sink
-from row import Result, Row
+from row import Result, Row, Unavailable
 from servers import DOMAIN, Ours, free_port
 
 RECIPIENTS, DOMAINS = 100_000, 1_000
@@ -64,7 +65,7 @@ class Client:
 
 
 def addresses(recipients, domains):
-    return [b"user%d@d%d.list.example" % (i, i % domains) for i in range(recipients)]
+    return [b"user%d@d%d.s%d.far.example" % (i, i % domains, i % domains) for i in range(recipients)]
 
 
 def send_list(port, recipients, domains, said):
@@ -181,16 +182,21 @@ def figure(times):
 
 def run_list(context, sites):
     recipients = 2000 if context.quick else RECIPIENTS
-    sink = Sink("-m", "4000")
+    far = None
+    if sites:
+        try:
+            far = context.start(Far(context.folder, DOMAINS))
+        except Unavailable as e:
+            return Result({}, f"not measured: {e}", None)
+    sink = Sink("-m", "4000", far=far)
     single_port = free_port()
     arrivals, said = multiprocessing.Queue(), multiprocessing.Queue()
     context.start(Process(take_singles, single_port, arrivals))
     arrivals.get(timeout=20)
     context.start(sink)
     routes = f"outbound to single.example {{ via [127.0.0.1]:{single_port} }}\n"
-    if sites:
-        routes += "".join(f"outbound to d{i}.list.example {{ via [127.1.{i // 200}.{i % 200 + 1}]:{sink.port} }}\n"
-                          for i in range(DOMAINS))
+    if far:
+        routes += f"resolver {{ server {far.ADDRESS}:53 }}\n"
     server = context.start(Ours(context.folder, limits=f"recipients {RECIPIENTS}; errors 10000", extra=routes,
                                 sink=None if sites else sink))
     singles, delivered = Singles(server.port, arrivals), Delivered(server)
