@@ -1,7 +1,9 @@
 /*
  * memory: malloc and its sisters, which here never return NULL. A product that overflows is our
- * bug (panic); a system without memory is not (fatal), and both end the process.
+ * bug (panic); a system without memory is not (fatal), and both end the process. Pages that were
+ * freed between others stay with malloc for ever unless memory_tidy() is called.
  */
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "common/base/error.h"
@@ -53,4 +55,17 @@ char *memory_string(struct slice s)
 void memory_free(void *ptr)
 {
 	free(ptr);
+}
+
+void memory_tidy(void)
+{
+	static size_t used_then, free_then;
+	struct mallinfo2 now = mallinfo2();
+	if (now.fordblks <= MEMORY_KEPT_MAX ||
+	    (now.uordblks == used_then && now.fordblks == free_then))
+		return;
+	malloc_trim(0);
+	now = mallinfo2();
+	used_then = now.uordblks;
+	free_then = now.fordblks;
 }

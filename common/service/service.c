@@ -19,7 +19,10 @@
 #include "common/os/sandbox.h"
 #include "common/service/parts.h"
 
-enum { LAST_WORDS_US = 200000 }; /* for what is queued when the process ends */
+enum {
+	LAST_WORDS_US = 200000,	  /* for what is queued when the process ends */
+	TIDY_EVERY_US = 15000000, /* memory that a crowd has left behind */
+};
 
 enum life { LIFE_BORN = 1, LIFE_BEGUN = 2, LIFE_SERVING = 4, LIFE_DRAINING = 8 };
 
@@ -28,6 +31,7 @@ static struct channel *master;
 static struct master_begin begun; /* role points nowhere after its message */
 static enum life life = LIFE_BORN;
 static uint64_t generation;
+static struct loop_timer tidier;
 
 static _Noreturn void end(int code)
 {
@@ -99,6 +103,13 @@ static void on_descriptor(struct channel *c, const void *record)
 	place_descriptor(self, record);
 }
 
+static void tidy(void *arg)
+{
+	(void)arg;
+	memory_tidy();
+	loop_timer_start(&tidier, TIDY_EVERY_US, tidy, NULL);
+}
+
 /* The first one opens the house; a later one follows a new set of settings. */
 static void on_go(struct channel *c, const void *record)
 {
@@ -109,6 +120,7 @@ static void on_go(struct channel *c, const void *record)
 			self->warm();
 		place_enter(self, &begun);
 		live(LIFE_SERVING);
+		tidy(NULL);
 		if (self->start)
 			self->start();
 		peers_open();
