@@ -14,6 +14,11 @@ SESSIONS = 20
 PEOPLE = 20
 
 
+# What is fastest: several at one mbox wait a second for each other's lock (410 messages a second instead of 850).
+POSTFIX_LOCAL = {"mbox": "local_destination_concurrency_limit = 1",
+                 "maildir": "local_destination_concurrency_limit = 100\nhome_mailbox = Maildir/"}
+
+
 def compared(rounds, least):
     medians = duel.peers_of(rounds)
     shown, reached = duel.line(medians, least)
@@ -66,9 +71,7 @@ def people(kind):
             return Result({}, "not measured: only root delivers to other users", None)
         theirs = {name: [f"{name[:2]}{number}" for number in range(PEOPLE)] for name in GUESSES}
         users = context.start(Users(context.folder, sum(theirs.values(), [])))
-        postfix = f"mydestination = {DOMAIN}\nvirtual_mailbox_domains =\nlocal_destination_concurrency_limit = 100"
-        if kind == "maildir":
-            postfix += "\nhome_mailbox = Maildir/"
+        postfix = f"mydestination = {DOMAIN}\nvirtual_mailbox_domains =\n" + POSTFIX_LOCAL[kind]
         servers = [context.start(Ours(context.folder, deliver=f"deliver system {kind} {{ users system }}")),
                    context.start_peer(lambda: Postfix(context.folder, extra=postfix))]
         boxes = {name: Maildirs(users.home(n) / "Maildir" for n in names) if kind == "maildir" else
