@@ -83,6 +83,34 @@ int disk_create(int dirfd, const char *name, int flags, mode_t mode)
 	return (int)TEMP_FAILURE_RETRY(openat(dirfd, name, flags, mode));
 }
 
+int disk_create_unnamed(int dirfd, int flags, mode_t mode)
+{
+	if (disk_point(DISK_CREATE, dirfd) < 0)
+		return -1;
+	return (int)TEMP_FAILURE_RETRY(
+	    openat(dirfd, ".", flags | O_TMPFILE | O_CLOEXEC | O_NOCTTY, mode));
+}
+
+int disk_link_unnamed(int fd, int dirfd, const char *name)
+{
+	if (disk_point(DISK_LINK, fd) < 0)
+		return -1;
+	return linkat(fd, "", dirfd, name, AT_EMPTY_PATH);
+}
+
+/* "." is there in any case; who may not link at all hears that there is no such file. */
+bool disk_unnamed_works(int dirfd)
+{
+	if (disk_point(DISK_SPACE, dirfd) < 0)
+		return false;
+	int fd = openat(dirfd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, S_IRUSR | S_IWUSR);
+	if (fd < 0)
+		return false;
+	bool works = linkat(fd, "", dirfd, ".", AT_EMPTY_PATH) < 0 && errno == EEXIST;
+	close(fd);
+	return works;
+}
+
 int disk_close(int fd)
 {
 	int strike = disk_point(DISK_CLOSE, fd);

@@ -74,6 +74,12 @@ int disk_open_beneath(int dirfd, const char *name, int flags);
 /* A new file that must not be there yet (EEXIST); flags: O_WRONLY, O_RDWR, O_APPEND, ... Symbolic
  * links are not followed. */
 int disk_create(int dirfd, const char *name, int flags, mode_t mode);
+/* A file with no name, in that directory's file system; it goes with its descriptor, unless
+ * disk_link_unnamed() gives it a name there (EEXIST). Before both: do they work there? Linux allows
+ * it to everybody since 6.10; some file systems can't. */
+int disk_create_unnamed(int dirfd, int flags, mode_t mode);
+int disk_link_unnamed(int fd, int dirfd, const char *name);
+bool disk_unnamed_works(int dirfd);
 /* The descriptor is gone, whatever is returned. */
 int disk_close(int fd);
 

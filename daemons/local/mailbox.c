@@ -18,7 +18,12 @@
 #include "common/os/disk.h"
 #include "daemons/local/path.h"
 
-enum { DIRECTORY_MODE = 0700, KEY_SIZE = MAILBOX_PATH_SIZE + 16, SUB_SIZE = MAILBOX_PATH_SIZE + 8 };
+enum {
+	DISKS_MAX = 16,
+	DIRECTORY_MODE = 0700,
+	KEY_SIZE = MAILBOX_PATH_SIZE + 16,
+	SUB_SIZE = MAILBOX_PATH_SIZE + 8
+};
 
 TAILQ_HEAD(mailbox_list, mailbox);
 
@@ -26,6 +31,8 @@ struct mailboxes {
 	pthread_mutex_t mutex; /* guards all here, and users and listed of each */
 	struct map *by_path;
 	struct mailbox_list used; /* the listed ones, last used first */
+	struct mailbox_disk disks[DISKS_MAX];
+	size_t disk_count;
 };
 
 struct mailboxes *mailboxes_new(void)
@@ -117,25 +124,55 @@ static void close_parts(struct mailbox *box)
 	errno = error;
 }
 
+/* What is known of that device; NULL: nothing. */
+static const struct mailbox_disk *known_disk(struct mailboxes *all, uint64_t device)
+{
+	const struct mailbox_disk *found = NULL;
+	pthread_mutex_lock(&all->mutex);
+	for (size_t i = 0; !found && i < all->disk_count; i++)
+		if (all->disks[i].device == device)
+			found = &all->disks[i];
+	pthread_mutex_unlock(&all->mutex);
+	return found;
+}
+
+static const struct mailbox_disk *add_disk(struct mailboxes *all, const struct mailbox_disk *disk)
+{
+	static const struct mailbox_disk any = {0}; /* files there are synced one by one */
+	const struct mailbox_disk *added = &any;
+	pthread_mutex_lock(&all->mutex);
+	if (all->disk_count < DISKS_MAX) { /* it may be there twice */
+		all->disks[all->disk_count] = *disk;
+		added = &all->disks[all->disk_count++];
+	}
+	pthread_mutex_unlock(&all->mutex);
+	return added;
+}
+
 /* tmp/ and new/ on two file systems: no message can be moved, and none of this matters. */
-static bool look_at_disk(struct mailbox *box)
+static bool look_at_disk(struct mailboxes *all, struct mailbox *box)
 {
 	struct stat st;
 	if (disk_stat(box->new, &st) < 0)
 		return false;
-	box->device = st.st_dev;
-	box->sync_tells = disk_sync_all_tells(box->new);
+	box->disk = known_disk(all, st.st_dev);
+	if (box->disk)
+		return true;
+	struct mailbox_disk fresh = {.device = st.st_dev,
+				     .sync_tells = disk_sync_all_tells(box->new)};
+	fresh.unnamed = fresh.sync_tells && disk_unnamed_works(box->new);
+	box->disk = add_disk(all, &fresh);
 	return true;
 }
 
-static bool mailbox_open(struct mailbox *box, int base, const char *path)
+static bool mailbox_open(struct mailboxes *all, struct mailbox *box, int base, const char *path)
 {
 	int dir = open_directory(base, path);
 	if (dir < 0 && errno == ENOENT && make_path(base, path))
 		dir = open_directory(base, path);
 	if (dir < 0)
 		return false;
-	if (close_after(dir, open_parts(box, base, dir, path) && look_at_disk(box)))
+	if (close_after(dir, open_parts(box, base, dir, path) && look_at_disk(all, box)))
 		return true;
 	close_parts(box);
 	return false;
@@ -236,7 +273,7 @@ struct mailbox *mailboxes_get(struct mailboxes *all, int base, const char *path,
 
 	pthread_mutex_lock(&box->opening);
 	if (!box->opened)
-		box->opened = mailbox_open(box, base, path);
+		box->opened = mailbox_open(all, box, base, path);
 	error = box->opened ? 0 : errno;
 	pthread_mutex_unlock(&box->opening);
 	if (!error)

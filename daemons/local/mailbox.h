@@ -17,10 +17,16 @@ enum {
 	MAILBOX_FRESH_US = 2 * 1000 * 1000,
 };
 
-struct mailbox {
-	int tmp, new;	 /* directories */
-	uint64_t device; /* of them */
+/* A file system; it stays as long as the table. */
+struct mailbox_disk {
+	uint64_t device; /* st_dev */
 	bool sync_tells; /* disk_sync_all_tells() */
+	bool unnamed;	 /* disk_unnamed_works() */
+};
+
+struct mailbox {
+	int tmp, new;			 /* directories */
+	const struct mailbox_disk *disk; /* where they are */
 
 	/* mailbox.c's */
 	TAILQ_ENTRY(mailbox) link;

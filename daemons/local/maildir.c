@@ -4,6 +4,10 @@
  * attempt takes away: it is named after the attempt alone. A crash after the rename leaves a whole
  * message in new/ that may come again.
  *
+ * Of several, where the file system can, a file has no name until it gets the one in new/: that
+ * saves the two changes of tmp/. Its link count changes then, so the file itself is synced again
+ * with its directory: without a journal the name could survive alone.
+ *
  * A batch goes this path in step. The two syncs stay two, since no file system promises that a name
  * is not durable before the octets that it stands for: with one sync behind the rename a crash
  * could leave an empty message in new/, beside the one that comes again. What fails on the way
@@ -39,7 +43,7 @@ struct maildir_room {
 	struct maildir_job *jobs[MAILDIR_BATCH_MAX];
 	size_t count;
 	struct sync_batch sync;
-	struct sync_item items[MAILDIR_BATCH_MAX];
+	struct sync_item items[2 * MAILDIR_BATCH_MAX]; /* directories, and files again */
 	struct mailbox *boxes[MAILDIR_BATCH_MAX];
 };
 
@@ -127,6 +131,12 @@ static void clear_attempts(const struct maildir_job *j)
 static bool make_file(struct maildir_job *j)
 {
 	char name[MAILDIR_NAME_SIZE];
+	if (j->unnamed) {
+		j->fd = disk_create_unnamed(j->box->new, O_WRONLY, FILE_MODE);
+		if (j->fd >= 0 || errno != EPERM) /* what ext4 says of a removed directory */
+			return j->fd >= 0;
+		j->unnamed = false;
+	}
 	clear_attempts(j);
 	draft_name(j, j->attempt, name);
 	j->fd = disk_create(j->box->tmp, name, O_WRONLY, FILE_MODE);
@@ -148,9 +158,14 @@ static void remove_file(struct maildir_job *j, int dir, const char *name)
 		outcome_remark(&j->outcome, "; a file is left behind");
 }
 
-static void remove_draft(struct maildir_job *j)
+static void drop_draft(struct maildir_job *j)
 {
 	char name[MAILDIR_NAME_SIZE];
+	if (j->fd >= 0)
+		disk_close(j->fd);
+	j->fd = -1;
+	if (j->unnamed)
+		return;
 	draft_name(j, j->attempt, name);
 	remove_file(j, j->box->tmp, name);
 }
@@ -184,9 +199,7 @@ static void write_letter(struct maildir *m, struct maildir_room *room, struct ma
 			box_is_gone(m, j);
 		return;
 	}
-	disk_close(j->fd);
-	j->fd = -1;
-	remove_draft(j);
+	drop_draft(j);
 }
 
 static void write_one(struct maildir *m, struct maildir_room *room, struct maildir_job *j)
@@ -203,9 +216,22 @@ static void write_one(struct maildir *m, struct maildir_room *room, struct maild
 	j->box = mailboxes_get(m->boxes, j->base, j->path, &j->outcome);
 	if (!j->box)
 		return;
-	if (room->count >= SYNC_MANY && j->box->sync_tells)
-		sync_place(&room->sync, j->box->device, j->box->tmp);
+	j->unnamed = room->count >= SYNC_MANY && j->box->disk->unnamed;
+	if (room->count >= SYNC_MANY && j->box->disk->sync_tells)
+		sync_place(&room->sync, j->box->disk->device, j->box->new);
 	write_letter(m, room, j);
+}
+
+static struct sync_item item_of(int fd, const struct mailbox *box)
+{
+	return (struct sync_item){fd, box->disk->device, 0};
+}
+
+static void close_letter(struct maildir_job *j)
+{
+	if (disk_close(j->fd) < 0)
+		fail(j, errno, "can't be written to");
+	j->fd = -1;
 }
 
 /* After a sync that failed nothing is synced again on the same file. */
@@ -215,7 +241,7 @@ static void sync_letters(struct maildir_room *room)
 	for (size_t i = 0; i < room->count; i++) {
 		const struct maildir_job *j = room->jobs[i];
 		if (j->good)
-			room->items[count++] = (struct sync_item){j->fd, j->box->device, 0};
+			room->items[count++] = item_of(j->fd, j->box);
 	}
 	sync_run(&room->sync, SYNC_FILES, room->items, count);
 	for (size_t i = 0; i < room->count; i++) {
@@ -225,17 +251,20 @@ static void sync_letters(struct maildir_room *room)
 		int error = room->items[at++].error;
 		if (error)
 			fail(j, error, "can't be synced");
-		if (disk_close(j->fd) < 0 && j->good)
-			fail(j, errno, "can't be written to");
-		j->fd = -1;
+		else if (!j->unnamed)
+			close_letter(j);
 		if (!j->good)
-			remove_draft(j);
+			drop_draft(j);
 	}
 }
 
 /* Nothing in new/ is ever replaced. Where the file system can't rename so, a link does it. */
-static int move_to(const struct mailbox *box, const char *from, const char *to)
+static int move_to(const struct maildir_job *j, const char *from)
 {
+	const struct mailbox *box = j->box;
+	const char *to = j->name;
+	if (j->unnamed)
+		return disk_link_unnamed(j->fd, box->new, to);
 	if (disk_rename_new(box->tmp, from, box->new, to) == 0)
 		return 0;
 	if (errno != EINVAL && errno != ENOSYS)
@@ -253,14 +282,14 @@ static void move_letter(struct maildir *m, struct maildir_job *j)
 	draft_name(j, j->attempt, draft);
 	do {
 		draw_name(j, m->pid);
-		if (move_to(j->box, draft, j->name) == 0)
+		if (move_to(j, draft) == 0)
 			return;
 	} while (errno == EEXIST && ++tries <= NAME_TRIES);
 	int error = errno;
 	fail(j, error, "can't be written to");
 	if (error == ENOENT)
 		box_is_gone(m, j);
-	remove_draft(j);
+	drop_draft(j);
 }
 
 /* The mailboxes into which something was moved, each once; returns how many. */
@@ -280,27 +309,49 @@ static size_t gather_boxes(struct maildir_room *room)
 }
 
 /* What could not be made durable is taken back: it will come again. */
-static void take_back(struct maildir *m, struct maildir_room *room, struct mailbox *box, int error)
+static void take_back(struct maildir_job *j, int error)
 {
-	mailboxes_forget(m->boxes, box);
-	for (size_t i = 0; i < room->count; i++) {
-		struct maildir_job *j = room->jobs[i];
-		if (!j->good || j->box != box)
+	if (!j->good)
+		return;
+	fail(j, error, "can't be synced");
+	remove_file(j, j->box->new, j->name);
+}
+
+static void take_back_all(struct maildir *m, struct maildir_room *room,
+			  const struct sync_item *items, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (!items[i].error)
 			continue;
-		fail(j, error, "can't be synced");
-		remove_file(j, box->new, j->name);
+		mailboxes_forget(m->boxes, room->boxes[i]);
+		for (size_t k = 0; k < room->count; k++)
+			if (room->jobs[k]->box == room->boxes[i])
+				take_back(room->jobs[k], items[i].error);
 	}
 }
 
 static void sync_boxes(struct maildir *m, struct maildir_room *room)
 {
-	size_t count = gather_boxes(room);
-	for (size_t i = 0; i < count; i++)
-		room->items[i] = (struct sync_item){room->boxes[i]->new, room->boxes[i]->device, 0};
+	size_t boxes = gather_boxes(room), count = boxes;
+	struct maildir_job *linked[MAILDIR_BATCH_MAX];
+	for (size_t i = 0; i < boxes; i++)
+		room->items[i] = item_of(room->boxes[i]->new, room->boxes[i]);
+	for (size_t i = 0; i < room->count; i++) {
+		struct maildir_job *j = room->jobs[i];
+		if (!j->good || !j->unnamed)
+			continue;
+		linked[count - boxes] = j;
+		room->items[count++] = item_of(j->fd, j->box);
+	}
 	sync_run(&room->sync, SYNC_DIRECTORIES, room->items, count);
-	for (size_t i = 0; i < count; i++)
+	take_back_all(m, room, room->items, boxes);
+	for (size_t i = boxes; i < count; i++) {
+		struct maildir_job *j = linked[i - boxes];
 		if (room->items[i].error)
-			take_back(m, room, room->boxes[i], room->items[i].error);
+			take_back(j, room->items[i].error);
+		disk_close(j->fd);
+		j->fd = -1;
+	}
 }
 
 static void take(struct maildir_room *room, struct maildir_jobs *jobs)

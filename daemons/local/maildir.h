@@ -31,7 +31,8 @@ struct maildir_job {
 
 	/* maildir.c's */
 	struct mailbox *box; /* NULL: held no more, or not yet */
-	int fd;		     /* in tmp/; -1: not open */
+	int fd;		     /* of the file; -1: not open */
+	bool unnamed;	     /* it has no name in tmp/ */
 	bool good;	     /* nothing has failed so far */
 	bool again;	     /* the mailbox was removed meanwhile: it is tried once more */
 	unsigned tries;

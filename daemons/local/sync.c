@@ -20,7 +20,8 @@ enum {
 	DEVICES_MAX = 16, /* that are measured; others are synced one by one */
 	TRY_AGAIN = 16,	  /* choices after which the slower way is tried */
 	TRY_AGAIN_MAX = 16384,
-	WEIGHT = 4, /* of what was measured before */
+	TRY_ITEMS = 8, /* are synced one by one when that is tried, and the rest with the whole */
+	WEIGHT = 4,    /* of what was measured before */
 };
 
 enum way { ONE_BY_ONE, WHOLE, WAYS };
@@ -78,9 +79,11 @@ static enum way faster(const struct cost *c)
 	return c->ns[ONE_BY_ONE] == 0 || c->ns[WHOLE] < c->ns[ONE_BY_ONE] ? WHOLE : ONE_BY_ONE;
 }
 
-static enum way choose(struct sync_costs *costs, uint64_t device, enum sync_kind kind)
+/* *trial: it is the slower one. */
+static enum way choose(struct sync_costs *costs, uint64_t device, enum sync_kind kind, bool *trial)
 {
 	enum way way = ONE_BY_ONE;
+	*trial = false;
 	pthread_mutex_lock(&costs->mutex);
 	struct cost *c = cost_of(costs, device, kind);
 	if (c) {
@@ -88,6 +91,7 @@ static enum way choose(struct sync_costs *costs, uint64_t device, enum sync_kind
 		if (++c->choices >= c->try_again) {
 			c->choices = 0;
 			way = way == WHOLE ? ONE_BY_ONE : WHOLE;
+			*trial = true;
 		}
 	}
 	pthread_mutex_unlock(&costs->mutex);
@@ -178,11 +182,15 @@ static void sync_device(struct sync_batch *b, enum sync_kind kind, struct sync_i
 		one_by_one(kind, items, count);
 		return;
 	}
-	enum way way = choose(b->costs, device, kind);
+	bool trial;
+	enum way way = choose(b->costs, device, kind, &trial);
+	size_t first = way == ONE_BY_ONE && trial && count > TRY_ITEMS ? TRY_ITEMS : count;
 	begun = clock_boot_us();
-	if (way == ONE_BY_ONE || !whole(place, kind, items, count))
-		one_by_one(kind, items, count);
-	measured(b->costs, device, kind, way, clock_boot_us() - begun, count);
+	if (way == ONE_BY_ONE || !whole(place, kind, items, first))
+		one_by_one(kind, items, first);
+	measured(b->costs, device, kind, way, clock_boot_us() - begun, first);
+	if (first < count && !whole(place, kind, items + first, count - first))
+		one_by_one(kind, items + first, count - first);
 }
 
 void sync_run(struct sync_batch *b, enum sync_kind kind, struct sync_item *items, size_t count)

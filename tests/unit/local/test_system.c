@@ -852,7 +852,7 @@ START_TEST(a_child_that_dies_of_several_loses_none_and_tears_none)
 	enum { MESSAGES = 5 };
 	if (!disk_faults_built())
 		return;
-	setenv("STAGEPOST_FAULTS", "local-child:rename:3:kill", 1);
+	setenv("STAGEPOST_FAULTS", "local-child:rename:3:kill,local-child:link:3:kill", 1);
 	setup();
 	for (uint64_t i = 1; i <= MESSAGES; i++)
 		start(i, "u1", DELIVER_MAILDIR);
