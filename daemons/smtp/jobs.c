@@ -43,9 +43,9 @@ static void recipient_free(struct recipient *r)
 	memory_free(r);
 }
 
-static void recipient_forget(struct recipient *r)
+/* It is held no more. */
+static void recipient_let_go(struct recipient *r)
 {
-	map_remove(held, key_slice(&r->key));
 	r->noted = true;
 	if (!r->listed)
 		recipient_free(r);
@@ -134,7 +134,7 @@ static void recipient_add(struct job *j, const struct job_more *m)
 {
 	struct recipient_key key = {m->message, m->recipient, m->attempt};
 	size_t len = m->address.len + m->original.len + m->orcpt.len;
-	if (map_get(held, key_slice(&key)) || j->count == j->room)
+	if (j->count == j->room)
 		return;
 	if (map_count(held) >= HELD_MAX) {
 		log_error("the queue manager notes no outcomes: a recipient is not taken");
@@ -146,7 +146,12 @@ static void recipient_add(struct job *j, const struct job_more *m)
 	r->address = keep(&at, m->address);
 	r->original = keep(&at, m->original);
 	r->orcpt = keep(&at, m->orcpt);
-	map_put(held, key_slice(&r->key), r);
+	struct recipient *former = map_put(held, key_slice(&r->key), r);
+	if (former) {
+		map_put(held, key_slice(&former->key), former);
+		memory_free(r);
+		return;
+	}
 	j->recipients[j->count++] = r;
 	j->pending++;
 }
@@ -252,10 +257,12 @@ static void on_noted(struct channel *c, const void *record)
 {
 	const struct job_noted *m = record;
 	struct recipient_key key = {m->message, m->recipient, m->attempt};
-	struct recipient *r = map_get(held, key_slice(&key));
+	struct recipient *r = map_remove(held, key_slice(&key));
 	(void)c;
-	if (r && !r->job)
-		recipient_forget(r);
+	if (r && r->job)
+		map_put(held, key_slice(&r->key), r); /* no outcome yet: the manager errs */
+	else if (r)
+		recipient_let_go(r);
 }
 
 const struct route jobs_routes[] = {
@@ -294,8 +301,10 @@ static void incoming_drop(void)
 	incoming = NULL;
 	if (!j)
 		return;
-	for (uint32_t i = 0; i < j->count; i++)
-		recipient_forget(j->recipients[i]);
+	for (uint32_t i = 0; i < j->count; i++) {
+		map_remove(held, key_slice(&j->recipients[i]->key));
+		recipient_let_go(j->recipients[i]);
+	}
 	j->pending = 0;
 	job_free(j);
 }
