@@ -96,8 +96,8 @@ struct transaction {
 	size_t record_octets;	 /* what all take in the record */
 	struct map *seen;	 /* recipients; NULL below two */
 	struct recipient asked;	 /* recipient on which a verdict is awaited */
-	char asked_key[RECIPIENT_KEY_MAX + 1];
-	bool discard; /* a verdict said so: accept, deliver nothing */
+	char *asked_key;	 /* its key lies there; NULL: none is asked for */
+	bool discard;		 /* a verdict said so: accept, deliver nothing */
 	/* A reload changes nothing for a transaction that has begun. */
 	uint64_t message_size_max;
 	uint32_t recipients_max;

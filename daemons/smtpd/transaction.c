@@ -35,6 +35,7 @@ void transaction_free(struct transaction **t)
 	recipients -= old->recipient_octets;
 	map_free(&old->seen);
 	memory_free(old->recipients);
+	memory_free(old->asked_key);
 	arena_free(&old->arena);
 	memory_free(old);
 	*t = NULL;

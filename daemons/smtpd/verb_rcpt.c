@@ -1,6 +1,7 @@
 /*
  * RCPT: one recipient (RFC 5321 4.1.1.3). Whether it is ours is the router's to say.
  */
+#include "common/base/memory.h"
 #include "common/smtp/parameters.h"
 #include "common/smtp/path.h"
 #include "daemons/smtpd/smtpd.h"
@@ -14,9 +15,8 @@ static void accept_recipient(struct session *s, struct transaction *t)
 	session_reply(s, 452, "4.5.3", "Too many recipients");
 }
 
-static void heard(struct session *s, const struct router_verdict *v)
+static void take_verdict(struct session *s, struct transaction *t, const struct router_verdict *v)
 {
-	struct transaction *t = s->transaction;
 	char enhanced[ENHANCED_MAX + 1];
 
 	if (v->action == VERDICT_CONTINUE || v->action == VERDICT_DISCARD) {
@@ -32,6 +32,17 @@ static void heard(struct session *s, const struct router_verdict *v)
 		return;
 	}
 	session_reply(s, v->code, enhanced, "%.*s", SLICE_FMT(v->text));
+}
+
+/* Between recipients a transaction that waits for its client is small. */
+static void heard(struct session *s, const struct router_verdict *v)
+{
+	struct transaction *t = s->transaction;
+
+	take_verdict(s, t, v);
+	memory_free(t->asked_key);
+	t->asked_key = NULL;
+	t->asked = (struct recipient){.key = SLICE_EMPTY};
 }
 
 /* The path and what was said with it, into the transaction. Our own clients may leave out the
@@ -59,6 +70,8 @@ static bool read_argument(struct session *s, struct slice argument, struct refus
 	    !slice_equal_fold(address_local(&recipient), SLICE("postmaster")) &&
 	    !address_complete(&recipient, slice_str(smtpd_settings()->origin)))
 		return refuse(why, 501, "5.1.3", "Recipient address too long");
+	if (t->asked_key == NULL)
+		t->asked_key = memory_get(RECIPIENT_KEY_MAX + 1);
 	t->asked =
 	    recipient_make(address_text(&recipient, text), said.notify, said.orcpt, t->asked_key);
 	return true;
