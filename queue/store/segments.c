@@ -341,7 +341,9 @@ static void lease_synced(void *arg)
 		if (!r->own)
 			remember_incarnation(lender_of(s, r->writer), r->lease.incarnation);
 		f->writer = r->writer;
-		f->seen_end = 0;
+		f->seen_end = f->read_end = 0;
+		if (s->ahead.file == f)
+			s->ahead.file = NULL;
 		idmap_put(s->leases, r->lease.number, f);
 		r->done(r->arg, &r->lease, fd);
 	}

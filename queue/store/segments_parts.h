@@ -19,6 +19,7 @@ enum {
 	LARGE_LOOK = 10,       /* every so many looks at the space, large files are summed up ... */
 	LARGE_LOOK_FEW = 2000, /* ... and at each one while they are so few */
 	LARGE_LOOK_MAX = 20000,
+	READ_AHEAD = 64 * 1024,
 	TOGETHER_OCTETS = 1024, /* of a notification's lines and its parent's: three short ones */
 };
 
@@ -39,6 +40,7 @@ struct pool_file {
 	/* Lent in this process's life. */
 	uint32_t writer;
 	uint64_t seen_end; /* behind the last record noticed */
+	uint64_t read_end; /* behind what was read of it */
 };
 
 TAILQ_HEAD(pool_files, pool_file);
@@ -156,6 +158,12 @@ struct segments {
 	uint64_t failed_until; /* no new file is made before (clock of the loop) */
 	bool refusing;	       /* within segments_refuse() */
 	struct digest hash;    /* the loop's */
+	struct {
+		struct pool_file *file; /* NULL: nothing */
+		uint64_t offset;
+		size_t len;
+		char octets[READ_AHEAD];
+	} ahead; /* records that follow one that was read */
 	bool closing;
 };
 

@@ -35,6 +35,8 @@ void pool_reader_drop(struct segments *s, struct pool_file *f)
 	s->reader_count--;
 	disk_close(f->read_fd);
 	f->read_fd = -1;
+	if (s->ahead.file == f)
+		s->ahead.file = NULL;
 }
 
 void pool_reader_add(struct segments *s, struct pool_file *f, int fd)
@@ -122,13 +124,49 @@ static void read_done(struct helper_job *job)
 	memory_free(r);
 }
 
+static bool ahead_has(const struct segments *s, const struct pool_file *f, const struct entry *e)
+{
+	return s->ahead.file == f && e->offset >= s->ahead.offset &&
+	       e->offset + e->length <= s->ahead.offset + s->ahead.len;
+}
+
+/* New messages are read in the order in which they lie there: those that were noticed behind this
+ * one come in the same call, for they will be wanted next. Up to seen_end nothing changes. */
+static bool ahead_fill(struct segments *s, struct pool_file *f, const struct entry *e)
+{
+	uint64_t there = f->seen_end - e->offset;
+	if (e->offset < f->read_end || f->seen_end <= e->offset + e->length ||
+	    e->length > READ_AHEAD / 2)
+		return false;
+	s->ahead.file = NULL;
+	ssize_t n = disk_pread_now(f->read_fd, s->ahead.octets,
+				   there < READ_AHEAD ? (size_t)there : READ_AHEAD, e->offset);
+	if (n < (ssize_t)e->length)
+		return false;
+	s->ahead.file = f;
+	s->ahead.offset = e->offset;
+	s->ahead.len = (size_t)n;
+	return true;
+}
+
+static ssize_t read_record(struct segments *s, struct pool_file *f, const struct entry *e, char *to)
+{
+	bool ahead = ahead_has(s, f, e) || ahead_fill(s, f, e);
+	if (f->read_end < e->offset + e->length)
+		f->read_end = e->offset + e->length;
+	if (!ahead)
+		return disk_pread_now(f->read_fd, to, e->length, e->offset);
+	memcpy(to, s->ahead.octets + (e->offset - s->ahead.offset), e->length);
+	return e->length;
+}
+
 /* 1: done; 0: the helper has to; -1 and errno. */
 static int read_now(struct segments *s, struct pool_file *f, const struct entry *e, char *to,
 		    const uint8_t *digest)
 {
 	if (f->read_fd < 0 || e->length > READ_NOW_MAX)
 		return 0;
-	ssize_t n = disk_pread_now(f->read_fd, to, e->length, e->offset);
+	ssize_t n = read_record(s, f, e, to);
 	if (n < 0 && errno != EAGAIN)
 		return -1;
 	if (n < (ssize_t)e->length)

@@ -368,22 +368,78 @@ START_TEST(mail_that_stays_moves_and_is_the_same)
 }
 END_TEST
 
+static void spoil(struct spool_world *w, const struct entry *e)
+{
+	char path[128];
+	snprintf(path, sizeof(path), "%s/segments/%08u", w->path, e->segment);
+	int fd = open(path, O_WRONLY);
+	ck_assert_int_eq(pwrite(fd, "X", 1, e->offset + 100), 1);
+	close(fd);
+}
+
 START_TEST(spoilt_records_are_found_out)
 {
 	struct spool_world w;
 	struct buffer record;
-	char path[128];
 	world_make(&w);
 	world_writer(&w);
 	buffer_init(&record, RECORD_LENGTH_MAX);
 	send(&w, 3, 500, 1);
 	struct entry *e = spool_get(w.spool, w.ids[1]);
-	snprintf(path, sizeof(path), "%s/segments/%08u", w.path, e->segment);
-	int fd = open(path, O_WRONLY);
-	ck_assert_int_eq(pwrite(fd, "X", 1, e->offset + 100), 1);
-	close(fd);
+	spoil(&w, e);
 	ck_assert_int_eq(read_record(&w, e, &record), EBADMSG);
 	verify(&w, 1);
+	buffer_free(&record);
+	world_stop(&w);
+}
+END_TEST
+
+/* The first read opens the segment, the second brings those behind it. */
+START_TEST(records_that_lie_behind_one_come_with_it)
+{
+	struct spool_world w;
+	struct buffer record;
+	world_make(&w);
+	world_writer(&w);
+	buffer_init(&record, RECORD_LENGTH_MAX);
+	send(&w, 8, 500, 1);
+	for (size_t i = 0; i < 2; i++)
+		ck_assert_int_eq(read_record(&w, spool_get(w.spool, w.ids[i]), &record), 0);
+	spoil(&w, spool_get(w.spool, w.ids[5]));
+	for (size_t i = 2; i < 8; i++)
+		ck_assert_int_eq(read_record(&w, spool_get(w.spool, w.ids[i]), &record), 0);
+	buffer_free(&record);
+	world_stop(&w);
+}
+END_TEST
+
+START_TEST(a_segment_that_is_used_again_is_read_anew)
+{
+	struct spool_world w;
+	struct buffer record;
+	uint32_t segment = 0, offset = 0, again = 0;
+	world_make(&w);
+	world_writer(&w);
+	buffer_init(&record, RECORD_LENGTH_MAX);
+	for (int round = 0; round < 20; round++) {
+		size_t from = w.arrived;
+		send(&w, 64, 4000, 2);
+		for (size_t i = from; i < w.arrived; i++) {
+			struct entry *e = spool_get(w.spool, w.ids[i % WORLD_IDS]);
+			bool first = i < 2, same = e->segment == segment && e->offset > offset &&
+						   e->offset < offset + 32 * 1024;
+			if (first || (round > 0 && same))
+				ck_assert_int_eq(read_record(&w, e, &record), 0);
+			if (first) {
+				segment = e->segment;
+				offset = e->offset;
+			}
+			again += round > 0 && same;
+			world_deliver(&w, e->id);
+		}
+		ck_assert(spool_flush(w.spool));
+	}
+	ck_assert_uint_gt(again, 0);
 	buffer_free(&record);
 	world_stop(&w);
 }
@@ -673,6 +729,8 @@ int main(void)
 	tcase_add_test(t, a_free_segment_that_somebody_holds_is_not_lent);
 	tcase_add_test(t, mail_that_stays_moves_and_is_the_same);
 	tcase_add_test(t, spoilt_records_are_found_out);
+	tcase_add_test(t, records_that_lie_behind_one_come_with_it);
+	tcase_add_test(t, a_segment_that_is_used_again_is_read_anew);
 	tcase_add_test(t, large_files_live_as_long_as_their_message);
 	tcase_add_test(t, an_expansion_replaces_a_recipient);
 	tcase_add_test(t, held_released_and_deleted_without_being_read);
