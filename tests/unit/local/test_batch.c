@@ -356,12 +356,13 @@ START_TEST(a_file_system_that_is_slow_as_a_whole_is_synced_in_parts)
 {
 	enum { ROUNDS = 80, FILES = 8 };
 	char path[TREE_PATH_SIZE], command[TREE_PATH_SIZE + 64];
-	struct sync_costs *costs = sync_costs_new();
+	struct sync_costs *costs;
 	struct sync_batch b;
 	struct sync_item items[FILES];
 	int wholes = -1;
 	if (!disk_faults_built())
 		return;
+	costs = sync_costs_new();
 	setenv("STAGEPOST_FAULTS", "*:sync-all:1+:delay=20", 1);
 	snprintf(path, sizeof(path), "%s/trace", tree_path);
 	setenv("STAGEPOST_DISK_TRACE", path, 1);
