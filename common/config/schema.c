@@ -153,7 +153,7 @@ const struct schema schema[] = {
      .help = "Messages of one client in a minute; 0 is no such limit."},
     {"client-recipients", MINUTE_RATE("client_recipients"),
      .help = "Recipients of one client in a minute; 0 is no such limit."},
-    {"queue-messages", LIMIT("queue_messages"), .type = TYPE_NUMBER, .fallback = "1000000",
+    {"queue-messages", LIMIT("queue_messages"), .type = TYPE_NUMBER, .fallback = "2000000",
      .least = 1, .most = 100000000,
      .help = "Messages in the queue, above which new mail is put off; each that waits takes "
 	     "about 200 octets of memory."},

@@ -33,7 +33,7 @@ def server_of(context, name, sink):
     nobody.write_text("nobody\n")  # a user of the domains would go before a route
     routes.write_text("".join(f"@d{i}.example smtp:[127.0.0.1]:{FIRST_PORT + i}\n" for i in range(DOMAINS)))
     names = " ".join(f"d{i}.example" for i in range(DOMAINS))
-    return Ours(folder, sink=sink, limits=f"queue-messages {2 * MESSAGES}", retry="first 6h; longest 6h",
+    return Ours(folder, sink=sink, retry="first 6h; longest 6h",
                 extra=f"domain {names} {{\n    routes file:{routes}\n"
                       f"    relay [127.0.0.1]:{FIRST_PORT + DOMAINS} {{ users file:{nobody} }}\n}}")
 

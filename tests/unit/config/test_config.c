@@ -60,7 +60,7 @@ START_TEST(an_empty_file_has_all_defaults)
 	    {"limits.unknown-recipients", 10},
 	    {"limits.idle", 300000000},
 	    {"limits.min-rate", 500},
-	    {"limits.queue-messages", 1000000},
+	    {"limits.queue-messages", 2000000},
 	    {"limits.spool-size", 0},
 	    {"limits.spool-free", 64 << 20},
 	    {"retry.first", 300000000},
