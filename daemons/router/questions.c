@@ -1,7 +1,8 @@
 /*
  * Every question is answered once, unless its channel dies first. Checks of smtpd are walked at
  * once, since they are short and a client waits; recipients to be followed through aliases are
- * walked QUESTIONS_ROUTES_MAX at a time, so that long lists can't fill the memory.
+ * walked QUESTIONS_ROUTES_MAX at a time, less where they lead to many addresses, and while their
+ * channel has room for what comes of them: long lists fill neither the memory nor the channel.
  */
 #include <bsd/sys/queue.h>
 
@@ -153,14 +154,22 @@ static void question_walk(struct question *q)
 	walk_start(q->walk);
 }
 
+static bool may_begin(const struct question *q)
+{
+	return routes < QUESTIONS_ROUTES_MAX && walk_addresses() < QUESTIONS_ADDRESSES_MAX &&
+	       (q->asked.kind != WALK_ROUTE || channel_queued(q->channel) <= CHANNEL_QUEUE_MAX / 4);
+}
+
 /* Not from inside itself: a walk that is done at once comes back here. */
 static void begin_waiting(void)
 {
+	struct question *q;
+
 	if (beginning)
 		return;
 	beginning = true;
-	while (!TAILQ_EMPTY(&waiting) && routes < QUESTIONS_ROUTES_MAX)
-		question_walk(TAILQ_FIRST(&waiting));
+	while ((q = TAILQ_FIRST(&waiting)) != NULL && may_begin(q))
+		question_walk(q);
 	beginning = false;
 }
 
@@ -268,18 +277,37 @@ static void forget_channel(struct question_list *list, const struct channel *c)
 struct keeper {
 	LIST_ENTRY(keeper) link;
 	struct channel *channel;
+	bool untold; /* the channel had no room for the news */
 };
 
 static LIST_HEAD(, keeper) keepers = LIST_HEAD_INITIALIZER(keepers);
 static uint64_t sets; /* of settings, so far */
 
+static void tell(struct keeper *k)
+{
+	struct router_changed m = {.sets = sets};
+
+	k->untold = !channel_send(k->channel, ROUTER_CHANGED, &m);
+}
+
+static void on_room(struct channel *c)
+{
+	struct keeper *k;
+
+	LIST_FOREACH (k, &keepers, link)
+		if (k->channel == c && k->untold)
+			tell(k);
+	begin_waiting();
+}
+
 void questions_up(struct channel *c, unsigned instance)
 {
-	struct keeper *k = memory_get(sizeof(*k));
+	struct keeper *k = memory_zero(1, sizeof(*k));
 
 	(void)instance;
 	k->channel = c;
 	LIST_INSERT_HEAD(&keepers, k, link);
+	channel_on_room(c, on_room);
 }
 
 static void forget_keeper(const struct channel *c)
@@ -297,11 +325,11 @@ static void forget_keeper(const struct channel *c)
 
 void questions_changed(void)
 {
-	struct router_changed m = {.sets = ++sets};
 	struct keeper *k;
 
+	sets++;
 	LIST_FOREACH (k, &keepers, link)
-		channel_send(k->channel, ROUTER_CHANGED, &m);
+		tell(k);
 }
 
 void questions_down(struct channel *c)

@@ -10,7 +10,8 @@ enum {
 	QUESTIONS_MAX = 262144,	    /* not answered yet, more than the manager and two smtpd ask at
 				       once; above it the answer is: later */
 	QUESTIONS_ROUTES_MAX = 256, /* recipients that are followed at once; the others wait */
-	QUESTIONS_STEPS_MAX = 2000, /* explained of one address */
+	QUESTIONS_ADDRESSES_MAX = 40000, /* none is begun while those lead to so many */
+	QUESTIONS_STEPS_MAX = 2000,	  /* explained of one address */
 };
 
 /* Who asks there keeps answers that are whole, until questions_changed(): the book is another. */

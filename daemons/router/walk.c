@@ -13,6 +13,7 @@
 #include "daemons/router/walk_parts.h"
 
 static struct walk *spare; /* the last one's memory: most walks end before the next begins */
+static size_t addresses;   /* looked at by all that are under way */
 
 static struct walk *walk_memory(void)
 {
@@ -51,8 +52,20 @@ struct walk *walk_new(struct book *book, const struct walk_question *question,
 	return w;
 }
 
+size_t walk_addresses(void)
+{
+	return addresses;
+}
+
+static void addresses_drop(struct walk *w)
+{
+	addresses -= w->nodes;
+	w->nodes = 0;
+}
+
 static void walk_destroy(struct walk *w)
 {
+	addresses_drop(w);
 	book_release(&w->book);
 	map_free(&w->seen);
 	arena_free(&w->arena);
@@ -68,6 +81,7 @@ void walk_free(struct walk **walk)
 	if (w == NULL)
 		return;
 	w->gone = true;
+	addresses_drop(w);
 	if (!w->running && !w->waiting)
 		walk_destroy(w);
 }
@@ -317,10 +331,12 @@ static struct node *node_new(struct walk *w, struct slice text, struct slice key
 {
 	struct node *n = arena_get(&w->arena, sizeof(*n));
 
-	if (n == NULL || w->nodes++ >= WALK_NODES_MAX) {
+	if (n == NULL || w->nodes >= WALK_NODES_MAX) {
 		walk_end(w, 451, "4.6.0", "aliases lead to too many addresses");
 		return NULL;
 	}
+	w->nodes++;
+	addresses++;
 	*n = (struct node){.parent = w->node, .depth = w->node ? w->node->depth + 1 : 0};
 	n->text = arena_copy(&w->arena, text);
 	n->key = arena_copy(&w->arena, key);

@@ -5,11 +5,15 @@
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include "common/base/buffer.h"
 #include "common/os/loop.h"
 #include "daemons/router/questions.h"
 #include "daemons/router/rules.h"
 #include "daemons/router/users.h"
+#include "daemons/router/walk.h"
 
 static struct channel *client, *server;		/* the two ends of a question's channel */
 static struct channel *accounts, *accounts_end; /* router's end, and accounts' */
@@ -239,6 +243,70 @@ START_TEST(more_recipients_than_are_followed_at_once_are_all_answered)
 }
 END_TEST
 
+/* An alias `list` of so many addresses at that domain, and no user but by accounts. */
+static void long_list(unsigned count, const char *domain)
+{
+	struct settings_server host = {.hostname = SLICE("mx.example.org"),
+				       .origin = SLICE("example.org")};
+	struct settings_domain d = {.number = 1, .name = SLICE("example.org")};
+	struct settings_deliver v = {.number = 1, .domain = 1, .users = SLICE("file:/users")};
+	struct settings_aliases a = {.domain = 1, .table = SLICE("file:/list")};
+	struct buffer text = {.limit = SIZE_MAX};
+	int fd = memfd_create("list", 0);
+
+	rules_begin();
+	rules_setting(&settings_server_record, &host);
+	rules_setting(&settings_domain_record, &d);
+	rules_setting(&settings_deliver_record, &v);
+	rules_setting(&settings_aliases_record, &a);
+	rules_end();
+	for (unsigned i = 0; i < count; i++)
+		buffer_printf(&text, "%s x%u@%s", i == 0 ? "list:" : ",", i, domain);
+	buffer_byte(&text, '\n');
+	ck_assert_int_eq(write(fd, text.data, text.len), (ssize_t)text.len);
+	ck_assert(shelf_load(a.table, fd));
+	close(fd);
+	buffer_free(&text);
+}
+
+START_TEST(answers_that_fill_the_channel_are_all_given)
+{
+	enum { MEMBERS = 5000, ASKED = 100 }; /* more octets than a channel holds */
+
+	long_list(MEMBERS, "example.net");
+	link_client(questions_of_queue);
+	questions_up(server, 0);
+	for (unsigned i = 1; i <= ASKED; i++)
+		ask(i, "list@example.org");
+	run(ASKED);
+	ck_assert_uint_eq(deliveries, ASKED * MEMBERS);
+	for (unsigned i = 1; i <= ASKED; i++)
+		ck_assert_uint_eq(codes[i], 1);
+	ck_assert_uint_eq(walk_addresses(), 0);
+}
+END_TEST
+
+START_TEST(while_long_lists_wait_no_more_are_begun)
+{
+	enum { MEMBERS = 5000, ASKED = 100 };
+
+	long_list(MEMBERS, "example.org");
+	link_client(questions_of_queue);
+	questions_up(server, 0);
+	hold_back = true;
+	for (unsigned i = 1; i <= ASKED; i++)
+		ask(i, "list@example.org");
+	run(1); /* to the first that accounts is asked for */
+	ck_assert_uint_ge(walk_addresses(), QUESTIONS_ADDRESSES_MAX);
+	ck_assert_uint_le(walk_addresses(), QUESTIONS_ADDRESSES_MAX + MEMBERS + 1);
+	hold_back = false;
+	for (uint64_t i = 1; i <= held; i++)
+		answer(i);
+	run(ASKED);
+	ck_assert_uint_eq(deliveries, ASKED * MEMBERS);
+}
+END_TEST
+
 START_TEST(questions_survive_the_death_of_accounts)
 {
 	link_client(questions_of_queue);
@@ -364,6 +432,21 @@ START_TEST(who_keeps_whole_answers_hears_of_a_new_set)
 }
 END_TEST
 
+START_TEST(news_of_a_new_set_wait_for_room_in_the_channel)
+{
+	struct router_step step = {.what = SLICE("fill")};
+
+	link_client(questions_of_smtpd);
+	questions_up(server, 0);
+	while (channel_send(server, ROUTER_STEP, &step))
+		;
+	questions_changed();
+	run(1); /* late() when they do not come */
+	ck_assert_uint_ne(sets, 0);
+	questions_down(server);
+}
+END_TEST
+
 START_TEST(control_hears_the_steps)
 {
 	struct router_explain m = {.request = 7, .recipient = SLICE("list@example.org")};
@@ -384,15 +467,19 @@ int main(void)
 	SRunner *sr = srunner_create(s);
 	int failed;
 
+	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, every_check_is_answered_once_and_known_users_are_asked_for_once);
 	tcase_add_test(t, steps_other_than_rcpt_go_on);
 	tcase_add_test(t, more_recipients_than_are_followed_at_once_are_all_answered);
+	tcase_add_test(t, answers_that_fill_the_channel_are_all_given);
+	tcase_add_test(t, while_long_lists_wait_no_more_are_begun);
 	tcase_add_test(t, questions_survive_the_death_of_accounts);
 	tcase_add_test(t, questions_of_a_dead_peer_are_forgotten);
 	tcase_add_test(t, only_what_is_not_ours_is_answered_for_its_whole_domain);
 	tcase_add_test(t, a_way_that_depends_on_the_address_is_not_that_of_its_domain);
 	tcase_add_test(t, who_keeps_whole_answers_hears_of_a_new_set);
+	tcase_add_test(t, news_of_a_new_set_wait_for_room_in_the_channel);
 	tcase_add_test(t, control_hears_the_steps);
 	suite_add_tcase(s, t);
 	srunner_run_all(sr, CK_ENV);
