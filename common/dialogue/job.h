@@ -14,6 +14,7 @@
 #include "common/wire/dialogue.h"
 
 enum {
+	JOB_ADDRESS_MAX = 320, /* RFC 5321 4.5.3.1: 64, @ and 255 */
 	JOB_CONTENT_MAX = 68 * 1024,
 	JOB_TRACE_MAX = 8 * 1024,
 	JOB_TEXT_MAX = 400,
@@ -60,9 +61,9 @@ enum notify_flag {
 	F(S, u64, message, 0, "queue id")                                       \
 	F(S, u32, recipient, 0, "number in the message")                        \
 	F(S, u32, attempt, 0, "from 1")                                         \
-	F(S, string, sender, 320, "reverse-path, without < >")                  \
-	F(S, string, address, 320, "final address")                             \
-	F(S, string, original, 320, "recipient as received")                    \
+	F(S, string, sender, JOB_ADDRESS_MAX, "reverse-path, without < >")      \
+	F(S, string, address, JOB_ADDRESS_MAX, "final address")                 \
+	F(S, string, original, JOB_ADDRESS_MAX, "recipient as received")        \
 	F(S, u32, more, JOB_RECIPIENTS_MAX - 1, "JOB_MORE that follow")         \
 	F(S, u32, notify, 15, "enum notify_flag of this recipient")             \
 	F(S, string, orcpt, ORCPT_MAX, "ORCPT of this recipient, xtext")        \
@@ -81,13 +82,13 @@ enum notify_flag {
 RECORD_DECLARE(job_start, JOB_START_FIELDS)
 
 /* manager -> agent: a further recipient of the JOB_START before it. */
-#define JOB_MORE_FIELDS(F, S)                                       \
-	F(S, u64, message, 0, "queue id")                           \
-	F(S, u32, recipient, 0, "number in the message")            \
-	F(S, u32, attempt, 0, "from 1")                             \
-	F(S, string, address, 320, "final address")                 \
-	F(S, string, original, 320, "recipient as received")        \
-	F(S, u32, notify, 15, "enum notify_flag of this recipient") \
+#define JOB_MORE_FIELDS(F, S)                                            \
+	F(S, u64, message, 0, "queue id")                                \
+	F(S, u32, recipient, 0, "number in the message")                 \
+	F(S, u32, attempt, 0, "from 1")                                  \
+	F(S, string, address, JOB_ADDRESS_MAX, "final address")          \
+	F(S, string, original, JOB_ADDRESS_MAX, "recipient as received") \
+	F(S, u32, notify, 15, "enum notify_flag of this recipient")      \
 	F(S, string, orcpt, ORCPT_MAX, "ORCPT of this recipient, xtext")
 RECORD_DECLARE(job_more, JOB_MORE_FIELDS)
 

@@ -3,8 +3,6 @@
  */
 #include "common/mail/xtext.h"
 
-enum { ESCAPE = 3 }; /* octets of +XX */
-
 static int hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')
@@ -22,14 +20,14 @@ bool xtext_valid(struct slice s)
 			return false;
 		if (c != '+')
 			continue;
-		if (s.len - i < ESCAPE)
+		if (s.len - i < XTEXT_ESCAPE)
 			return false;
 		high = hex_digit(s.ptr[i + 1]);
 		low = hex_digit(s.ptr[i + 2]);
 		octet = high * 16 + low;
 		if (high < 0 || low < 0 || octet < 32 || octet > 126)
 			return false;
-		i += ESCAPE - 1;
+		i += XTEXT_ESCAPE - 1;
 	}
 	return true;
 }
@@ -53,8 +51,8 @@ bool xtext_encode(struct slice s, struct buffer *out)
 		if (plain == s.len)
 			break;
 		unsigned char c = (unsigned char)s.ptr[plain];
-		char escape[ESCAPE] = {'+', digits[c >> 4], digits[c & 15]};
-		if (!buffer_append(out, slice_make(escape, ESCAPE)))
+		char escape[XTEXT_ESCAPE] = {'+', digits[c >> 4], digits[c & 15]};
+		if (!buffer_append(out, slice_make(escape, XTEXT_ESCAPE)))
 			return false;
 		s = slice_from(s, plain + 1);
 	}
@@ -70,7 +68,7 @@ bool xtext_decode(struct slice s, struct buffer *out)
 
 		if (c == '+') {
 			c = (char)(hex_digit(s.ptr[i + 1]) * 16 + hex_digit(s.ptr[i + 2]));
-			i += ESCAPE - 1;
+			i += XTEXT_ESCAPE - 1;
 		}
 		if (!buffer_byte(out, c))
 			return false;

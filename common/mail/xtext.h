@@ -7,6 +7,8 @@
 
 #include "common/base/buffer.h"
 
+enum { XTEXT_ESCAPE = 3 }; /* octets of +XX: so many for one octet at most */
+
 /* Is it xtext, and what it stands for printable ASCII and blanks (S21)? Digits of hex are upper
  * case, as the grammar has them. Empty is fine. */
 bool xtext_valid(struct slice s);

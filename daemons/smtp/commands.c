@@ -7,6 +7,11 @@
 #include "daemons/smtp/smtp.h"
 
 enum { LINE_MAX_OCTETS = 2000 };
+_Static_assert(sizeof("RCPT TO:<> NOTIFY=SUCCESS,FAILURE,DELAY ORCPT=rfc822;\r\n") +
+			   JOB_ADDRESS_MAX + XTEXT_ESCAPE * JOB_ADDRESS_MAX <
+		       LINE_MAX_OCTETS &&
+		   (int)ORCPT_MAX < XTEXT_ESCAPE * JOB_ADDRESS_MAX,
+	       "every command fits, so no append to a line is looked at");
 
 static bool offers(const struct session *s, unsigned extension)
 {
@@ -112,13 +117,10 @@ static struct buffer *begin_line(struct slice command, struct slice address)
 	return &line;
 }
 
-/* The line's end, and off it goes; a line that is too long (no address of ours is) does not. */
-static bool send_line(struct session *s, struct buffer *b)
+static void send_line(struct session *s, struct buffer *b)
 {
-	bool fits = buffer_append(b, SLICE("\r\n"));
-	if (fits)
-		session_send(s, buffer_slice(b));
-	return fits;
+	buffer_append(b, SLICE("\r\n"));
+	session_send(s, buffer_slice(b));
 }
 
 static void add_size(const struct job *j, struct buffer *b)
@@ -128,7 +130,7 @@ static void add_size(const struct job *j, struct buffer *b)
 	buffer_append(b, slice_make(digits, decimal_write(j->size, digits)));
 }
 
-bool commands_mail(struct session *s, struct job *j)
+void commands_mail(struct session *s, const struct job *j)
 {
 	struct buffer *b = begin_line(SLICE("MAIL FROM:"), j->sender);
 	if (offers(s, OFFERS_SIZE))
@@ -139,7 +141,7 @@ bool commands_mail(struct session *s, struct job *j)
 		buffer_append(b, SLICE(" SMTPUTF8"));
 	if (offers(s, OFFERS_DSN))
 		add_mail_dsn(j, b);
-	return send_line(s, b);
+	send_line(s, b);
 }
 
 /* RFC 3461 4.1; absent stays absent (S22). */
@@ -178,13 +180,12 @@ static void add_orcpt(const struct recipient *r, struct buffer *b)
 		buffer_truncate(b, before);
 }
 
-bool commands_rcpt(struct session *s, struct job *j, const struct recipient *r)
+void commands_rcpt(struct session *s, const struct recipient *r)
 {
 	struct buffer *b = begin_line(SLICE("RCPT TO:"), r->address);
-	(void)j;
 	if (offers(s, OFFERS_DSN)) {
 		add_notify(r->notify, b);
 		add_orcpt(r, b);
 	}
-	return send_line(s, b);
+	send_line(s, b);
 }

@@ -413,8 +413,8 @@ void transaction_reply(struct session *s, const struct expected *e);
 void transaction_early_reply(struct session *s, struct job *j);
 
 /* commands.c */
-bool commands_mail(struct session *s, struct job *j);
-bool commands_rcpt(struct session *s, struct job *j, const struct recipient *r);
+void commands_mail(struct session *s, const struct job *j);
+void commands_rcpt(struct session *s, const struct recipient *r);
 /* Which recipients may be said to this host; notes why not for the others. How many. */
 uint32_t commands_select(struct session *s, struct job *j);
 

@@ -190,7 +190,7 @@ static void say_rcpt(struct session *s, struct job *j)
 		if (!r->job || r->state == RECIPIENT_LEFT_OUT)
 			continue;
 		r->state = RECIPIENT_SAID;
-		commands_rcpt(s, j, r);
+		commands_rcpt(s, r);
 		session_expect(s, EXPECT_RCPT, j, j->next - 1);
 		return;
 	}
