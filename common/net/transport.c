@@ -28,12 +28,12 @@ static ssize_t plain_write(void *state, int fd, struct slice octets, bool last)
 	return n;
 }
 
+/* shutdown() fails when the peer is gone: nobody is left to tell. */
 static void plain_end(void *state, int fd, bool closes)
 {
 	(void)state;
 	if (!closes)
-		(void)shutdown(fd,
-			       SHUT_WR); /* fails when the peer is gone: nobody is left to tell */
+		(void)shutdown(fd, SHUT_WR);
 }
 
 const struct transport transport_plain = {plain_read, plain_write, plain_end, NULL,

@@ -3,9 +3,10 @@
  *
  * A turn: every ready watch, timer, signal and wake is called; then the turn's end (struct
  * loop_turn), which is where a batch is committed; then the process sleeps. Nothing called from
- * here may wait. All structs here must be zero before their first start; the owner keeps them where
- * they are until they are stopped. Stopping what was never started, or twice, is fine; so is
- * stopping, starting again or freeing a watch from its own call.
+ * here may wait, but for what loop_turn_add_blocking() adds. All structs here must be zero before
+ * their first start; the owner keeps them where they are until they are stopped. Stopping what was
+ * never started, or twice, is fine; so is stopping, starting again or freeing a watch from its own
+ * call.
  *
  * Not thread-safe, but for loop_wake_send().
  */
@@ -80,7 +81,7 @@ struct loop_turn {
 	loop_call *call;
 	void *arg;
 	bool added;
-	unsigned place;
+	unsigned place; /* which of the three orders below */
 };
 
 /* Called at the end of each turn, and once more when loop_run() ends, in the order of adding. */

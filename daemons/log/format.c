@@ -6,12 +6,19 @@
 
 #include "common/base/encode.h"
 #include "common/os/clock.h"
+#include "daemons/log/input.h"
+#include "daemons/log/output.h"
 
 enum {
 	FACILITY_MAIL = 2,
-	HEAD_MAX = 256, /* of what stands before the text; all in it is shorter */
+	HEAD_MAX = 256, /* of what stands before the text */
 	MICROSECONDS_AT = 20,
 };
+/* Nobody looks for room while a head is put together: blanks, brackets and a priority are in 16. */
+_Static_assert(CLOCK_TEXT_SIZE + OUTPUT_HOST_MAX + OUTPUT_NAME_MAX + INPUT_ROLE_MAX + DECIMAL_MAX +
+		       16 <=
+		   HEAD_MAX,
+	       "a head is never longer");
 
 /* The text of the last second that was asked for: there are thousands of lines in one. */
 static struct {

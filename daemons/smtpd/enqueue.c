@@ -16,6 +16,7 @@ enum { RECEIVED_MAX = 4096, SECONDS_A_MINUTE = 60 };
 static const struct refusal header_too_large = {552, "5.3.4", "Header is larger than the limit"};
 static const struct refusal no_room = {452, "4.3.1", "Too much mail at once, try later"};
 static const struct refusal no_file = {451, "4.3.0", "The message can't be stored, try later"};
+static const char queued[] = "Ok: queued as ";
 static const struct refusal queue_full = {452, "4.3.1", "The queue is full, try later"};
 
 /* May take the client's next commands: the last thing to do. */
@@ -65,8 +66,7 @@ static void committed(void *arg, int err)
 {
 	struct transaction *t = arg;
 	struct session *s = t->session;
-	char text[] = "Ok: queued as ............";
-	size_t id = sizeof(text) - 1 - QUEUE_ID_LEN;
+	char text[sizeof(queued) + QUEUE_ID_LEN];
 
 	if (s == NULL) {
 		transaction_free(&t);
@@ -76,7 +76,8 @@ static void committed(void *arg, int err)
 		enqueue_refuse(s, err == ENOSPC || err == EDQUOT ? &queue_full : &no_file);
 		return;
 	}
-	queue_id_text(t->id, text + id);
+	memcpy(text, queued, sizeof(queued));
+	queue_id_text(t->id, text + sizeof(queued) - 1);
 	session_log_accepted(s);
 	s->messages++;
 	s->junk = 0;
