@@ -1,5 +1,7 @@
 /* encode: RFC 4648's vectors, and everything that a strict decoder must refuse. */
 #include <check.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/base/encode.h"
@@ -183,6 +185,22 @@ START_TEST(one_octet_spoils_a_text_wherever_it_is)
 }
 END_TEST
 
+START_TEST(numbers_are_written_like_printf_does)
+{
+	uint64_t cases[] = {0, 9, UINT64_MAX, UINT64_MAX - 1, [4 ... 42] = 1};
+	char text[DECIMAL_MAX], want[DECIMAL_MAX + 1];
+	for (int i = 4; i + 2 <= 42; i += 2) { /* each power of ten, and what is one less */
+		cases[i + 2] = cases[i] * 10;
+		cases[i + 1] = cases[i + 2] - 1;
+	}
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		snprintf(want, sizeof(want), "%" PRIu64, cases[i]);
+		size_t len = decimal_write(cases[i], text);
+		ck_assert_msg(slice_equal(slice_make(text, len), slice_str(want)), "%s", want);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("encode");
@@ -195,6 +213,7 @@ int main(void)
 	tcase_add_test(c, base64_brings_random_octets_back);
 	tcase_add_test(c, utf8_agrees_with_the_definition);
 	tcase_add_test(c, one_octet_spoils_a_text_wherever_it_is);
+	tcase_add_test(c, numbers_are_written_like_printf_does);
 	suite_add_tcase(s, c);
 	SRunner *sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);

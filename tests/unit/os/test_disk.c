@@ -157,6 +157,26 @@ START_TEST(space_is_allocated_ahead_and_cut_off)
 }
 END_TEST
 
+START_TEST(a_file_gets_its_name_when_it_is_whole)
+{
+	struct stat st;
+	if (!disk_unnamed_works(dir))
+		return; /* nobody calls the others there */
+	int fd = disk_create_unnamed(dir, O_WRONLY, 0600);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(disk_pwrite(fd, "a", 1, 0), 0);
+	disk_close(make("b"));
+	ck_assert_int_eq(disk_link_unnamed(fd, dir, "b"), -1);
+	ck_assert_int_eq(errno, EEXIST);
+	ck_assert_int_eq(disk_stat_at(dir, "a", &st), -1);
+	ck_assert_int_eq(disk_link_unnamed(fd, dir, "a"), 0);
+	disk_close(fd);
+	ck_assert_int_eq(disk_stat_at(dir, "a", &st), 0);
+	ck_assert_int_eq(st.st_size, 1);
+	ck_assert_int_eq(st.st_mode & 0777, 0600);
+}
+END_TEST
+
 START_TEST(names_are_linked_renamed_and_removed)
 {
 	struct stat st;
@@ -369,6 +389,7 @@ int main(void)
 	Suite *s = suite_create("disk");
 	TCase *tc = tcase_create("disk");
 	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, a_file_gets_its_name_when_it_is_whole);
 	tcase_add_test(tc, a_vector_is_written_whole_and_read_back);
 	tcase_add_test(tc, a_short_write_goes_on_until_the_error);
 	tcase_add_test(tc, a_new_file_must_be_new);

@@ -61,6 +61,21 @@ START_TEST(cuts_at_512_octets)
 }
 END_TEST
 
+START_TEST(a_text_that_is_ready_is_the_same_line)
+{
+	char line[REPLY_LINE_MAX], text[REPLY_LINE_MAX + 1];
+	struct buffer b;
+	for (size_t len = 0; len < sizeof(text); len++) {
+		memset(text, len % 7 ? 'x' : '\n', len);
+		buffer_init(&b, 4096);
+		ck_assert(reply_write(&b, 250, len % 2 ? "2.0.0" : NULL, "%.*s", (int)len, text));
+		size_t got = reply_line(line, 250, len % 2 ? "2.0.0" : NULL, slice_make(text, len));
+		ck_assert(slice_equal(slice_make(line, got), buffer_slice(&b)));
+		buffer_free(&b);
+	}
+}
+END_TEST
+
 START_TEST(appends_nothing_to_a_full_buffer)
 {
 	struct buffer b;
@@ -79,6 +94,7 @@ int main(void)
 	tcase_add_test(c, writes_lines_with_and_without_enhanced_codes);
 	tcase_add_test(c, lets_no_text_leave_its_line);
 	tcase_add_test(c, cuts_at_512_octets);
+	tcase_add_test(c, a_text_that_is_ready_is_the_same_line);
 	tcase_add_test(c, appends_nothing_to_a_full_buffer);
 	suite_add_tcase(s, c);
 	SRunner *sr = srunner_create(s);
