@@ -6,7 +6,6 @@
 
 #include <bsd/stdlib.h>
 #include <errno.h>
-#include <malloc.h>
 #include <poll.h>
 #include <string.h>
 
@@ -161,11 +160,8 @@ uint64_t spool_time_after(const struct line_time *last, const char *boot_id, uin
 static void tick(void *arg)
 {
 	struct spool *sp = arg;
-	if (++sp->ticks % TIME_TICKS == 0) {
+	if (++sp->ticks % TIME_TICKS == 0)
 		write_time(sp);
-		/* What a storm of mail or a verify needed lies between what is still in use. */
-		malloc_trim(0);
-	}
 	move_look(sp->move);
 	loop_timer_start(&sp->tick_timer, SPOOL_TICK_US, tick, sp);
 }
