@@ -3,10 +3,12 @@ Our server beside its peers, in one run: see README.md. A row of the table is a 
 rows_NAME.py; what a row is stands in row.py.
 """
 import argparse
+import contextlib
 import datetime
 import importlib
 import os
 import pathlib
+import signal
 import sys
 import time
 import traceback
@@ -36,6 +38,7 @@ def arguments():
     parser.add_argument("--list", action="store_true", help="say which rows there are")
     parser.add_argument("--only", metavar="KEY[,KEY]", help="these rows alone")
     parser.add_argument("--rounds", type=int, help="of each measurement, behind one that warms up (5; quick: 1)")
+    parser.add_argument("--minutes", type=float, default=14, help="after which what is not measured is given up (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="see that every row works; its figures mean nothing")
     parser.add_argument("--ours-alone", action="store_true", help="without peers")
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "build/bench", metavar="FOLDER", help="of the results (%(default)s)")
@@ -45,14 +48,29 @@ def arguments():
     return parser.parse_args()
 
 
-def one(row, folder, options):
+@contextlib.contextmanager
+def ended_at(end):
+    """What is within is given up at this time (of time.monotonic())."""
+    def late(*_):
+        raise TimeoutError("the time of the bench is over")
+    signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, max(0.001, end - time.monotonic()))
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def one(row, folder, options, end):
     """What came of it, whatever goes wrong."""
     folder.mkdir()
     begun, error, result = time.monotonic(), "", None
     context = Context(folder, options)
     try:
-        with context:
+        with context, ended_at(end):
             result = row.run(context)
+        if options.quick:
+            result.reached = None
     except Exception as e:  # the other rows go on
         traceback.print_exc()
         error = f"{type(e).__name__}: {e}"
@@ -62,10 +80,10 @@ def one(row, folder, options):
 def run(folder, rows, options):
     about = {"date": options.date, "quick": options.quick, "rounds": options.rounds,
              "machine": report.machine(folder), "versions": report.versions()}
-    outcomes, told = [], set()
+    outcomes, told, end = [], set(), time.monotonic() + options.minutes * 60
     try:
         for number, row in enumerate(rows):
-            outcome = one(row, folder / str(number), options)
+            outcome = one(row, folder / str(number), options, end)
             outcomes.append(outcome)
             for peer, why in outcome.left_out.items():
                 if peer not in told:

@@ -2,19 +2,23 @@
 As root all that the bench starts lives in namespaces of its own: processes, mounts, network. However the
 bench ends, its kernel ends every process and takes back every mount; and nobody else is on its loopback.
 
- bench.py (waits, removes the folder) -> first process of the namespace (waits for orphans) -> the bench
+ bench.py (waits, removes the folder) -> first process of the namespace (waits for orphans, too) -> the bench
 """
 import ctypes
+import fcntl
 import os
 import pathlib
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
 
 CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET = 0x00020000, 0x20000000, 0x40000000
 PR_SET_PDEATHSIG = 1
+SIOCSIFFLAGS, IFF_UP = 0x8914, 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -45,9 +49,25 @@ def _end_once():
         signal.signal(s, end)
 
 
+def _refused(what):
+    sys.exit(f"bench: root may not do that here: {what}. It needs the capability SYS_ADMIN; an ordinary user needs none and "
+             "measures without peers")
+
+
 def _unshare(what):
     if _libc.unshare(what) != 0:
-        raise OSError(ctypes.get_errno(), "unshare")
+        _refused(f"unshare: {os.strerror(ctypes.get_errno())}")
+
+
+def _mount(*words):
+    done = subprocess.run(["mount", *words], capture_output=True, text=True)
+    if done.returncode != 0:
+        _refused(done.stderr.strip())
+
+
+def _loopback_up():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        fcntl.ioctl(s, SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", IFF_UP))
 
 
 def _forward_to(child):
@@ -70,8 +90,9 @@ def _enclosed(bench, folder):
 
 def _first_process(bench, folder):
     _unshare(CLONE_NEWNS | CLONE_NEWNET)
-    for command in ("mount --make-rprivate /", "mount -t proc proc /proc", "ip link set lo up"):
-        subprocess.run(command.split(), check=True)
+    _mount("--make-rprivate", "/")
+    _mount("-t", "proc", "proc", "/proc")
+    _loopback_up()
     child = os.fork()
     if child == 0:
         status = 1
@@ -88,4 +109,5 @@ def _first_process(bench, folder):
     while True:
         pid, status = os.wait()
         if pid == child:
+            shutil.rmtree(folder, ignore_errors=True)  # should our parent have been killed
             return os.waitstatus_to_exitcode(status) & 0xff

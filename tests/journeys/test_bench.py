@@ -63,6 +63,24 @@ def test_a_signal_ends_all_of_it(tmp_path):
     assert_nothing_left(tmp_path)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user's bench has no namespaces")
+def test_nothing_is_left_when_it_is_killed(tmp_path):
+    bench = start(tmp_path, "--only", "relay-20", "--ours-alone", "--rounds", "1000")
+    wait_for(lambda: list((tmp_path / "where").glob("*/0/stagepost/spool/lock")), 30, "a server")
+    bench.kill()
+    bench.communicate(timeout=SECONDS)
+    wait_for(lambda: not list((tmp_path / "where").iterdir()), 30, "an empty folder")
+    assert_nothing_left(tmp_path)
+
+
+def test_what_takes_too_long_is_given_up(tmp_path):
+    bench = start(tmp_path, "--only", "relay-20,relay-1", "--ours-alone", "--rounds", "100000", "--minutes", "0.05")
+    said, _ = bench.communicate(timeout=SECONDS)
+    assert bench.returncode == 1 and said.count("the time of the bench is over") >= 2, said
+    assert (tmp_path / "out" / "results.json").exists()
+    assert_nothing_left(tmp_path)
+
+
 def test_a_row_that_fails_is_told(tmp_path):
     """No server comes up from an empty build."""
     (tmp_path / "bin").mkdir()
