@@ -10,15 +10,14 @@ GROUP = 4  # sessions of a source for OpenSMTPD
 
 
 def sized(context, guesses, name, measure, least=1):
-    """measure(messages, number), with as many messages as take about context.round_seconds: the warm-up, of a
-    guess, says how many. A multiple of least."""
+    """measure(messages, number), with as many messages as take about context.round_seconds: the round before says how
+    many, since a server that has just started is slower. The warm-up is of a guess. A multiple of least."""
     messages = guesses[name] * (0.05 if context.quick else 1)
 
     def one(number):
         nonlocal messages
         figures = measure(max(1, int(messages) // least) * least, number)
-        if number == 0:
-            messages = figures["end_to_end"] * context.round_seconds
+        messages = figures["end_to_end"] * context.round_seconds
         return figures
     return one
 
@@ -39,10 +38,11 @@ def cpu_of(medians, name):
     return {p: us for p, us in medians[name]["cpu_us"].items() if not p.startswith("smtp-s")}
 
 
-def cpu_words(medians, name):
-    """All of it, and the processes, the dearest first."""
+def cpu_words(medians, name, whole=None):
+    """All of it, unless it is told, and the processes, the dearest first."""
     parts = sorted(cpu_of(medians, name).items(), key=lambda part: -part[1])
-    return f"{sum(us for _, us in parts):,.0f} us (" + ", ".join(f"{p} {us:,.0f}" for p, us in parts if us >= 1) + ")"
+    whole = sum(us for _, us in parts) if whole is None else whole
+    return f"{whole:,.0f} us (" + ", ".join(f"{p} {us:,.0f}" for p, us in parts if us >= 1) + ")"
 
 
 def line(medians, least_ratio=None, least_share=None, least_accept=None):

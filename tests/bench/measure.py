@@ -9,6 +9,7 @@ import contextlib
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import time
 
@@ -88,11 +89,11 @@ class Machine:
 
 
 def pss(server):
-    """Octets of memory of all processes, what they share counted once."""
+    """Octets of memory of all processes, what they share counted once. Only root may look."""
     total = 0
     for pids in server.pids().values():
         for pid in pids:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended
                 found = re.search(r"(?m)^Pss:\s+(\d+) kB", pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text())
                 total += int(found[1]) * 1024 if found else 0
     return total
@@ -107,8 +108,11 @@ class Syncs:
 
     @staticmethod
     def available():
-        for tool in ("perf", "strace"):
-            if subprocess.run(["which", tool], stdout=subprocess.DEVNULL).returncode == 0:
+        """perf, strace or "": what is installed and may look, which a container may not."""
+        for tool, *tried in (("perf", "stat", "-e", f"syscalls:sys_enter_{SYNC_CALLS[0]}", "true"),
+                             ("strace", "-f", "-o", "/dev/null", "true")):
+            if shutil.which(tool) and subprocess.run([tool, *tried], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                                     stderr=subprocess.DEVNULL).returncode == 0:
                 return tool
         return ""
 

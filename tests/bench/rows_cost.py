@@ -28,7 +28,7 @@ def cpu(context):
         medians[name]["cpu_us_all"] = row.medians([{"all": sum(duel.cpu_of({name: f}, name).values())}
                                                    for f in figures])["all"]
     ours = medians["stagepost"]["cpu_us_all"]
-    shown = duel.cpu_words(medians, "stagepost")
+    shown = duel.cpu_words(medians, "stagepost", ours)
     if "postfix" in medians:
         shown += f"; Postfix {medians['postfix']['cpu_us_all']:,.0f} us"
     return Result({"rounds": rounds, "medians": medians}, shown, ours <= CPU_GOAL)
@@ -38,7 +38,7 @@ def syncs(context):
     """A round of its own for each, since counting disturbs."""
     tool = measure.Syncs.available()
     if not tool or not IS_ROOT:
-        return Result({}, "not measured: it needs root and perf or strace", None)
+        return Result({}, "not measured: it needs root, and perf or strace with the right to look (package linux-perf)", None)
     sink, servers = pair(context)
     figures = {}
     for server in servers:

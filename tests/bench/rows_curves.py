@@ -69,7 +69,7 @@ class Idle:
 
 def memory(context):
     if not IS_ROOT:
-        return Result({}, "not measured: only root may look at it")
+        return Result({}, "not measured: only root may look at memory")
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     counts = [count for count in CONNECTIONS if count + SPARE <= most and (count <= 100 or not context.quick)]
@@ -92,7 +92,7 @@ def memory(context):
 def profile(context):
     """perf looks at the whole machine for a second of relaying."""
     if not IS_ROOT or measure.Syncs.available() != "perf":
-        return Result({}, "not measured: it needs root and perf")
+        return Result({}, "not measured: it needs root, and perf with the right to look (package linux-perf)")
     sink = context.start(Sink("-m", "2000"))
     ours = context.start(Ours(context.folder, sink=sink))
     count = int(KEPT[ours.name] * (0.1 if context.quick else 1))
