@@ -13,7 +13,7 @@ import duel
 from plots import Plot
 from servers import OpenSmtpd, Postfix
 
-SAYS = {True: "reached", False: "NOT reached", None: "not measured"}
+SAYS = {True: "reached", False: "NOT reached", None: "not judged"}
 JOURNAL = {True: ", with a journal", False: ", without a journal", None: ""}
 LOUD = 0.1  # share of the machine that others may use
 NAMES = {"stagepost": "Stagepost", "postfix": "Postfix", "opensmtpd": "OpenSMTPD", "harness": "harness alone"}
@@ -21,11 +21,13 @@ DURABLE = """\
 Each message is accepted, queued durably, delivered and removed, but for OpenSMTPD, of which only the acceptance is measured.
 What "accepted" is worth: **Stagepost** answers 250 after an `fdatasync` of the batch that the message is in, and syncs each
 Maildir file and its directory before it forgets the message. **Postfix** `fsync`s its queue file before 250, and the mailbox
-file before it removes that; it syncs no directory. **OpenSMTPD** does not sync before 250.
+file before it removes that; it syncs no directory. **OpenSMTPD** does not sync before 250. All write a log file. Postfix's local(8)
+also looks for a `~/.forward`, which ours does not know yet.
 
 A round sends by `smtp-source` as many messages as take ours, or the peer, about 1.2 s, and ends when the last of them is in
 the mailbox or at `smtp-sink`. Rounds are interleaved (ours, Postfix, OpenSMTPD, harness, ours, ...); the first of each warms up
-and is dropped. Figures are medians; ratios are of medians of one run. "Harness alone" is `smtp-source` straight to `smtp-sink`. CPU is what
+and is dropped. Figures are medians; ratios are of medians of one run. Syncs, deferred messages but for the rates beside them, the
+list and growth by domains are measured once; to many domains, and with the list, a program of the bench sends, not `smtp-source`. "Harness alone" is `smtp-source` straight to `smtp-sink`. CPU is what
 the kernel accounted to the processes, of Postfix those that ended too. All is on one loopback that nobody else uses.
 """
 

@@ -175,9 +175,9 @@ class Delivered:
         return self.count
 
 
-def figure(times):
+def figure(times, usual):
     return {"count": len(times), "median_ms": statistics.median(times) * 1e3 if times else 0,
-            "worst_ms": max(times, default=0) * 1e3}
+            "worst_ms": max(times, default=0) * 1e3, "late": sum(time > GOAL * usual for time in times)}
 
 
 def run_list(context, sites):
@@ -212,20 +212,27 @@ def run_list(context, sites):
     accepted = said.get()[1]
     while_delivered = singles.while_true(lambda: delivered.now() < recipients and time.time() < begun + SECONDS)
     took = time.time() - begun
-    figures = {"usual": figure(usual), "received": figure(while_received), "delivered": figure(while_delivered),
+    median = statistics.median(usual)
+    figures = {"usual": figure(usual, median), "received": figure(while_received, median),
+               "delivered": figure(while_delivered, median),
                "accept_seconds": accepted - begun, "all_seconds": took, "recipients": delivered.count}
     worse = max(figures["received"]["median_ms"], figures["delivered"]["median_ms"])
     ratio = worse / figures["usual"]["median_ms"]
+    meanwhile = figures["received"], figures["delivered"]
     figures["ratio"] = ratio
     shown = (f"{figures['usual']['median_ms']:.1f} ms usually; {figures['received']['median_ms']:.1f} (worst "
              f"{figures['received']['worst_ms']:.0f}) while the list is received, {figures['delivered']['median_ms']:.1f} "
              f"(worst {figures['delivered']['worst_ms']:.0f}) while it is delivered: {ratio:.1f}x; the list took {took:.1f} s")
     done = figures["recipients"] >= recipients
-    return Result(figures, shown, done and ratio <= GOAL, "" if done else f"only {figures['recipients']} recipients were reached")
+    note = (f"medians are judged; {sum(f['late'] for f in meanwhile)} of {sum(f['count'] for f in meanwhile)} messages sent "
+            f"meanwhile, and {figures['usual']['late']} of {SINGLES} before, took more than {GOAL:.0f}x the usual time")
+    if not done:
+        note = f"only {figures['recipients']} recipients were reached; {note}"
+    return Result(figures, shown, done and all(f["count"] for f in meanwhile) and ratio <= GOAL, note)
 
 
 ROWS = [
     Row("list-relay", "one message to 100,000 recipients at 1,000 domains, through one relay; a message meanwhile",
-        "<= 2x its usual time", lambda context: run_list(context, False)),
-    Row("list-sites", "the same to 1,000 sites", "<= 2x its usual time", lambda context: run_list(context, True)),
+        "<= 2x its usual time (medians)", lambda context: run_list(context, False)),
+    Row("list-sites", "the same to 1,000 sites", "<= 2x its usual time (medians)", lambda context: run_list(context, True)),
 ]

@@ -229,6 +229,7 @@ maillog_file_prefixes = {self.folder}
 myhostname = postfix.{DOMAIN}
 mydestination =
 mynetworks = 127.0.0.0/8
+biff = no
 inet_interfaces = loopback-only
 inet_protocols = ipv4
 in_flow_delay = 0
