@@ -98,8 +98,9 @@ def mx(context):
         return f"you@d{i}-{re.sub('[^0-9a-z]', '', step)}.s{i % sites}.far.example".encode()
     rounds, costs = domains(context, ours, sink, address, steps | {many: SITES})
     return judged(rounds, costs, list(steps)[-1],
-                  f" (a DNS question); spread over {SITES:,} sites a message costs {costs[many + ' known'] / costs['10 known']:.2f} times "
-                  "as much, since it has a session for itself, with two round trips instead of one that it shares")
+                  f" (a DNS question); at {SITES:,} sites, where a message has a session for itself, with two round trips instead "
+                  f"of one that it shares, it costs {costs[many + ' known'] / costs['10 known']:.2f} times as much, the first one to "
+                  f"each {costs[many + ' new'] / costs['10 known']:.2f} times: that is not judged")
 
 
 ROWS = [
