@@ -5,7 +5,8 @@
  *
  * Of the two ways the one that took less time for each item is used; the other is tried now and
  * then, the more rarely the clearer it has lost. So a file system that others fill with writes is
- * synced whole for a second or two, and then not again for long.
+ * synced whole for a second or two, and then not again for long; when that takes a minute each
+ * time, once.
  */
 #include "daemons/local/sync.h"
 
@@ -22,6 +23,7 @@ enum {
 	TRY_AGAIN_MAX = 16384,
 	TRY_ITEMS = 8, /* are synced one by one when that is tried, and the rest with the whole */
 	WEIGHT = 4,    /* of what was measured before */
+	LONG_US = 100 * 1000, /* after which the other way, if not known, is tried at once */
 };
 
 enum way { ONE_BY_ONE, WHOLE, WAYS };
@@ -107,6 +109,8 @@ static void measured(struct sync_costs *costs, uint64_t device, enum sync_kind k
 	if (c) {
 		enum way best = faster(c);
 		uint64_t known = c->ns[way];
+		if (us > LONG_US && c->ns[way == WHOLE ? ONE_BY_ONE : WHOLE] == 0)
+			c->choices = c->try_again;
 		c->ns[way] = known ? (known * (WEIGHT - 1) + ns) / WEIGHT : ns;
 		if (way != best && known) { /* it was tried, and has won, or lost again */
 			bool lost = ns > c->ns[best];
