@@ -175,16 +175,24 @@ void state_told(struct entry *e, uint32_t below)
 	}
 }
 
+/* The next numbers, one after the other, and not too many. */
+static bool numbers_follow(const struct message_state *st, struct slice list)
+{
+	struct line_recipient r;
+	for (uint32_t number = st->count; line_recipient_next(&list, &r); number++)
+		if (r.number != number || number - st->received >= RECIPIENTS_ADDED_MAX)
+			return false;
+	return true;
+}
+
 bool state_added(struct entry *e, const struct line_added *a)
 {
 	struct message_state *st = e->state;
 	struct slice list = a->recipients;
 	struct line_recipient r;
-	if (recipient_ended(st->recipients[a->recipient].status))
+	if (recipient_ended(st->recipients[a->recipient].status) || !numbers_follow(st, list))
 		return false;
 	while (line_recipient_next(&list, &r)) {
-		if (r.number != st->count || r.number - st->received >= RECIPIENTS_ADDED_MAX)
-			return false;
 		if (st->count == st->room) {
 			st->room = st->room < 8 ? 16 : st->room * 2;
 			st = e->state = memory_resize(st, 1, state_size(st->room));
