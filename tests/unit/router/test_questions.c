@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/base/buffer.h"
+#include "common/os/clock.h"
 #include "common/os/loop.h"
 #include "daemons/router/questions.h"
 #include "daemons/router/rules.h"
@@ -195,6 +196,7 @@ static void ask(uint64_t request, const char *recipient)
 START_TEST(every_check_is_answered_once_and_known_users_are_asked_for_once)
 {
 	char name[64];
+	uint64_t began = clock_boot_us();
 
 	link_client(questions_of_smtpd);
 	for (unsigned i = 1; i < 600; i++) {
@@ -210,9 +212,10 @@ START_TEST(every_check_is_answered_once_and_known_users_are_asked_for_once)
 	codes[1] = 0;
 	check(1, "u1@example.org");
 	run(1);
-	ck_assert_uint_eq(asked, 0);
+	if (clock_boot_us() - began < USERS_KEPT_US)
+		ck_assert_uint_eq(asked, 0);
 	users_forget();
-	codes[1] = 0;
+	asked = codes[1] = 0;
 	check(1, "u1@example.org");
 	run(1);
 	ck_assert_uint_eq(asked, 1);
