@@ -6,6 +6,9 @@ Where mail would go: what the running server says of each kind of address, at RC
 administrator. Nothing leaves here; what leaves is in test_mx.py.
 """
 import json
+import os
+import signal
+import threading
 
 import pytest
 
@@ -197,6 +200,37 @@ def test_reload_brings_new_statements(house):
     assert "to [new.example]:25" in here.run("route", "--trusted", "dora@branch.example").stdout
     assert here.run("route", "dora@branch.example", check=False).returncode == 1
     assert here.run("route", f"nobody+here@{DOMAIN}").returncode == 0  # its catch-all
+
+
+def test_no_session_knows_less_than_the_one_who_reloaded(house):
+    """A verdict that smtpd has kept for a whole domain is not given once `reload` has returned, though router was the
+    last to serve with the new settings, and smtpd had no turn between its news and the client's command."""
+    here = house.open
+    with here.connect() as wire:
+        wire.say("MAIL FROM:<x@elsewhere.example>", "250 2.1.0")
+        wire.say("RCPT TO:<y@soon-ours.example>", "250 2.1.5")
+        here.configure(top="trust 127.0.0.0/8", limits="message-size 12345", deliver=DELIVER.format(owner=here.owner),
+                       domain="domain soon-ours.example { users static:known; relay mx }")
+        router, smtpd = here.pid("router"), here.pid("smtpd")
+        os.kill(router, signal.SIGSTOP)
+        try:
+            reload = threading.Thread(target=here.run, args=("reload",))
+            reload.start()
+
+            def serves():
+                with here.connect() as fresh:
+                    return "SIZE 12345" in fresh.features
+            wait_for(serves, what="new settings in smtpd")
+            wire.say("RCPT TO:<y@soon-ours.example>", "250 2.1.5")  # before it returns, either may be said
+            os.kill(smtpd, signal.SIGSTOP)
+        finally:
+            os.kill(router, signal.SIGCONT)
+        try:
+            reload.join(20)
+            wire.socket.sendall(b"RCPT TO:<z@soon-ours.example>\r\n")
+        finally:
+            os.kill(smtpd, signal.SIGCONT)
+        wire.expect("550 5.1.1")
 
 
 def test_route_has_its_own_words_for_misuse(house):
