@@ -217,19 +217,6 @@ static bool worth_a_line(const struct message_state *st, uint32_t i)
 	       r->reply.relay.len > 0;
 }
 
-/* What a STATE line keeps of a reply's text for each that it names, so that a message with the most
- * recipients fits into one line. */
-static size_t text_budget(const struct message_state *st)
-{
-	size_t lines = 0, most = REPLY_TEXT_MAX + REPLY_RELAY_MAX, each;
-	for (uint32_t i = 0; i < st->count; i++)
-		lines += worth_a_line(st, i);
-	if (lines == 0 || st->octets >= LEDGER_LINE_MAX)
-		return 0;
-	each = (LEDGER_LINE_MAX - st->octets) / lines;
-	return each < most ? each : most;
-}
-
 static bool same_text(struct slice a, struct slice b)
 {
 	return a.ptr == b.ptr ? a.len == b.len : slice_equal(a, b);
@@ -260,6 +247,41 @@ static struct line_recipient recipient_line(const struct message_state *st, uint
 	return l;
 }
 
+/* Received ones that follow on each other and are alike stand in one entry. False: recipient i is
+ * not worth one. */
+static bool entry_of(const struct message_state *st, uint32_t i, struct line_recipient *l)
+{
+	struct line_recipient next;
+	*l = recipient_line(st, i);
+	if (!worth_a_line(st, i))
+		return false;
+	for (i++; i < st->received && worth_a_line(st, i); i++) {
+		next = recipient_line(st, i);
+		if (!alike(l, &next))
+			break;
+		l->alike++;
+	}
+	return true;
+}
+
+/* What an entry keeps of a reply's text, so that a message with the most recipients fits into one
+ * line. */
+static size_t text_budget(const struct message_state *st)
+{
+	size_t entries = 0, most = REPLY_TEXT_MAX + REPLY_RELAY_MAX, each;
+	struct line_recipient l;
+	if (st->octets >= LEDGER_LINE_MAX)
+		return 0;
+	if (st->octets + st->count * most <= LEDGER_LINE_MAX)
+		return most;
+	for (uint32_t i = 0; i < st->count; i += l.alike + 1)
+		entries += entry_of(st, i, &l);
+	if (entries == 0)
+		return 0;
+	each = (LEDGER_LINE_MAX - st->octets) / entries;
+	return each < most ? each : most;
+}
+
 /* Empty, and without the memory that a message to very many has taken. */
 static void scratch_clear(struct index *ix)
 {
@@ -268,26 +290,14 @@ static void scratch_clear(struct index *ix)
 		buffer_release(&ix->scratch);
 }
 
-/* Received ones that follow on each other and are alike stand in one entry. */
 static bool describe_recipients(struct index *ix, const struct message_state *st)
 {
 	size_t text = text_budget(st);
-	struct line_recipient l, next;
+	struct line_recipient l;
 	scratch_clear(ix);
-	for (uint32_t i = 0; i < st->count; i += l.alike + 1) {
-		l.alike = 0;
-		if (!worth_a_line(st, i))
-			continue;
-		l = recipient_line(st, i);
-		while (i + l.alike + 1 < st->received && worth_a_line(st, i + l.alike + 1)) {
-			next = recipient_line(st, i + l.alike + 1);
-			if (!alike(&l, &next))
-				break;
-			l.alike++;
-		}
-		if (!line_recipient_add(&ix->scratch, &l, text))
+	for (uint32_t i = 0; i < st->count; i += l.alike + 1)
+		if (entry_of(st, i, &l) && !line_recipient_add(&ix->scratch, &l, text))
 			return false;
-	}
 	return ix->scratch.len + STATE_FIXED <= LEDGER_LINE_MAX;
 }
 

@@ -614,6 +614,49 @@ START_TEST(recipients_that_are_alike_stand_in_one_entry)
 }
 END_TEST
 
+static void apply(struct index *ix, const struct line *l)
+{
+	ck_assert(index_apply(ix, l, SLICE("x"), (struct place){1, 1}, 1));
+}
+
+/* The room of a line is for the entries, not for all who share one. */
+START_TEST(what_a_hundred_thousand_were_told_is_kept_whole)
+{
+	struct index *ix = index_new(0, NULL);
+	char text[REPLY_TEXT_MAX], relay[REPLY_RELAY_MAX];
+	memset(text, 't', sizeof(text));
+	memset(relay, 'r', sizeof(relay));
+	apply(ix, &(struct line){.kind = LINE_LEASED, .segment = {.segment = 1, .lease = 1}});
+	struct line l = {.kind = LINE_STATE,
+			 .state = {.id = 7,
+				   .lease = 1,
+				   .segment = 1,
+				   .length = 64,
+				   .received = RECIPIENTS_RECEIVED_MAX,
+				   .count = RECIPIENTS_RECEIVED_MAX}};
+	apply(ix, &l);
+	struct entry *e = index_get(ix, 7);
+	index_load_fresh(ix, e, NULL);
+	for (uint32_t i = 0; i < RECIPIENTS_RECEIVED_MAX; i++)
+		apply(ix, &(struct line){.kind = LINE_RESULT,
+					 .result = {.id = 7,
+						    .recipient = i,
+						    .status = RECIPIENT_DEFERRED,
+						    .next = 99,
+						    .reply = {.code = 451,
+							      .text = {text, sizeof(text)},
+							      .relay = {relay, sizeof(relay)}}}});
+	ck_assert(index_describe(ix, e, SLICE_EMPTY, &l.state));
+	struct slice list = l.state.recipients;
+	struct line_recipient r;
+	ck_assert(line_recipient_next(&list, &r));
+	ck_assert_uint_eq(r.alike, RECIPIENTS_RECEIVED_MAX - 1);
+	ck_assert_uint_eq(r.reply.text.len, sizeof(text));
+	ck_assert_uint_eq(r.reply.relay.len, sizeof(relay));
+	index_free(&ix);
+}
+END_TEST
+
 /* As the ledger keeps it: what must not be is refused. */
 START_TEST(entries_that_stand_for_more_than_there_are_are_refused)
 {
@@ -849,6 +892,7 @@ int main(void)
 	tcase_add_test(t, old_lines_are_read_as_they_were_meant);
 	tcase_add_test(t, recipients_that_are_alike_stand_in_one_entry);
 	tcase_add_test(t, entries_that_stand_for_more_than_there_are_are_refused);
+	tcase_add_test(t, what_a_hundred_thousand_were_told_is_kept_whole);
 	tcase_add_test(t, who_said_it_is_kept_with_what_was_said);
 	tcase_add_test(t, files_in_which_nothing_lives_are_left_behind_together);
 	tcase_add_test(t, a_message_that_is_delivered_at_once_costs_little);
