@@ -177,24 +177,29 @@ void ledger_fail(struct ledger *l, const char *what, int err)
 		l->setup.changed(l->setup.calls.arg, false);
 }
 
-/* Ends the frame or the file when `len` octets more do not fit; returns where in the frame they
- * begin. 0: the ledger waits. */
+/* Ends the frame when `len` octets more do not fit; returns where in the frame they begin. */
 static size_t frame_with_room(struct ledger *l, size_t len)
+{
+	size_t frame = l->pending_len ? l->pending_len : LEDGER_FRAME_SIZE;
+	if (frame + len <= LEDGER_FRAME_MAX)
+		return frame;
+	ledger_flush(l);
+	return LEDGER_FRAME_SIZE;
+}
+
+/* The same, and ends the file when they do not fit there. 0: the ledger waits. */
+static size_t file_with_room(struct ledger *l, size_t len)
 {
 	if (l->mode == LEDGER_WAITING)
 		return 0;
-	size_t frame = l->pending_len ? l->pending_len : LEDGER_FRAME_SIZE;
-	if (frame + len > LEDGER_FRAME_MAX) {
-		ledger_flush(l);
-		frame = LEDGER_FRAME_SIZE;
-	}
+	size_t frame = frame_with_room(l, len);
 	if (l->mode != LEDGER_WAITING &&
 	    l->pending_at + frame + len > ledger_last(l)->header.size) {
 		ledger_flush(l);
 		if (l->mode != LEDGER_WAITING && !ledger_rotate(l, false))
 			ledger_fail(l, "no file is ready", ENOSPC);
 		/* The head of the new file is in the frame already. */
-		frame = l->pending_len ? l->pending_len : LEDGER_FRAME_SIZE;
+		frame = frame_with_room(l, len);
 		if (l->mode != LEDGER_WAITING && l->pending_at + frame + len > l->file_size)
 			panic("ledger: files of %u octets are too small", l->file_size);
 	}
@@ -204,7 +209,7 @@ static size_t frame_with_room(struct ledger *l, size_t len)
 /* Room for a line of `len` octets in the frame under way. NULL: the ledger waits. */
 static char *room_for(struct ledger *l, size_t len)
 {
-	size_t frame = frame_with_room(l, len);
+	size_t frame = file_with_room(l, len);
 	if (frame == 0)
 		return NULL;
 	if (l->pending_size < frame + len) {
@@ -237,7 +242,7 @@ void ledger_write(struct ledger *l, const struct line *line)
 
 void ledger_together(struct ledger *l, size_t octets)
 {
-	frame_with_room(l, octets);
+	file_with_room(l, octets);
 }
 
 static void sync_due(void *arg)

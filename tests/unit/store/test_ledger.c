@@ -753,6 +753,39 @@ static size_t needed_files(struct rig *r)
 	return n;
 }
 
+/* Together they are more than a frame may have. */
+START_TEST(a_long_line_behind_a_long_head_is_read_back)
+{
+	enum { SEGMENTS = 30000, MANY = 11500, LENGTH = 1000 };
+	struct rig r;
+	struct line_recipient *added = memory_zero(MANY, sizeof(*added));
+	static char address[LENGTH];
+	memset(address, 'a', sizeof(address));
+	rig_start(&r, LEDGER_FILE_SIZE, 1);
+	for (uint32_t i = 1; i <= SEGMENTS; i++)
+		rig_line(&r,
+			 (struct line){.kind = LINE_LEASED, .segment = {.segment = i, .lease = i}});
+	rig_line(&r, arrival(1, 0));
+	struct entry *e = index_get(ledger_index(r.ledger), 1);
+	index_load_fresh(ledger_index(r.ledger), e, NULL);
+	for (size_t i = 0; i < MANY; i++)
+		added[i].address = slice_make(address, LENGTH);
+	struct line l = {.kind = LINE_ADDED};
+	ck_assert(index_describe_added(ledger_index(r.ledger), e, 0, added, MANY, &l.added));
+	rig_line(&r, l);
+	settle(&r);
+	ck_assert_uint_eq(ledger_chain(r.ledger), 1);
+	rig_state(&r, e); /* goes to the next file */
+	settle(&r);
+	ck_assert_uint_eq(ledger_chain(r.ledger), 2);
+	struct moment at = now_of(&r), again = reopened(&r, 0, 1);
+	ck_assert_uint_eq(at.counts.recipients, MANY);
+	same(&at, &again, 1, 0);
+	memory_free(added);
+	rig_stop(&r);
+}
+END_TEST
+
 /* Whatever waited has ended: no walk through the index, no file by file. */
 START_TEST(files_in_which_nothing_lives_are_left_behind_together)
 {
@@ -893,6 +926,7 @@ int main(void)
 	tcase_add_test(t, recipients_that_are_alike_stand_in_one_entry);
 	tcase_add_test(t, entries_that_stand_for_more_than_there_are_are_refused);
 	tcase_add_test(t, what_a_hundred_thousand_were_told_is_kept_whole);
+	tcase_add_test(t, a_long_line_behind_a_long_head_is_read_back);
 	tcase_add_test(t, who_said_it_is_kept_with_what_was_said);
 	tcase_add_test(t, files_in_which_nothing_lives_are_left_behind_together);
 	tcase_add_test(t, a_message_that_is_delivered_at_once_costs_little);
