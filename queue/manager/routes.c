@@ -119,7 +119,8 @@ static bool expand(struct question *q)
 	memory_free(added);
 	if (!fits || ended)
 		return fits;
-	if (a->feed != NULL || q->count > FEED_AT_ONCE) { /* asked about again in their turn */
+	/* With more than go at once the new ones are asked about again, in their turn. */
+	if (a->feed != NULL || a->entry->state->count > FEED_AT_ONCE) {
 		feed_added(a, number);
 		return true;
 	}

@@ -80,6 +80,20 @@ START_TEST(a_list_becomes_its_members)
 }
 END_TEST
 
+/* As of a message that came with so many: they are asked about in their turn. */
+START_TEST(members_of_lists_that_are_many_together_do_not_go_at_once)
+{
+	static const char *const to[] = {"list400a@trial.example", "list400b@trial.example",
+					 "list400c@trial.example", "list400d@trial.example"};
+	uint64_t id = send_mail(to, 4, 100);
+	house.delivers = true;
+	job(4 * 400 - 1);
+	run_until_state(id, "");
+	ck_assert_uint_eq(house.job_count, 4 * 400);
+	ck_assert_uint_eq(house.questions, 4 + 3 * 400); /* the first list's members went */
+}
+END_TEST
+
 START_TEST(members_that_can_not_be_routed_wait_alone)
 {
 	uint64_t id = send_to("half@trial.example");
@@ -200,6 +214,7 @@ int main(int argc, char **argv)
 	tcase_add_test(c, spoiled_content_is_set_aside_as_corrupt);
 	tcase_add_test(c, an_address_that_no_job_can_carry_is_set_aside);
 	tcase_add_test(c, a_list_becomes_its_members);
+	tcase_add_test(c, members_of_lists_that_are_many_together_do_not_go_at_once);
 	tcase_add_test(c, members_that_can_not_be_routed_wait_alone);
 	tcase_add_test(c, an_alias_that_leads_nowhere_loses_nothing);
 	tcase_add_test(c, a_dead_mailbox_parks_its_mail_and_returns);
