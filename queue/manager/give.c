@@ -216,11 +216,12 @@ static void give_jobs(enum transport t)
 	give_suspects(t);
 	if (agent == agent_for(t, true) && has_suspects(agent, t))
 		return;
-	for (uint32_t n = 0; n < JOBS_STEP; n += container_of(j, struct job, scheduled)->count) {
+	for (uint32_t n = 0; n < JOBS_STEP;) {
 		j = schedule_pick(manager.schedule, t, manager_now());
 		if (j == NULL)
 			break;
-		give(container_of(j, struct job, scheduled), agent);
+		n += container_of(j, struct job, scheduled)->count;
+		give(container_of(j, struct job, scheduled), agent); /* it may be gone now */
 	}
 }
 
