@@ -242,8 +242,10 @@ static void judge(struct question *q, struct entry *e, int err)
 		act(q, e, &m);
 	else if (!readable && q->sender[0] == '\0' && q->recipient[0] == '\0')
 		act(q, e, NULL);
-	else
+	else {
+		q->listed = 0;
 		active_looked_at(e);
+	}
 	arena_free(&arena);
 	buffer_free(&q->record);
 }
@@ -288,6 +290,7 @@ static void on_state(void *arg, struct entry *e, int err)
 		return;
 	}
 	q->batch_at++;
+	q->listed = 0;
 	if (e != NULL && q->sender[0] == '\0' && q->recipient[0] == '\0')
 		act(q, e, NULL);
 }
