@@ -13,7 +13,7 @@ enum {
 	LEDGER_RETRY_US = 1000000,		     /* after a failure */
 	LEDGER_BATCH = 256,			     /* STATE lines that the helper reads at once */
 	LEDGER_PENDING_KEEP = 4 * 1024 * 1024,	     /* memory kept for the next frame */
-	LEDGER_LINE_KEEP = 64 * 1024,		     /* the same for a line that is read */
+	LEDGER_LINE_KEEP = 64 * 1024,		     /* the same for a line that was read */
 	LEDGER_FILES_MAX = 65536,		     /* in the directory */
 	LEDGER_SYNC_FILES = 16,			     /* dirty ones that one sync takes */
 	LEDGER_FREE_KEPT = 4,			     /* slots that stay when nobody needs them */

@@ -283,7 +283,7 @@ static void copy_done(struct helper_job *job)
 		m->sequence++;
 	}
 	for (size_t i = 0; i < c->count; i++) {
-		const struct moved *it = &c->items[i];
+		struct moved *it = &c->items[i];
 		struct entry *e = index_get(ledger_index(m->l), it->was.id);
 		if (e && !c->err && !it->err)
 			take_over(m, e, it);
@@ -291,6 +291,8 @@ static void copy_done(struct helper_job *job)
 			spoilt(m, e, c->err ? EAGAIN : it->err);
 		pool_file(m->s, it->was.segment)->reading--;
 		segments_unpin(m->s, it->was.segment);
+		if (it->line.size > LEDGER_LINE_KEEP)
+			buffer_free(&it->line);
 	}
 	c->count = 0;
 	if (c->err) {
