@@ -14,6 +14,7 @@ enum {
 	LEDGER_BATCH = 256,			     /* STATE lines that the helper reads at once */
 	LEDGER_PENDING_KEEP = 4 * 1024 * 1024,	     /* memory kept for the next frame */
 	LEDGER_LINE_KEEP = 64 * 1024,		     /* the same for a line that was read */
+	LEDGER_READ_MOST = 16 * 1024 * 1024,	     /* octets of lines read at once, about */
 	LEDGER_FILES_MAX = 65536,		     /* in the directory */
 	LEDGER_SYNC_FILES = 16,			     /* dirty ones that one sync takes */
 	LEDGER_FREE_KEPT = 4,			     /* slots that stay when nobody needs them */
@@ -87,7 +88,8 @@ struct restate {
 	bool snapshot;
 	size_t cursor;
 	struct line_read *reads; /* LEDGER_BATCH */
-	size_t count;
+	size_t count;		 /* of them, in use; the helper has read `have`, ... */
+	size_t have, taken;	 /* ... of which so many were stated */
 };
 
 struct ledger {

@@ -45,34 +45,44 @@ static void visit(void *arg, struct entry *e)
 	read->fd = f ? f->fd : -1;
 }
 
+/* As far as their octets may lie in memory together. */
 static void read_run(struct helper_job *job)
 {
 	struct restate *r = (struct restate *)(void *)job;
-	for (size_t i = 0; i < r->count; i++) {
-		struct line_read *read = &r->reads[i];
+	for (size_t octets = 0; r->have < r->count && octets < LEDGER_READ_MOST; r->have++) {
+		struct line_read *read = &r->reads[r->have];
 		read->err = 0;
 		if (ledger_line_read(read->fd, read->place.offset, true, &read->raw) < 0)
 			read->err = errno;
+		octets += read->raw.len;
 	}
 }
 
 static void read_done(struct helper_job *job)
 {
 	struct restate *r = (struct restate *)(void *)job;
-	struct ledger *l = r->l;
-	r->out = false;
-	size_t count = r->count;
-	r->count = 0;
-	for (size_t i = 0; i < count && r->active; i++) {
-		struct line_read *read = &r->reads[i];
+	r->out = false; /* what was read is taken at the turn's end */
+	if (r->l->mode == LEDGER_WAITING)
+		ledger_snapshot_try(r->l);
+}
+
+/* Any message may fill a file, and to be without one in the midst of it is a failure. */
+static bool may_state(const struct ledger *l)
+{
+	return l->restate.active && l->spare_count > 0;
+}
+
+static void take_reads(struct ledger *l)
+{
+	struct restate *r = &l->restate;
+	for (; r->taken < r->have && may_state(l); r->taken++) {
+		struct line_read *read = &r->reads[r->taken];
 		struct entry *e = index_get(l->ix, read->id);
 		if (e && e->place.file == read->place.file && e->place.offset == read->place.offset)
 			state_again(l, e, read->err ? SLICE_EMPTY : buffer_slice(&read->raw));
 		if (read->raw.size > LEDGER_LINE_KEEP)
 			buffer_free(&read->raw);
 	}
-	if (l->mode == LEDGER_WAITING)
-		ledger_snapshot_try(l);
 }
 
 static void begin(struct ledger *l, uint32_t file, bool snapshot)
@@ -89,7 +99,7 @@ static void begin(struct ledger *l, uint32_t file, bool snapshot)
 	r->file = file;
 	r->snapshot = snapshot;
 	r->cursor = 0;
-	r->count = 0;
+	r->count = r->have = r->taken = 0;
 }
 
 /* From this file on the chain is needed, as soon as all that is written now is synced. */
@@ -153,24 +163,31 @@ static void finish(struct ledger *l)
 		needed_from(l, f);
 }
 
+/* As far as a turn may; false: that was all. */
+static bool walk_on(struct ledger *l)
+{
+	struct restate *r = &l->restate;
+	bool more = !is_emptied(l); /* else the rest of the index has none of it */
+	r->count = r->have = r->taken = 0;
+	for (size_t n = 0; n < LEDGER_STEP && more && may_state(l) && r->count < LEDGER_BATCH; n++)
+		more = index_walk(l->ix, &r->cursor, 1, visit, l);
+	return more;
+}
+
 void ledger_restate_step(struct ledger *l)
 {
 	struct restate *r = &l->restate;
+	bool more = true;
 	if (l->mode == LEDGER_WAITING || r->out)
 		return;
 	if (!r->active && l->mode == LEDGER_NORMAL && l->look && !l->oldest_next)
 		consider(l);
-	if (!r->active)
-		return;
-	bool more = !is_emptied(l); /* else the rest of the index has none of it */
-	for (size_t left = LEDGER_STEP; left > 0 && more && r->active && r->count < LEDGER_BATCH;) {
-		size_t n = LEDGER_BATCH - r->count < left ? LEDGER_BATCH - r->count : left;
-		more = index_walk(l->ix, &r->cursor, n, visit, l);
-		left -= n;
-	}
-	if (!r->active)
-		return;
-	if (r->count > 0)
+	take_reads(l);
+	if (r->active && r->taken == r->count)
+		more = walk_on(l);
+	if (!may_state(l))
+		return; /* it has failed, or goes on when a file is ready */
+	if (r->taken == r->have && r->have < r->count)
 		r->out = helper_submit(l->setup.helper, &r->job);
 	else if (!more)
 		finish(l);

@@ -786,6 +786,43 @@ START_TEST(a_long_line_behind_a_long_head_is_read_back)
 }
 END_TEST
 
+/* What is in memory alone has no line whose size is known: no files are made ready for it. */
+START_TEST(a_snapshot_waits_for_files_when_states_have_grown)
+{
+	enum { FILE_SIZE = 64 * 1024, MESSAGES = 20, MANY = 45, LENGTH = 1000, TURNS = 200 };
+	struct rig r;
+	struct line_recipient added[MANY] = {0};
+	static char address[LENGTH];
+	memset(address, 'a', sizeof(address));
+	for (size_t i = 0; i < MANY; i++)
+		added[i].address = slice_make(address, LENGTH);
+	rig_start(&r, FILE_SIZE, 1);
+	rig_line(&r, (struct line){.kind = LINE_LEASED, .segment = {.segment = 1, .lease = 1}});
+	for (uint32_t i = 1; i <= MESSAGES; i++) {
+		struct line l = {.kind = LINE_ADDED};
+		rig_line(&r, arrival(i, i - 1));
+		struct entry *e = index_get(ledger_index(r.ledger), i);
+		index_load_fresh(ledger_index(r.ledger), e, NULL);
+		ck_assert(
+		    index_describe_added(ledger_index(r.ledger), e, 0, added, MANY, &l.added));
+		rig_line(&r, l);
+		settle(&r);
+	}
+	break_last_file(&r);
+	rig_line(&r, (struct line){.kind = LINE_TIME, .time = {.queue = 1}});
+	ck_assert(!ledger_flush(r.ledger));
+	for (int i = 0; i < TURNS && !ledger_safe(r.ledger); i++) {
+		one_turn();
+		helper_drain(r.helper);
+	}
+	ck_assert(ledger_safe(r.ledger));
+	struct moment at = now_of(&r), again = reopened(&r, 0, 1);
+	ck_assert_uint_eq(at.counts.recipients, MESSAGES * MANY);
+	same(&at, &again, 1, 0);
+	rig_stop(&r);
+}
+END_TEST
+
 /* Whatever waited has ended: no walk through the index, no file by file. */
 START_TEST(files_in_which_nothing_lives_are_left_behind_together)
 {
@@ -921,6 +958,7 @@ int main(void)
 	tcase_add_test(t, a_waiter_is_called_when_its_lines_are_durable);
 	tcase_add_test(t, a_failed_write_is_followed_by_a_whole_statement);
 	tcase_add_test(t, a_snapshot_without_its_end_is_ignored);
+	tcase_add_test(t, a_snapshot_waits_for_files_when_states_have_grown);
 	tcase_add_test(t, lines_that_belong_together_survive_together);
 	tcase_add_test(t, old_lines_are_read_as_they_were_meant);
 	tcase_add_test(t, recipients_that_are_alike_stand_in_one_entry);
