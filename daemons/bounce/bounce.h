@@ -19,7 +19,7 @@
 
 enum {
 	QUESTIONS_MAX = 1000,			  /* at once */
-	QUESTION_RECIPIENTS_MAX = 11000,	  /* as many as a message can have */
+	QUESTION_RECIPIENTS_MAX = 11000,	  /* the manager tells of fewer */
 	QUESTION_MEMORY_MAX = 64 * 1024 * 1024,	  /* octets of one */
 	QUESTIONS_MEMORY_MAX = 256 * 1024 * 1024, /* of all */
 	REPORT_MAX = 128 * 1024 * 1024,		  /* octets of a notification */
