@@ -61,6 +61,7 @@ enum notify_flag {
 	F(S, u64, message, 0, "queue id")                                       \
 	F(S, u32, recipient, 0, "number in the message")                        \
 	F(S, u32, attempt, 0, "from 1")                                         \
+	F(S, bool, again, 0, "an agent may have died of it under this number")  \
 	F(S, string, sender, JOB_ADDRESS_MAX, "reverse-path, without < >")      \
 	F(S, string, address, JOB_ADDRESS_MAX, "final address")                 \
 	F(S, string, original, JOB_ADDRESS_MAX, "recipient as received")        \

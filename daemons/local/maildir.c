@@ -118,11 +118,12 @@ static void draft_name(const struct maildir_job *j, uint32_t attempt, char name[
 	snprintf(name, MAILDIR_NAME_SIZE, "Q%sR%uA%u.%s", id, j->recipient, attempt, j->host);
 }
 
-/* What attempts left that died before they could take it back. */
+/* What attempts left that died before they could take it back. To look for a name that is not there
+ * costs, so a first attempt, as most are, looks for none. */
 static void clear_attempts(const struct maildir_job *j)
 {
 	char name[MAILDIR_NAME_SIZE];
-	for (uint32_t n = 1; n <= ATTEMPTS_CLEARED && n < j->attempt; n++) {
+	for (uint32_t n = j->retried ? 0 : 1; n <= ATTEMPTS_CLEARED && n < j->attempt; n++) {
 		draft_name(j, j->attempt - n, name);
 		(void)disk_unlink(j->box->tmp, name);
 	}
@@ -131,13 +132,13 @@ static void clear_attempts(const struct maildir_job *j)
 static bool make_file(struct maildir_job *j)
 {
 	char name[MAILDIR_NAME_SIZE];
+	clear_attempts(j);
 	if (j->unnamed) {
 		j->fd = disk_create_unnamed(j->box->new, O_WRONLY, FILE_MODE);
 		if (j->fd >= 0 || errno != EPERM) /* what ext4 says of a removed directory */
 			return j->fd >= 0;
 		j->unnamed = false;
 	}
-	clear_attempts(j);
 	draft_name(j, j->attempt, name);
 	j->fd = disk_create(j->box->tmp, name, O_WRONLY, FILE_MODE);
 	if (j->fd < 0 && errno == EEXIST && disk_unlink(j->box->tmp, name) == 0)

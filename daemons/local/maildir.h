@@ -24,6 +24,7 @@ struct maildir_job {
 	const char *host; /* by maildir_host() */
 	uint64_t message; /* queue id */
 	uint32_t recipient, attempt;
+	bool retried; /* this attempt was made before, and died */
 	struct letter letter;
 	struct outcome outcome; /* when done */
 	STAILQ_ENTRY(maildir_job) next;

@@ -222,6 +222,7 @@ static void parcel_make(struct parcel *p, const struct errand *m)
 				      .message = m->message,
 				      .recipient = m->recipient,
 				      .attempt = m->attempt,
+				      .retried = m->again,
 				      .letter = {.sender = m->sender,
 						 .address = m->address,
 						 .original = m->original,

@@ -393,6 +393,7 @@ static struct errand errand_of(const struct job_start *m)
 	return (struct errand){.message = m->message,
 			       .recipient = m->recipient,
 			       .attempt = m->attempt,
+			       .again = m->again,
 			       .sender = m->sender,
 			       .address = m->address,
 			       .original = m->original,

@@ -55,6 +55,7 @@ static struct delivery *delivery_new(const struct job_start *m)
 	    .message = m->message,
 	    .recipient = m->recipient,
 	    .attempt = m->attempt,
+	    .retried = m->again,
 	    .letter = {.sender = keep(&at, m->sender),
 		       .address = keep(&at, m->address),
 		       .original = keep(&at, m->original),

@@ -25,6 +25,7 @@ static void job_describe(const struct job *j, struct job_start *start)
 	    .message = a->entry->id,
 	    .recipient = d->recipient,
 	    .attempt = d->attempt,
+	    .again = j->suspect,
 	    .sender = a->sender,
 	    .address = d->address,
 	    .original = d->original,

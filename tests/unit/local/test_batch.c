@@ -5,6 +5,7 @@
 #include <sys/mount.h>
 #include <sys/wait.h>
 
+#include "common/base/queue_id.h"
 #include "daemons/local/maildir.h"
 #include "daemons/local/sync.h"
 #include "tests/unit/local/tree.h"
@@ -235,6 +236,30 @@ static void make_boxes(void)
 	ck_assert_uint_eq(delivered(), BATCH);
 }
 
+static void leave_draft(const struct maildir_job *j, uint32_t attempt)
+{
+	char id[QUEUE_ID_LEN + 1], path[128];
+	queue_id_text(j->message, id);
+	snprintf(path, sizeof(path), "%s/tmp/Q%sR1A%u.mx.example", j->path, id, attempt);
+	close(openat(tree_dir, path, O_CREAT | O_WRONLY, 0600));
+}
+
+START_TEST(what_dead_attempts_left_in_tmp_goes_with_a_batch_too)
+{
+	make_boxes();
+	fill();
+	jobs[0].attempt = 3;
+	leave_draft(&jobs[0], 1);
+	leave_draft(&jobs[0], 2);
+	jobs[1].retried = true; /* its number does not count */
+	leave_draft(&jobs[1], 1);
+	ck_assert_uint_eq(in_all("tmp"), 3);
+	deliver(BATCH);
+	ck_assert_uint_eq(delivered(), BATCH);
+	ck_assert_uint_eq(in_all("tmp"), 0);
+}
+END_TEST
+
 /* I8 of the faults */
 START_TEST(what_fails_in_a_batch_fails_alone_and_leaves_nothing)
 {
@@ -415,6 +440,7 @@ int main(void)
 	tcase_add_test(tc, what_has_no_mailbox_fails_alone);
 	tcase_add_test(tc, a_mailbox_that_was_removed_is_made_again_for_its_part_of_the_batch);
 	tcase_add_test(tc, a_disk_that_is_full_in_the_middle_defers_what_does_not_fit);
+	tcase_add_test(tc, what_dead_attempts_left_in_tmp_goes_with_a_batch_too);
 	tcase_add_loop_test(tc, what_fails_in_a_batch_fails_alone_and_leaves_nothing, 0,
 			    COUNT(faults));
 	tcase_add_loop_test(

@@ -75,7 +75,7 @@ struct seen {
 	size_t start; /* of the job: number of its first one */
 	char user[65], address[321], next_hop[200], destination[200];
 	size_t content; /* octets of it that came in the packet */
-	bool answered, noted;
+	bool again, answered, noted;
 };
 
 /* What bounce was asked to tell. */
@@ -728,6 +728,7 @@ static inline void on_job(struct channel *c, const void *record)
 	const struct job_start *m = record;
 	struct seen *j = see(c, m->message, m->recipient, m->attempt, m->address);
 	j->content = m->header.len + m->body.len;
+	j->again = m->again;
 	slice_copy(m->user, j->user, sizeof(j->user));
 	slice_copy(m->next_hop, j->next_hop, sizeof(j->next_hop));
 	slice_copy(m->destination, j->destination, sizeof(j->destination));

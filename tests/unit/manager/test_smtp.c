@@ -260,8 +260,10 @@ START_TEST(what_smtp_died_of_goes_alone_and_is_set_aside)
 	job(1);
 	answer(&house.jobs[0], JOB_DELIVERED, 250, false);
 	run_until_noted(&house.jobs[0]);
+	ck_assert(!house.jobs[0].again);
 	agent_again(AGENT_SMTP);
 	for (size_t i = 2; i < 5; i++) {
+		ck_assert(job(i)->again);
 		ck_assert_uint_eq(job(i)->agent, AGENT_SMTP_SUSPECTS);
 		ck_assert_str_eq(house.jobs[i].address, "b@one.example");
 		agent_again(AGENT_SMTP_SUSPECTS);
