@@ -134,7 +134,7 @@ def test_death_at_every_call_of_a_batch(house):
 ERRORS = {
     # kind of call: whether a single failure is seen by nobody
     "sync-all": True, "writeback": False, "fsync-dir": False, "fsync": False, "write": False, "create": False, "rename": False,
-    "close": False,
+    "link": False, "close": False,
 }
 
 
@@ -146,6 +146,8 @@ def test_a_call_of_a_batch_that_fails(house, op):
     because = "local:sync-all:1+:EIO," if op == "fsync" else ""
     counts = steps_of(house, "local", lambda: work(house, Client(house)), because.rstrip(",") or None)
     steps = counts.get(op, 0)
+    if op in ("rename", "link") and steps == 0 and counts.get("rename", 0) + counts.get("link", 0) > 0:
+        pytest.skip("the other one gives a file its name here")
     assert steps > 0, counts
     stride = max(1, steps // (2 if SHORT else 8))
     for error in ("EIO",) if SHORT else ("EIO", "ENOSPC"):
