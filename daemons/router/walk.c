@@ -13,7 +13,7 @@
 #include "daemons/router/walk_parts.h"
 
 static struct walk *spare; /* the last one's memory: most walks end before the next begins */
-static size_t addresses;   /* looked at by all that are under way */
+static size_t addresses;   /* of all but checks that are under way */
 
 static struct walk *walk_memory(void)
 {
@@ -59,7 +59,8 @@ size_t walk_addresses(void)
 
 static void addresses_drop(struct walk *w)
 {
-	addresses -= w->nodes;
+	if (w->kind != WALK_CHECK)
+		addresses -= w->nodes;
 	w->nodes = 0;
 }
 
@@ -336,7 +337,7 @@ static struct node *node_new(struct walk *w, struct slice text, struct slice key
 		return NULL;
 	}
 	w->nodes++;
-	addresses++;
+	addresses += w->kind != WALK_CHECK;
 	*n = (struct node){.parent = w->node, .depth = w->node ? w->node->depth + 1 : 0};
 	n->text = arena_copy(&w->arena, text);
 	n->key = arena_copy(&w->arena, key);

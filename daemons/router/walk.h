@@ -87,7 +87,7 @@ struct walk *walk_new(struct book *book, const struct walk_question *question,
 void walk_start(struct walk *w); /* may be done before this returns */
 /* Ends it without done(); a look-up that is under way is waited for behind the scenes. */
 void walk_free(struct walk **w);
-/* How many addresses all walks have looked at, or will, that are not freed. */
+/* How many addresses all walks but checks have looked at, or will, that are not freed. */
 size_t walk_addresses(void);
 
 #endif

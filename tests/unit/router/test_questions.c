@@ -272,6 +272,18 @@ static void long_list(unsigned count, const char *domain)
 	buffer_free(&text);
 }
 
+/* Else routing would wait for accounts, which most of it does not need. */
+START_TEST(checks_that_wait_hold_up_no_routes)
+{
+	link_client(questions_of_smtpd);
+	hold_back = true;
+	check(1, "u1@example.org");
+	run(1);
+	ck_assert_uint_eq(asked, 1);
+	ck_assert_uint_eq(walk_addresses(), 0);
+}
+END_TEST
+
 START_TEST(answers_that_fill_the_channel_are_all_given)
 {
 	enum { MEMBERS = 5000, ASKED = 100 }; /* more octets than a channel holds */
@@ -475,6 +487,7 @@ int main(void)
 	tcase_add_test(t, every_check_is_answered_once_and_known_users_are_asked_for_once);
 	tcase_add_test(t, steps_other_than_rcpt_go_on);
 	tcase_add_test(t, more_recipients_than_are_followed_at_once_are_all_answered);
+	tcase_add_test(t, checks_that_wait_hold_up_no_routes);
 	tcase_add_test(t, answers_that_fill_the_channel_are_all_given);
 	tcase_add_test(t, while_long_lists_wait_no_more_are_begun);
 	tcase_add_test(t, questions_survive_the_death_of_accounts);
