@@ -9,12 +9,17 @@
 
 enum { EACH = 1000, ADDRESS = 300 };
 
-static void setup(void)
+static void allow(uint32_t recipients)
 {
-	struct settings_limits limits = {.recipients = EACH};
+	struct settings_limits limits = {.recipients = recipients};
 	smtpd_settings_begin();
 	smtpd_setting(&settings_limits_record, &limits);
 	smtpd_settings_end();
+}
+
+static void setup(void)
+{
+	allow(EACH);
 }
 
 static struct recipient plain(struct slice address)
@@ -112,6 +117,27 @@ START_TEST(recipients_of_all_sessions_have_one_limit)
 }
 END_TEST
 
+/* The commit of a message that no record has room for would fail when all of it has come. */
+START_TEST(a_message_takes_no_more_recipients_than_its_record)
+{
+	enum { MOST = 100000 };
+	char address[ADDRESS_MAX], orcpt[ORCPT_MAX];
+	size_t each = record_recipient_size(sizeof(address), true, sizeof(orcpt));
+	allow(MOST);
+	struct transaction *t = transaction_new(NULL, 1, SLICE_EMPTY);
+	memset(address, 'x', sizeof(address));
+	memset(orcpt, 'x', sizeof(orcpt));
+	for (int i = 0; i < MOST; i++) {
+		memcpy(address, &i, sizeof(i));
+		if (!add(t, slice_make(address, sizeof(address)), NOTIFY_NEVER,
+			 slice_make(orcpt, sizeof(orcpt))))
+			break;
+	}
+	ck_assert_uint_eq(t->recipient_count, RECORD_RECIPIENTS_MAX / each);
+	transaction_free(&t);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("transaction");
@@ -120,6 +146,7 @@ int main(void)
 	tcase_add_test(c, a_recipient_is_kept_once);
 	tcase_add_test(c, S35_with_other_dsn_parameters_it_is_another_recipient);
 	tcase_add_test(c, recipients_of_all_sessions_have_one_limit);
+	tcase_add_test(c, a_message_takes_no_more_recipients_than_its_record);
 	suite_add_tcase(s, c);
 	SRunner *sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
