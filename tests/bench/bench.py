@@ -17,7 +17,7 @@ import enclosure
 import load
 import own
 import report
-from row import Context
+from row import Context, Result, Unavailable
 from servers import ROOT, BUILD
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -71,6 +71,8 @@ def one(row, folder, options, end):
             result = row.run(context)
         if options.quick:
             result.reached = None
+    except Unavailable as e:
+        result = Result({}, f"not measured: {e}")
     except Exception as e:  # the other rows go on
         traceback.print_exc()
         error = f"{type(e).__name__}: {e}"

@@ -67,6 +67,15 @@ def line(medians, least_ratio=None, least_share=None, least_accept=None):
     return "; ".join(words), reached
 
 
+def tried(server):
+    """It, if it comes up."""
+    try:
+        server.start()
+    finally:
+        server.stop()
+    return server
+
+
 def accepting(server, source):
     """A round of a server that takes mail far faster than it delivers: it begins with an empty queue, and ends with
     the last 250."""
@@ -95,6 +104,8 @@ def relay(context, shape, guesses, *, folder=None, opensmtpd=False, harness=True
                                     one_round(server, sink, Source(server.port, count, **shape)))
     if opensmtpd and (peer := context.peer(lambda: OpenSmtpd(folder, sink=sink))):
         context.start(Names())
+        peer = context.peer(lambda: tried(peer))
+    if opensmtpd and peer:
         rounds[peer.name] = sized(context, guesses, peer.name, lambda count, _:
                                   accepting(peer, Source(peer.port, count, **shape, to=groups(shape))))
     if harness:

@@ -13,6 +13,8 @@ import shutil
 import subprocess
 import time
 
+from row import Unavailable
+
 TICK = 1 / os.sysconf("SC_CLK_TCK")
 HAS_SCHEDSTAT = pathlib.Path("/proc/self/schedstat").exists()
 SYNC_CALLS = ("fsync", "fdatasync", "syncfs", "sync")
@@ -151,14 +153,18 @@ class Syncs:
 
 @contextlib.contextmanager
 def journaled(folder, size=4 << 30):
-    """An ext4 with a journal on a loop device, mounted there. Root alone can do that."""
+    """An ext4 with a journal on a loop device, mounted there. Root alone can do that, where it may."""
     image = pathlib.Path(f"{folder}.img")
     with image.open("wb") as f:
         f.truncate(size)
     folder.mkdir(exist_ok=True)
     try:
-        subprocess.run(["mkfs.ext4", "-q", "-F", image], check=True)
-        subprocess.run(["mount", "-o", "loop", image, folder], check=True)
+        for command in (["mkfs.ext4", "-q", "-F", image], ["mount", "-o", "loop", image, folder]):
+            if not shutil.which(command[0]):
+                raise Unavailable("a file system of its own", f"{command[0]} is missing")
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode != 0:
+                raise Unavailable("a file system of its own", done.stderr.strip())
         folder.chmod(0o755)
         try:
             yield folder

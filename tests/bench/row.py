@@ -78,7 +78,7 @@ class Context:
 
 
 class Unavailable(Exception):
-    """A peer that is not there."""
+    """A peer that is not there; or what a row needs, which is not measured then."""
 
     def __init__(self, name, why):
         super().__init__(f"{name}: {why}")

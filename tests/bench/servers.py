@@ -279,7 +279,7 @@ class OpenSmtpd(Server):
 
     def __init__(self, folder, *, sink):
         if not (self.PACKAGE / "usr/sbin/smtpd").exists():
-            raise Unavailable(self.name, "the package opensmtpd is not unpacked: ./setup does that")
+            raise Unavailable(self.name, "the package opensmtpd is not unpacked: ./setup bench does that")
         if not IS_ROOT:
             raise Unavailable(self.name, "it needs root")
         missing = re.findall(r"(\S+) => not found", subprocess.run(["ldd", self.PACKAGE / "usr/sbin/smtpd"],
