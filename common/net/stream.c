@@ -163,18 +163,24 @@ uint64_t stream_received(const struct stream *s)
 	return s->received;
 }
 
-bool stream_spoke(const struct stream *s)
+static bool lies_unread(const struct stream *s)
 {
 	char c;
-	return stream_input(s).len > 0 ||
-	       (s->state == STATE_OPEN && recv(s->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) > 0);
+	return recv(s->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+bool stream_spoke(const struct stream *s)
+{
+	return stream_input(s).len > 0 || (s->state == STATE_OPEN && lies_unread(s));
 }
 
 /* Output */
 
+/* A close with octets unread is a reset, and takes back the last words that the kernel holds for us
+ * (MSG_MORE): a peer that parts and yet sent more is waited for like any other. */
 static void linger_begin(struct stream *s)
 {
-	bool closes = s->peer_done || s->parting;
+	bool closes = s->peer_done || (s->parting && !lies_unread(s));
 	s->transport->end(s->transport_state, s->fd, closes);
 	if (closes) {
 		stream_close(s);

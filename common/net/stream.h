@@ -57,8 +57,8 @@ void stream_free(struct stream **s);
 /* Closes in good order, on its own: sends the rest, says that this was all, and drops the peer's
  * octets for a moment, so that no reset overtakes our last words. No call comes after this. */
 void stream_finish(struct stream **s);
-/* The same for a peer that has said its last word: closes as soon as the rest is sent, and looks at
- * nothing any more. */
+/* The same for a peer that has said its last word: closes as soon as the rest is sent, unless
+ * octets came all the same. */
 void stream_part(struct stream **s);
 void *stream_owner(const struct stream *s);
 

@@ -459,6 +459,21 @@ START_TEST(one_that_parts_closes_with_its_last_words)
 }
 END_TEST
 
+START_TEST(one_that_parts_is_heard_in_spite_of_unread_input)
+{
+	char text[8];
+	begin(&lines);
+	stream_send(stream, SLICE("250 queued\r\n221 bye\r\n"));
+	stream_part(&stream);
+	say("NOOP\r\n");
+	run_for(1000);
+	ck_assert(slice_equal(heard(), SLICE("250 queued\r\n221 bye\r\n")));
+	ck_assert_int_eq(recv(peer, text, sizeof(text), 0), 0);
+	ck_assert_int_eq(send(peer, "x", 1, MSG_NOSIGNAL), 1);
+	ck_assert(!ended);
+}
+END_TEST
+
 START_TEST(a_stream_may_be_freed_in_its_input)
 {
 	begin(&frees);
@@ -624,6 +639,7 @@ int main(void)
 	tcase_add_test(t, the_last_reply_is_read_in_spite_of_unread_input);
 	tcase_add_test(t, a_finished_stream_does_not_wait_for_ever);
 	tcase_add_test(t, one_that_parts_closes_with_its_last_words);
+	tcase_add_test(t, one_that_parts_is_heard_in_spite_of_unread_input);
 	tcase_add_test(t, a_stream_may_be_freed_in_its_input);
 	tcase_add_test(t, a_deadline_ends_and_can_be_moved);
 	tcase_add_test(t, last_words_reach_a_peer_that_reads_again);
