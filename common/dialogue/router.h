@@ -49,16 +49,15 @@ RECORD_DECLARE(router_check, ROUTER_CHECK_FIELDS)
 	F(S, u32, code, 599, "of the reply")                      \
 	F(S, string, enhanced, ENHANCED_MAX, "5.1.1")             \
 	F(S, string, text, ROUTER_TEXT_MAX, "after the codes")    \
-	F(S, bool, whole, 0, "go on: for its whole domain, see below")
+	F(S, u64, whole, 0, "go on: for its whole domain, see below; else 0")
 RECORD_DECLARE(router_verdict, ROUTER_VERDICT_FIELDS)
 
 /* Answers that are `whole` depend on the settings alone and hold for every valid address of the
  * recipient's domain, so that whoever asks need not ask for each: a verdict for every client that
  * may send to all domains, a route (one delivery, by smtp, to the address itself) for every sender.
- * They hold until this comes, which says that other settings are in use, or until the channel ends.
- */
-#define ROUTER_CHANGED_FIELDS(F, S) F(S, u64, sets, 0, "of settings, so far")
-RECORD_DECLARE(router_changed, ROUTER_CHANGED_FIELDS)
+ * `whole` is then the generation of these settings (service_generation()). Who keeps such an answer
+ * uses it while its own settings are of the same one, and until the channel ends: so none is used
+ * any more when the master has heard of all that they serve with other settings. */
 
 /* manager -> router: where does this recipient go? The answer: any number of ROUTER_DELIVERY, then
  * one ROUTER_ROUTED. When some of several addresses can't be delivered, each of these is a delivery
@@ -90,7 +89,7 @@ RECORD_DECLARE(router_delivery, ROUTER_DELIVERY_FIELDS)
 	F(S, u32, code, 599, "0: the deliveries hold; 4xx: try later; 5xx: never") \
 	F(S, string, enhanced, ENHANCED_MAX, "when code is not 0")                 \
 	F(S, string, text, ROUTER_TEXT_MAX, "when code is not 0")                  \
-	F(S, bool, whole, 0, "its delivery is that of its whole domain, see above")
+	F(S, u64, whole, 0, "its delivery is that of its whole domain, see above; else 0")
 RECORD_DECLARE(router_routed, ROUTER_ROUTED_FIELDS)
 
 /* control -> router: explain; answers: a ROUTER_STEP for each step, then ROUTER_ROUTED. */
@@ -115,8 +114,7 @@ RECORD_DECLARE(router_step, ROUTER_STEP_FIELDS)
 	M(ROUTER_DELIVERY, 4, router_delivery) \
 	M(ROUTER_ROUTED, 5, router_routed)     \
 	M(ROUTER_EXPLAIN, 6, router_explain)   \
-	M(ROUTER_STEP, 7, router_step)         \
-	M(ROUTER_CHANGED, 8, router_changed)
+	M(ROUTER_STEP, 7, router_step)
 DIALOGUE_NUMBERS(ROUTER_MESSAGES)
 extern const struct dialogue router_dialogue;
 

@@ -10,6 +10,7 @@
 
 struct domains {
 	struct map *map;
+	uint64_t generation;
 };
 
 struct entry {
@@ -21,6 +22,7 @@ struct domains *domains_new(void)
 {
 	struct domains *d = memory_get(sizeof(*d));
 	d->map = map_new();
+	d->generation = 0;
 	return d;
 }
 
@@ -32,6 +34,14 @@ void domains_forget(struct domains *d)
 		map_remove(d->map, key);
 		memory_free(entry);
 	}
+}
+
+void domains_of(struct domains *d, uint64_t generation)
+{
+	if (d->generation == generation)
+		return;
+	domains_forget(d);
+	d->generation = generation;
 }
 
 void domains_free(struct domains **domains)

@@ -30,7 +30,8 @@ static const struct service *self;
 static struct channel *master;
 static struct master_begin begun; /* role points nowhere after its message */
 static enum life life = LIFE_BORN;
-static uint64_t generation;
+static uint64_t generation; /* of the settings that came last */
+static uint64_t in_use;	    /* that of the settings in use */
 static struct loop_timer tidier;
 
 static _Noreturn void end(int code)
@@ -76,6 +77,7 @@ static void on_setting(struct channel *c, const void *record)
 
 static void take_settings(void)
 {
+	in_use = generation;
 	if (self->settings_end)
 		self->settings_end();
 }
@@ -228,6 +230,11 @@ struct channel *service_master(void)
 struct channel *service_peer(const char *peer)
 {
 	return peers_find(peer);
+}
+
+uint64_t service_generation(void)
+{
+	return in_use;
 }
 
 bool service_one_uid(void)

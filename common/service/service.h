@@ -71,6 +71,8 @@ void service_drained(void);
 struct channel *service_master(void);
 /* The current channel to a peer; NULL when it is not there now. */
 struct channel *service_peer(const char *peer);
+/* Of the settings in use, counted by the master: the same number in each process that uses them. */
+uint64_t service_generation(void);
 bool service_one_uid(void); /* run by an ordinary user: no root-only parts */
 
 #endif

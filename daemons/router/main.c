@@ -37,7 +37,7 @@ static void descriptor(const struct service_descriptor *d)
 static void settings_end(void)
 {
 	rules_end();
-	questions_changed();
+	questions_settings(service_generation());
 }
 
 static const struct service router = {

@@ -18,6 +18,7 @@ struct question {
 	uint64_t request;
 	bool lost; /* the channel took not all of the answer */
 	size_t steps;
+	uint64_t settings; /* their generation, of the book it is walked by */
 	struct walk *walk;
 	struct walk_question asked; /* its texts are in text */
 	char text[];
@@ -28,6 +29,7 @@ TAILQ_HEAD(question_list, question);
 static struct question_list waiting = TAILQ_HEAD_INITIALIZER(waiting);
 static struct question_list walked = TAILQ_HEAD_INITIALIZER(walked);
 static size_t questions, routes;
+static uint64_t settings; /* their generation, of the book */
 static bool beginning;
 
 static void begin_waiting(void);
@@ -44,7 +46,13 @@ static void question_end(struct question *q)
 
 /* Answers */
 
-static void send_verdict(struct channel *c, uint64_t request, const struct walk_result *r)
+static uint64_t whole(const struct walk_result *r, uint64_t of)
+{
+	return r->code == 0 && r->whole ? of : 0;
+}
+
+static void send_verdict(struct channel *c, uint64_t request, const struct walk_result *r,
+			 uint64_t of)
 {
 	struct router_verdict m = {
 	    .request = request,
@@ -52,20 +60,21 @@ static void send_verdict(struct channel *c, uint64_t request, const struct walk_
 	    .code = r->code,
 	    .enhanced = slice_str(r->enhanced),
 	    .text = slice_str(r->text),
-	    .whole = r->code == 0 && r->whole,
+	    .whole = whole(r, of),
 	};
 
 	channel_send(c, ROUTER_VERDICT, &m);
 }
 
-static void send_routed(struct channel *c, uint64_t request, const struct walk_result *r)
+static void send_routed(struct channel *c, uint64_t request, const struct walk_result *r,
+			uint64_t of)
 {
 	struct router_routed m = {
 	    .request = request,
 	    .code = r->code,
 	    .enhanced = slice_str(r->enhanced),
 	    .text = slice_str(r->text),
-	    .whole = r->code == 0 && r->whole,
+	    .whole = whole(r, of),
 	};
 
 	channel_send(c, ROUTER_ROUTED, &m);
@@ -74,9 +83,9 @@ static void send_routed(struct channel *c, uint64_t request, const struct walk_r
 static void send_result(const struct question *q, const struct walk_result *r)
 {
 	if (q->asked.kind == WALK_CHECK)
-		send_verdict(q->channel, q->request, r);
+		send_verdict(q->channel, q->request, r, q->settings);
 	else
-		send_routed(q->channel, q->request, r);
+		send_routed(q->channel, q->request, r, q->settings);
 }
 
 static const struct walk_result busy = {
@@ -148,6 +157,7 @@ static void question_walk(struct question *q)
 	TAILQ_INSERT_TAIL(&walked, q, link);
 	if (q->asked.kind != WALK_CHECK)
 		routes++;
+	q->settings = settings;
 	q->walk =
 	    walk_new(rules_book(), &q->asked,
 		     q->asked.kind == WALK_EXPLAIN ? &talking_hooks : &plain_hooks, users_ask, q);
@@ -220,7 +230,7 @@ static void on_check(struct channel *c, const void *record)
 	if (m->step == STEP_RCPT)
 		question_take(c, m->request, &asked);
 	else
-		send_verdict(c, m->request, &fine);
+		send_verdict(c, m->request, &fine, 0);
 }
 
 static void on_ask(struct channel *c, const void *record)
@@ -272,69 +282,25 @@ static void forget_channel(struct question_list *list, const struct channel *c)
 	}
 }
 
-/* Who keeps whole answers */
-
-struct keeper {
-	LIST_ENTRY(keeper) link;
-	struct channel *channel;
-	bool untold; /* the channel had no room for the news */
-};
-
-static LIST_HEAD(, keeper) keepers = LIST_HEAD_INITIALIZER(keepers);
-static uint64_t sets; /* of settings, so far */
-
-static void tell(struct keeper *k)
-{
-	struct router_changed m = {.sets = sets};
-
-	k->untold = !channel_send(k->channel, ROUTER_CHANGED, &m);
-}
-
 static void on_room(struct channel *c)
 {
-	struct keeper *k;
-
-	LIST_FOREACH (k, &keepers, link)
-		if (k->channel == c && k->untold)
-			tell(k);
+	(void)c;
 	begin_waiting();
 }
 
 void questions_up(struct channel *c, unsigned instance)
 {
-	struct keeper *k = memory_zero(1, sizeof(*k));
-
 	(void)instance;
-	k->channel = c;
-	LIST_INSERT_HEAD(&keepers, k, link);
 	channel_on_room(c, on_room);
 }
 
-static void forget_keeper(const struct channel *c)
+void questions_settings(uint64_t generation)
 {
-	struct keeper *k, *next;
-
-	LIST_FOREACH_SAFE(k, &keepers, link, next)
-	{
-		if (k->channel != c)
-			continue;
-		LIST_REMOVE(k, link);
-		memory_free(k);
-	}
-}
-
-void questions_changed(void)
-{
-	struct keeper *k;
-
-	sets++;
-	LIST_FOREACH (k, &keepers, link)
-		tell(k);
+	settings = generation;
 }
 
 void questions_down(struct channel *c)
 {
-	forget_keeper(c);
 	forget_channel(&waiting, c);
 	forget_channel(&walked, c);
 	begin_waiting();

@@ -11,12 +11,12 @@ enum {
 				       once; above it the answer is: later */
 	QUESTIONS_ROUTES_MAX = 256, /* recipients that are followed at once; the others wait */
 	QUESTIONS_ADDRESSES_MAX = 40000, /* none is begun while those lead to so many */
-	QUESTIONS_STEPS_MAX = 2000,	  /* explained of one address */
+	QUESTIONS_STEPS_MAX = 2000,	 /* explained of one address */
 };
 
-/* Who asks there keeps answers that are whole, until questions_changed(): the book is another. */
 void questions_up(struct channel *c, unsigned instance);
-void questions_changed(void);
+/* The book is another now, of these settings. */
+void questions_settings(uint64_t generation);
 void questions_down(struct channel *c); /* its questions need no answer any more */
 extern const struct route questions_of_smtpd[], questions_of_queue[], questions_of_control[];
 

@@ -1,8 +1,8 @@
 /*
  * Verdicts: at each step of a session whoever has a say is asked, and the session waits for the
  * answer. The router is asked at RCPT; at the other steps nobody has a say yet, and the session
- * goes on at once. A verdict for a whole domain is kept until the router says that its settings
- * have changed: most recipients of clients in trust cost no question.
+ * goes on at once. A verdict for a whole domain is kept while the settings are those that it comes
+ * from: most recipients of clients in trust cost no question.
  */
 #include "common/base/memory.h"
 #include "common/mail/domains.h"
@@ -40,7 +40,10 @@ static struct slice domain_of(struct slice recipient)
 
 static void keep(const struct session *s, const struct router_verdict *v)
 {
-	if (v->whole && v->action == VERDICT_CONTINUE && is_trusted(s) && s->transaction)
+	if (v->whole == 0 || v->whole != service_generation())
+		return;
+	domains_of(open_domains, v->whole);
+	if (v->action == VERDICT_CONTINUE && is_trusted(s) && s->transaction)
 		domains_put(open_domains, domain_of(recipient_address(&s->transaction->asked)),
 			    SLICE_EMPTY);
 }
@@ -49,6 +52,7 @@ static bool is_kept(const struct session *s, struct slice recipient)
 {
 	struct slice nothing;
 
+	domains_of(open_domains, service_generation());
 	return is_trusted(s) && domains_find(open_domains, domain_of(recipient), &nothing);
 }
 
@@ -120,15 +124,7 @@ static void on_verdict(struct channel *c, const void *record)
 	caller_answered(router, v->request, v);
 }
 
-static void on_changed(struct channel *c, const void *record)
-{
-	(void)c;
-	(void)record;
-	domains_forget(open_domains);
-}
-
 const struct route verdict_routes[] = {
-    {ROUTER_CHANGED, ROUTE_ALWAYS, on_changed},
     {ROUTER_VERDICT, ROUTE_ALWAYS, on_verdict},
     {0, 0, NULL},
 };

@@ -1,8 +1,8 @@
 /*
  * Routes: asks the router where each recipient goes. Its answer is any number of deliveries and
  * then one verdict; a question that a dying router did not answer is asked again (asking.h), and
- * the deliveries it had named are forgotten. What it has said of a whole domain is kept until it
- * says that its settings have changed: such a recipient costs no question.
+ * the deliveries it had named are forgotten. What it has said of a whole domain is kept while
+ * the settings are those that it comes from: such a recipient costs no question.
  */
 #include "common/base/memory.h"
 #include "common/mail/address.h"
@@ -185,6 +185,7 @@ static void way_keep(const struct question *q)
 {
 	size_t at = slice_find_last(q->address, '@');
 
+	domains_of(ways, service_generation());
 	if (is_plain(q) && q->first->transport == TRANSPORT_SMTP)
 		domains_put(ways, slice_from(q->address, at + 1), q->first->next_hop);
 }
@@ -197,7 +198,7 @@ static void on_routed(struct channel *c, const void *record)
 	(void)c;
 	if (i == NULL)
 		return;
-	if (r->whole)
+	if (r->whole != 0 && r->whole == service_generation())
 		way_keep(question_of(i));
 	asking_end(router, i);
 	question_over(question_of(i), r);
@@ -246,6 +247,7 @@ static bool send_known_way(struct active *a, struct portion *p, uint32_t recipie
 	struct slice way;
 	struct routed r = {.transport = TRANSPORT_SMTP, .address = address};
 
+	domains_of(ways, service_generation());
 	if (!is_wanted(a) || a->entry->deaths > 0 ||
 	    address_parse(address, ADDRESS_UTF8, &parsed) != ADDRESS_FINE ||
 	    !domains_find(ways, address_domain(&parsed), &way) ||
@@ -280,15 +282,7 @@ void routes_ask(struct active *a, struct portion *p, uint32_t recipient, struct 
 	asking_begin(router, &q->inquiry, a->entry->deaths > 0);
 }
 
-static void on_changed(struct channel *c, const void *record)
-{
-	(void)c;
-	(void)record;
-	domains_forget(ways);
-}
-
 const struct route router_routes[] = {
-    {ROUTER_CHANGED, ROUTE_ALWAYS, on_changed},
     {ROUTER_DELIVERY, ROUTE_ALWAYS, on_delivery},
     {ROUTER_ROUTED, ROUTE_ALWAYS, on_routed},
     {0, 0, NULL},

@@ -65,6 +65,19 @@ START_TEST(all_is_forgotten_at_once)
 }
 END_TEST
 
+START_TEST(what_is_known_is_of_one_generation_of_settings)
+{
+	domains_of(known, 1);
+	put("example.org", "here");
+	domains_of(known, 1);
+	expect("example.org", "here");
+	domains_of(known, 2);
+	expect("example.org", NULL);
+	domains_of(known, 1);
+	expect("example.org", NULL);
+}
+END_TEST
+
 START_TEST(it_never_keeps_more_than_its_limit)
 {
 	char name[32];
@@ -106,6 +119,7 @@ int main(void)
 	tcase_add_test(t, a_domain_is_found_whatever_its_letters);
 	tcase_add_test(t, what_is_put_later_replaces_what_was_there);
 	tcase_add_test(t, all_is_forgotten_at_once);
+	tcase_add_test(t, what_is_known_is_of_one_generation_of_settings);
 	tcase_add_test(t, it_never_keeps_more_than_its_limit);
 	tcase_add_test(t, no_domain_and_one_too_long_are_not_kept);
 	suite_add_tcase(s, t);

@@ -22,8 +22,9 @@ static unsigned asked, verdicts, routed, deliveries, steps, wanted;
 static uint64_t held; /* the last question to accounts, when it is held back */
 static bool hold_back;
 static unsigned codes[600];
-static bool whole[600];
-static uint64_t sets; /* told of */
+static uint64_t whole[600];
+
+enum { SETTINGS = 7 }; /* their generation */
 
 static void closed(struct channel *c)
 {
@@ -98,19 +99,12 @@ static void on_accounts_ask(struct channel *c, const void *record)
 		answer(m->request);
 }
 
-static void on_changed(struct channel *c, const void *record)
-{
-	const struct router_changed *m = record;
-
-	(void)c;
-	sets = m->sets;
-	loop_stop();
-}
-
 static const struct route client_routes[] = {
-    {ROUTER_CHANGED, ROUTE_ALWAYS, on_changed},	  {ROUTER_VERDICT, ROUTE_ALWAYS, on_verdict},
-    {ROUTER_DELIVERY, ROUTE_ALWAYS, on_delivery}, {ROUTER_ROUTED, ROUTE_ALWAYS, on_routed},
-    {ROUTER_STEP, ROUTE_ALWAYS, on_step},	  {0, 0, NULL},
+    {ROUTER_VERDICT, ROUTE_ALWAYS, on_verdict},
+    {ROUTER_DELIVERY, ROUTE_ALWAYS, on_delivery},
+    {ROUTER_ROUTED, ROUTE_ALWAYS, on_routed},
+    {ROUTER_STEP, ROUTE_ALWAYS, on_step},
+    {0, 0, NULL},
 };
 static const struct route accounts_routes[] = {
     {ACCOUNTS_ASK, ROUTE_ALWAYS, on_accounts_ask},
@@ -167,6 +161,7 @@ static void setup(void)
 	rules_setting(&settings_deliver_record, &v);
 	rules_setting(&settings_aliases_record, &a);
 	rules_end();
+	questions_settings(SETTINGS);
 	link_accounts();
 }
 
@@ -382,7 +377,7 @@ START_TEST(only_what_is_not_ours_is_answered_for_its_whole_domain)
 	check_trusted(6, "postmaster");
 	check_trusted(7, "x@mx.example.org");
 	run(7);
-	ck_assert(whole[1]);
+	ck_assert_uint_eq(whole[1], SETTINGS);
 	for (int i = 2; i < 8; i++)
 		ck_assert_msg(!whole[i], "question %d", i);
 }
@@ -426,39 +421,21 @@ START_TEST(a_way_that_depends_on_the_address_is_not_that_of_its_domain)
 		outbound(cases[i].statements, cases[i].count);
 		ask(i + 1, "x@example.net");
 		run(1);
-		ck_assert_msg(whole[i + 1] == cases[i].whole, "case %u", i);
+		ck_assert_msg((whole[i + 1] != 0) == cases[i].whole, "case %u", i);
 	}
 }
 END_TEST
 
-START_TEST(who_keeps_whole_answers_hears_of_a_new_set)
+START_TEST(a_whole_answer_names_the_settings_that_it_is_of)
 {
 	link_client(questions_of_smtpd);
-	questions_up(server, 0);
-	questions_changed();
+	check_trusted(1, "x@example.net");
 	run(1);
-	ck_assert_uint_ne(sets, 0);
-	questions_down(server);
-	sets = 0;
-	questions_changed(); /* to nobody */
-	check(1, "x@example.net");
+	ck_assert_uint_eq(whole[1], SETTINGS);
+	questions_settings(SETTINGS + 1);
+	check_trusted(2, "x@example.net");
 	run(1);
-	ck_assert_uint_eq(sets, 0);
-}
-END_TEST
-
-START_TEST(news_of_a_new_set_wait_for_room_in_the_channel)
-{
-	struct router_step step = {.what = SLICE("fill")};
-
-	link_client(questions_of_smtpd);
-	questions_up(server, 0);
-	while (channel_send(server, ROUTER_STEP, &step))
-		;
-	questions_changed();
-	run(1); /* late() when they do not come */
-	ck_assert_uint_ne(sets, 0);
-	questions_down(server);
+	ck_assert_uint_eq(whole[2], SETTINGS + 1);
 }
 END_TEST
 
@@ -494,8 +471,7 @@ int main(void)
 	tcase_add_test(t, questions_of_a_dead_peer_are_forgotten);
 	tcase_add_test(t, only_what_is_not_ours_is_answered_for_its_whole_domain);
 	tcase_add_test(t, a_way_that_depends_on_the_address_is_not_that_of_its_domain);
-	tcase_add_test(t, who_keeps_whole_answers_hears_of_a_new_set);
-	tcase_add_test(t, news_of_a_new_set_wait_for_room_in_the_channel);
+	tcase_add_test(t, a_whole_answer_names_the_settings_that_it_is_of);
 	tcase_add_test(t, control_hears_the_steps);
 	suite_add_tcase(s, t);
 	srunner_run_all(sr, CK_ENV);
