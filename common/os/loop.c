@@ -115,15 +115,6 @@ void loop_watch_start(struct loop_watch *w, int fd, unsigned what, loop_watch_ca
 		ev_io_start(loop(), &w->io);
 }
 
-void loop_watch_first(struct loop_watch *w)
-{
-	bool active = ev_is_active(&w->io);
-	ev_io_stop(loop(), &w->io);
-	ev_set_priority(&w->io, EV_MAXPRI - 1); /* behind the turn's begin */
-	if (active)
-		ev_io_start(loop(), &w->io);
-}
-
 void loop_watch_set(struct loop_watch *w, unsigned what)
 {
 	if (ev_is_active(&w->io) ? (unsigned)(w->io.events & (EV_READ | EV_WRITE)) == what : !what)

@@ -36,9 +36,6 @@ struct loop_watch {
  * watch before closing it. */
 void loop_watch_start(struct loop_watch *w, int fd, unsigned what, loop_watch_call *call,
 		      void *arg);
-/* From now on it is called before the others of its turn, which come in any order: what a peer
- * among our own processes says counts for what a stranger says in the same turn. */
-void loop_watch_first(struct loop_watch *w);
 /* Waits for something else from now on (0: nothing). Only after loop_watch_start. */
 void loop_watch_set(struct loop_watch *w, unsigned what);
 void loop_watch_stop(struct loop_watch *w);

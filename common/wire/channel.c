@@ -394,7 +394,6 @@ struct channel *channel_open(int fd, const struct dialogue *d, const struct rout
 	TAILQ_INSERT_TAIL(&dirty_channels, c, dirty_link);
 	c->dirty = true;
 	loop_watch_start(&c->watch, fd, LOOP_READ, on_ready, c);
-	loop_watch_first(&c->watch);
 	return c;
 }
 

@@ -14,6 +14,7 @@ enum {
 	QUESTIONS_STEPS_MAX = 2000,	 /* explained of one address */
 };
 
+/* Who asks there is answered as fast as the channel takes it. */
 void questions_up(struct channel *c, unsigned instance);
 /* The book is another now, of these settings. */
 void questions_settings(uint64_t generation);

@@ -67,40 +67,6 @@ START_TEST(a_watch_is_called_with_what_is_ready)
 }
 END_TEST
 
-static void letter_called(void *arg, unsigned what)
-{
-	(void)what;
-	tell(arg);
-	if (strlen(story) == 3)
-		loop_stop();
-}
-
-START_TEST(a_watch_that_is_first_is_called_before_the_others_of_its_turn)
-{
-	int fds[2];
-	ck_assert_int_eq(pipe(fds), 0);
-	for (size_t first = 0; first < 3; first++) {
-		struct loop_watch w[3] = {{.arg = NULL}};
-		int ends[3];
-		char names[][2] = {"a", "b", "c"};
-		story[0] = '\0';
-		for (size_t i = 0; i < 3; i++) {
-			ends[i] = dup(fds[1]);
-			loop_watch_start(&w[i], ends[i], LOOP_WRITE, letter_called, names[i]);
-		}
-		loop_watch_first(&w[first]);
-		loop_run();
-		ck_assert_int_eq(story[0], names[first][0]);
-		for (size_t i = 0; i < 3; i++) {
-			loop_watch_stop(&w[i]);
-			close(ends[i]);
-		}
-	}
-	close(fds[0]);
-	close(fds[1]);
-}
-END_TEST
-
 START_TEST(a_watch_that_waits_for_nothing_is_silent_until_it_is_set)
 {
 	int fds[2];
@@ -469,7 +435,6 @@ int main(void)
 	TCase *tc = tcase_create("loop");
 	tcase_set_timeout(tc, 30);
 	tcase_add_test(tc, a_watch_is_called_with_what_is_ready);
-	tcase_add_test(tc, a_watch_that_is_first_is_called_before_the_others_of_its_turn);
 	tcase_add_test(tc, a_watch_that_waits_for_nothing_is_silent_until_it_is_set);
 	tcase_add_test(tc, a_hang_up_shows_as_readable);
 	tcase_add_test(tc, a_watch_may_be_freed_from_its_own_call);
