@@ -133,7 +133,7 @@ START_TEST(settings_records_carry_it_all)
 				     "network trust ::1/128\n"
 				     "network trust 10.0.0.0/8\n"
 				     "limits 10485760 1000 10000 50 20 10 30000000 500 0 0 0 "
-				     "1000000 1073741824 67108864\n"
+				     "2000000 1073741824 67108864\n"
 				     "retry 60000000 3600000000 432000000000 172800000000\n"
 				     "aliases 0 file:F/aliases\n"
 				     "aliases 0 static:root=alice\n"
