@@ -102,7 +102,8 @@ def relay(context, shape, guesses, *, folder=None, opensmtpd=False, harness=True
     for server in filter(None, servers):
         rounds[server.name] = sized(context, guesses, server.name, lambda count, _, server=server:
                                     one_round(server, sink, Source(server.port, count, **shape)))
-    if opensmtpd and (peer := context.peer(lambda: OpenSmtpd(folder, sink=sink))):
+    # A sink of its own: what it has under way at the end of its round would be counted in the next one's.
+    if opensmtpd and (peer := context.peer(lambda: OpenSmtpd(folder, sink=context.start(Sink())))):
         context.start(Names())
         peer = context.peer(lambda: tried(peer))
     if opensmtpd and peer:

@@ -186,6 +186,8 @@ def one_round(server, target, source):
         source.stop()
     if target:
         time.sleep(SETTLE)
+        if (surplus := target.taken()[0] - before - source.messages) > 0:  # then the round ended too early
+            raise RuntimeError(f"{surplus} messages more were taken than the {source.messages} that were sent")
     cpu = {name: seconds for side in sides for name, seconds in side.by_process().items()}
     cpu["smtp-source"] = used
     return {"messages": source.messages, "end_to_end": source.messages / took, "accepted": source.messages / accepted,

@@ -1,4 +1,6 @@
 """A row that the command line describes, for a question that the table does not answer."""
+import sys
+
 import duel
 import measure
 from row import Result, Row
@@ -6,6 +8,7 @@ from rows_delivery import maildirs
 from rows_relay import KEPT, scaled
 
 WORDS = {"sessions": 20, "size": 4096, "recipients": 1, "boxes": 0}
+RECIPIENTS = 50
 
 
 def add_arguments(group):
@@ -23,6 +26,8 @@ def wanted(options):
 
 def row(options):
     given = {word: usual if getattr(options, word) is None else getattr(options, word) for word, usual in WORDS.items()}
+    if given["recipients"] > RECIPIENTS:
+        sys.exit(f"bench: at most {RECIPIENTS} recipients: of more Postfix makes several messages")
     shape = {"sessions": given["sessions"], "size": given["size"], "keep": not options.reconnect}
 
     def run(context):
