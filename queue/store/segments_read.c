@@ -124,9 +124,11 @@ static void read_done(struct helper_job *job)
 	memory_free(r);
 }
 
+/* Only for what was never read before: whoever is tried again is read from the disk, so that what
+ * has happened to it there since is found. */
 static bool ahead_has(const struct segments *s, const struct pool_file *f, const struct entry *e)
 {
-	return s->ahead.file == f && e->offset >= s->ahead.offset &&
+	return s->ahead.file == f && e->offset >= f->read_end && e->offset >= s->ahead.offset &&
 	       e->offset + e->length <= s->ahead.offset + s->ahead.len;
 }
 
