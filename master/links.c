@@ -1,13 +1,14 @@
 /*
  * Each pair of linked processes has one channel, made when the second of the two is started. When a
  * process dies its peers see their channel close at about the time that we see the death, so a
- * report waits a moment: if both processes are still the same then, nobody died, and the pair is
- * wired again. A daemon that meets strangers can't have another one killed by its word.
+ * report waits a moment: if the pair has the same channel then, nobody died, and it is wired again.
+ * A report may also come when the dead one was started again and the pair has its new channel, as
+ * in every reload: the channel's number tells, for to wire a sound pair again would cut off its
+ * jobs. A daemon that meets strangers can't have another one killed by its word.
  */
 #include "master/links.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include "common/base/log.h"
@@ -15,33 +16,61 @@
 
 enum { REPAIR_WAIT_US = 1000000 };
 
-struct repair {
-	LIST_ENTRY(repair) next;
+/* Lives as long as the processes, whichever run as them. */
+struct pair {
+	LIST_ENTRY(pair) next;
 	struct process *a, *b;
-	pid_t a_pid, b_pid;
+	uint64_t number; /* of the newest channel */
+	uint64_t lost;	 /* of the last that closed, and is looked at when the timer comes */
 	struct loop_timer timer;
 };
 
-static LIST_HEAD(, repair) repairs = LIST_HEAD_INITIALIZER(repairs);
+static LIST_HEAD(, pair) pairs = LIST_HEAD_INITIALIZER(pairs);
+static uint64_t channels; /* made so far */
 
-static void send_end(struct process *to, const struct process *peer, int fd)
+static struct pair *pair_find(const struct process *p, const struct process *q)
 {
-	struct master_link m = {
-	    .peer = slice_str(services[peer->role].name), .instance = peer->instance, .fd = fd};
+	struct pair *r;
+	LIST_FOREACH (r, &pairs, next) {
+		if ((r->a == p && r->b == q) || (r->a == q && r->b == p))
+			return r;
+	}
+	return NULL;
+}
+
+static struct pair *pair_new(struct process *p, struct process *q)
+{
+	struct pair *r = memory_zero(1, sizeof(*r));
+	r->a = p;
+	r->b = q;
+	LIST_INSERT_HEAD(&pairs, r, next);
+	return r;
+}
+
+static void send_end(struct process *to, const struct process *peer, uint64_t number, int fd)
+{
+	struct master_link m = {.peer = slice_str(services[peer->role].name),
+				.instance = peer->instance,
+				.number = number,
+				.fd = fd};
 	process_send(to, MASTER_LINK, &m);
 	close(fd);
 }
 
 static void link_pair(struct process *a, struct process *b)
 {
+	struct pair *r = pair_find(a, b);
 	int fds[2];
 	if (!channel_pair(fds)) {
 		log_error("no channel between %s and %s: %s", a->name, b->name, strerror(errno));
 		process_kill(a);
 		return;
 	}
-	send_end(a, b, fds[0]);
-	send_end(b, a, fds[1]);
+	if (!r)
+		r = pair_new(a, b);
+	r->number = ++channels;
+	send_end(a, b, r->number, fds[0]);
+	send_end(b, a, r->number, fds[1]);
 }
 
 void links_make(struct process *p)
@@ -55,55 +84,31 @@ void links_make(struct process *p)
 
 static void repair(void *arg)
 {
-	struct repair *r = arg;
-	LIST_REMOVE(r, next);
-	if (r->a->pid == r->a_pid && r->b->pid == r->b_pid && r->a->channel && r->b->channel &&
-	    r->a->state != PROCESS_DRAINING && r->b->state != PROCESS_DRAINING) {
-		log_warning("%s and %s have lost each other, and get a new channel", r->a->name,
-			    r->b->name);
-		link_pair(r->a, r->b);
-	}
-	memory_free(r);
-}
-
-static struct repair *repair_of(const struct process *p, const struct process *q)
-{
-	struct repair *r;
-	LIST_FOREACH (r, &repairs, next) {
-		if ((r->a == p && r->b == q) || (r->a == q && r->b == p))
-			return r;
-	}
-	return NULL;
-}
-
-static struct repair *repair_new(struct process *p, struct process *q)
-{
-	struct repair *r = memory_zero(1, sizeof(*r));
-	r->a = p;
-	r->b = q;
-	LIST_INSERT_HEAD(&repairs, r, next);
-	return r;
-}
-
-/* Both ends of a channel report; the wait begins anew only when one of the two is another process
- * since then, for the former pair's repair would find that somebody died, and do nothing. */
-static void repair_later(struct process *p, struct process *q)
-{
-	struct repair *r = repair_of(p, q);
-	if (!r)
-		r = repair_new(p, q);
-	if (r->a->pid == r->a_pid && r->b->pid == r->b_pid)
+	struct pair *r = arg;
+	if (r->number != r->lost || !r->a->channel || !r->b->channel ||
+	    r->a->state == PROCESS_DRAINING || r->b->state == PROCESS_DRAINING)
 		return;
-	r->a_pid = r->a->pid;
-	r->b_pid = r->b->pid;
+	log_warning("%s and %s have lost each other, and get a new channel", r->a->name,
+		    r->b->name);
+	link_pair(r->a, r->b);
+}
+
+/* Both ends of a channel report; the wait begins anew only for a newer one, for the former's repair
+ * would find that somebody died, and do nothing. */
+static void repair_later(struct pair *r)
+{
+	if (r->lost == r->number)
+		return;
+	r->lost = r->number;
 	loop_timer_start(&r->timer, REPAIR_WAIT_US, repair, r);
 }
 
 void links_lost(struct process *p, const struct master_lost *m)
 {
 	struct process *q = process_find(m->peer, m->instance);
-	if (!q || q->pid == 0 || !services_linked(p->role, q->role) ||
-	    p->state == PROCESS_DRAINING || q->state == PROCESS_DRAINING)
+	struct pair *r = q ? pair_find(p, q) : NULL;
+	if (!r || m->number != r->number || q->pid == 0 || p->state == PROCESS_DRAINING ||
+	    q->state == PROCESS_DRAINING)
 		return;
 	if (m->broken && !(services[p->role].gifts & GIFT_LISTENERS)) {
 		log_error("%s broke the rules of its channel to %s, and is ended", q->name,
@@ -111,5 +116,5 @@ void links_lost(struct process *p, const struct master_lost *m)
 		process_kill(q);
 		return;
 	}
-	repair_later(p, q);
+	repair_later(r);
 }

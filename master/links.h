@@ -8,8 +8,10 @@
 
 /* Fresh channels from a process that was started to all its peers that run. */
 void links_make(struct process *p);
-/* A process says that the channel to a peer has closed. A peer that broke the rules is killed; when
- * both still run a little later, they get a new channel. */
+/* A process says that a channel to a peer has closed; nothing follows when the two have a newer
+ * one. A peer that broke the rules is killed; when both still run a little later, they get a new
+ * channel.
+ */
 void links_lost(struct process *p, const struct master_lost *m);
 
 #endif

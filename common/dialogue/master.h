@@ -28,9 +28,10 @@ RECORD_DECLARE(master_setting, MASTER_SETTING_FIELDS)
 RECORD_DECLARE(master_settings_end, MASTER_SETTINGS_END_FIELDS)
 
 /* master -> daemon: a fresh channel to a peer. */
-#define MASTER_LINK_FIELDS(F, S)                             \
-	F(S, string, peer, ROLE_MAX, "role of the peer")     \
-	F(S, u32, instance, 0, "which process of that role") \
+#define MASTER_LINK_FIELDS(F, S)                                   \
+	F(S, string, peer, ROLE_MAX, "role of the peer")           \
+	F(S, u32, instance, 0, "which process of that role")       \
+	F(S, u64, number, 0, "of the channel, which no other has") \
 	F(S, fd, fd, 0, "the channel")
 RECORD_DECLARE(master_link, MASTER_LINK_FIELDS)
 
@@ -55,11 +56,13 @@ RECORD_DECLARE(master_ready, MASTER_READY_FIELDS)
 #define MASTER_DRAINED_FIELDS(F, S) F(S, u64, generation, 0, "of the settings now used")
 RECORD_DECLARE(master_drained, MASTER_DRAINED_FIELDS)
 
-/* daemon -> master: the channel to this peer has closed. When both processes live on, the master
- * makes them a new pair; the one that broke the rules is ended first. */
+/* daemon -> master: the channel to this peer has closed. When both processes live on, and have got
+ * no newer channel meanwhile, the master makes them a new pair; the one that broke the rules is
+ * ended first. */
 #define MASTER_LOST_FIELDS(F, S)                             \
 	F(S, string, peer, ROLE_MAX, "role of the peer")     \
 	F(S, u32, instance, 0, "which process of that role") \
+	F(S, u64, number, 0, "of the channel that closed")   \
 	F(S, bool, broken, 0, "the peer broke the rules of the channel")
 RECORD_DECLARE(master_lost, MASTER_LOST_FIELDS)
 

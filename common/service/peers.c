@@ -15,6 +15,7 @@ struct peer {
 	TAILQ_ENTRY(peer) next;
 	const struct service_link *link;
 	struct channel *channel; /* NULL: closed */
+	uint64_t number;	 /* of the newest channel, opened or waiting */
 	unsigned instance;
 	int waiting; /* a descriptor not opened yet; -1: none */
 };
@@ -69,8 +70,10 @@ static void peer_down(struct peer *p)
 static void peer_closed(struct channel *c)
 {
 	struct peer *p = channel_owner(c);
-	struct master_lost lost = {
-	    .peer = slice_str(p->link->peer), .instance = p->instance, .broken = channel_broken(c)};
+	struct master_lost lost = {.peer = slice_str(p->link->peer),
+				   .instance = p->instance,
+				   .number = p->number,
+				   .broken = channel_broken(c)};
 	peer_down(p);
 	channel_send(service_master(), MASTER_LOST, &lost);
 }
@@ -103,6 +106,7 @@ void peers_link(const struct master_link *m)
 	if (p->waiting >= 0)
 		close(p->waiting);
 	p->waiting = m->fd;
+	p->number = m->number;
 	if (opened)
 		peer_open(p);
 }

@@ -356,7 +356,7 @@ END_TEST
 
 static void send_link(int fd)
 {
-	struct master_link m = {.peer = SLICE("queue"), .instance = 2, .fd = fd};
+	struct master_link m = {.peer = SLICE("queue"), .instance = 2, .number = 7, .fd = fd};
 	ck_assert(channel_send(daemon_channel, MASTER_LINK, &m));
 	close(fd);
 }
@@ -379,6 +379,7 @@ START_TEST(opens_links_and_tells_of_lost_ones)
 	channel_free(&peer);
 	loop_run();
 	ck_assert_uint_eq(lost.instance, 2);
+	ck_assert_uint_eq(lost.number, 7);
 	ck_assert(!lost.broken);
 	read_lines(text, sizeof(text));
 	assert_line(text, "up queue 2");
