@@ -189,7 +189,8 @@ def test_a_new_user_has_mail_soon(stagepost, fresh):
         house.assert_clean()
         assert len(Person(name).maildir()) == 1
     finally:
-        subprocess.run(["userdel", "--remove", name], capture_output=True)
+        # the child that delivered stays for two seconds, and who has a process is not removed
+        wait_for(lambda: subprocess.run(["userdel", "--remove", name], capture_output=True).returncode == 0, what="userdel")
 
 
 @needs_root
