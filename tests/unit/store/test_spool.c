@@ -408,6 +408,8 @@ START_TEST(records_that_lie_behind_one_come_with_it)
 	spoil(&w, spool_get(w.spool, w.ids[5]));
 	for (size_t i = 2; i < 8; i++)
 		ck_assert_int_eq(read_record(&w, spool_get(w.spool, w.ids[i]), &record), 0);
+	/* Who is tried again is read from the disk. */
+	ck_assert_int_eq(read_record(&w, spool_get(w.spool, w.ids[5]), &record), EBADMSG);
 	buffer_free(&record);
 	world_stop(&w);
 }
