@@ -70,7 +70,8 @@ def test_twenty_thousand_wait_and_nobody_else_does(house):
     house.deliver()
     house.wait_letters("bob", 1)
     if IS_ROOT and "san" not in BUILD.parts:
-        assert pss(house.pid("queue")) - before < MESSAGES * OCTETS_PER_MESSAGE
+        # What was needed to give them to smtp goes back within 15 s.
+        wait_for(lambda: pss(house.pid("queue")) - before < MESSAGES * OCTETS_PER_MESSAGE, 40, "little memory")
 
     house.stop()
     house.start()
