@@ -22,6 +22,7 @@
 #include "common/os/log_output.h"
 #include "common/os/spawn.h"
 #include "common/os/user.h"
+#include "master/courtesy.h"
 #include "master/detach.h"
 #include "master/last_words.h"
 
@@ -262,11 +263,8 @@ static pid_t exec(struct process *p, int channel, struct error *e)
 	char *argv[] = {title, NULL};
 	char *vars[SERVICE_ENVIRONMENT_MAX + 1];
 	struct spawn_fd fds[] = {{channel, MASTER_FD}, {p->log_end, LOG_FD}, {2, 2}};
-	/* Batch: a daemon that was woken waits until the one that wakes it has done its turn, so it
-	 * finds more to do at once. Under load that saves a third of all CPU; an idle machine runs
-	 * it at once. */
 	struct spawn s = {.path = path,
-			  .batch = true,
+			  .batch = courtesy_batch(),
 			  .argv = argv,
 			  .environment = vars,
 			  .fds = fds,

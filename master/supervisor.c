@@ -13,6 +13,7 @@
 #include "common/os/clock.h"
 #include "common/os/log_output.h"
 #include "master/asks.h"
+#include "master/courtesy.h"
 #include "master/house.h"
 #include "master/links.h"
 #include "master/notify.h"
@@ -178,6 +179,7 @@ static void tick(void *arg)
 {
 	(void)arg;
 	house_look_at_tables();
+	courtesy_look();
 	loop_timer_start(&tick_timer, TICK_US, tick, NULL);
 }
 
