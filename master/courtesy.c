@@ -10,7 +10,8 @@ static struct courtesy ours = {.batch = true};
 
 bool courtesy_judge(struct courtesy *c, const struct policy_waits *now)
 {
-	bool same = now->times >= c->before.times && now->waited_ns >= c->before.waited_ns;
+	bool same = c->before.times > 0 && now->times >= c->before.times &&
+		    now->waited_ns >= c->before.waited_ns;
 	uint64_t times = same ? now->times - c->before.times : 0;
 	uint64_t waited_us = same ? (now->waited_ns - c->before.waited_ns) / 1000 : 0;
 	c->before = *now;

@@ -25,8 +25,8 @@ struct courtesy {
 	struct policy_waits before; /* at the last look */
 };
 
-/* Now the figures are these; called each second. True: batch has changed. Figures that are lower
- * than before are those of a new process. */
+/* Now the figures are these; called each second. True: batch has changed. The first
+ * figures, and those that are lower than before, are a process's from its start: not judged. */
 bool courtesy_judge(struct courtesy *c, const struct policy_waits *now);
 
 /* Whether a daemon that is started now is to run under batch. */

@@ -1109,7 +1109,7 @@ START_TEST(explain_names_every_step)
 }
 END_TEST
 
-int main(void)
+static TCase *walks(void)
 {
 	const TTest *const tests[] = {
 	    rcpt_takes_users_and_refuses_relaying_and_strangers,
@@ -1163,18 +1163,23 @@ int main(void)
 	    a_walk_keeps_the_rules_that_it_began_with,
 	    explain_names_every_step,
 	};
+	TCase *t = tcase_create("walk");
+	tcase_add_checked_fixture(t, setup, teardown);
+	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
+		tcase_add_test(t, tests[i]);
+	return t;
+}
+
+int main(void)
+{
 	Suite *s = suite_create("walk");
-	TCase *t = tcase_create("walk"), *p = tcase_create("postmaster"),
-	      *n = tcase_create("null client");
+	TCase *p = tcase_create("postmaster"), *n = tcase_create("null client");
 	SRunner *sr = srunner_create(s);
 	int failed;
 
-	tcase_add_checked_fixture(t, setup, teardown);
+	suite_add_tcase(s, walks());
 	tcase_add_checked_fixture(p, setup_postmaster, teardown);
-	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
-		tcase_add_test(t, tests[i]);
 	tcase_add_test(p, mail_for_postmaster_goes_to_alias_user_configured_address_in_this_order);
-	suite_add_tcase(s, t);
 	tcase_add_checked_fixture(n, setup_null_client, teardown);
 	tcase_add_test(n, a_null_client_sends_all_to_its_relay);
 	suite_add_tcase(s, p);
