@@ -286,7 +286,7 @@ int disk_sync_all(int fd)
 		return -1;
 	if (fstatfs(fd, &s) == 0 && s.f_type != EXT4_SUPER_MAGIC)
 		return 0;
-	return (int)TEMP_FAILURE_RETRY(fsync(fd));
+	return disk_fsync_dir(fd);
 }
 
 /* Before Linux 5.8 it told of no error at all (syncfs(2)). */
