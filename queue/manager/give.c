@@ -15,6 +15,13 @@ bool content_there(const struct active *a)
 	return a->m.file.number != 0 ? a->file >= 0 : a->record.len > 0;
 }
 
+/* May an attempt of this number have died before? What an agent's death took back is pending again,
+ * with the number free: in this life it is a suspect; of mail from a former one nobody knows. */
+static bool may_be_again(const struct job *j)
+{
+	return j->suspect || manager_arrived(j->active->entry) <= manager.started;
+}
+
 static void job_describe(const struct job *j, struct job_start *start)
 {
 	struct active *a = j->active;
@@ -25,7 +32,7 @@ static void job_describe(const struct job *j, struct job_start *start)
 	    .message = a->entry->id,
 	    .recipient = d->recipient,
 	    .attempt = d->attempt,
-	    .again = j->suspect,
+	    .again = may_be_again(j),
 	    .sender = a->sender,
 	    .address = d->address,
 	    .original = d->original,
