@@ -19,7 +19,7 @@ bool content_there(const struct active *a)
  * with the number free: in this life it is a suspect; of mail from a former one nobody knows. */
 static bool may_be_again(const struct job *j)
 {
-	return j->suspect || manager_arrived(j->active->entry) <= manager.started;
+	return j->suspect || manager_arrived(j->active->entry) < manager.started;
 }
 
 static void job_describe(const struct job *j, struct job_start *start)

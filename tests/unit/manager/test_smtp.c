@@ -256,7 +256,9 @@ END_TEST
 START_TEST(what_smtp_died_of_goes_alone_and_is_set_aside)
 {
 	const char *const to[] = {"a@one.example", "b@one.example"};
-	uint64_t id = send_list(to, 2), good;
+	uint64_t id, good;
+	manager.started = 0; /* arrivals are known by the second: this mail is of this life */
+	id = send_list(to, 2);
 	job(1);
 	answer(&house.jobs[0], JOB_DELIVERED, 250, false);
 	run_until_noted(&house.jobs[0]);
