@@ -5,6 +5,7 @@
 #include "master/house.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #include "common/base/memory.h"
 #include "common/os/disk.h"
 #include "common/os/user.h"
+#include "master/certificates.h"
 #include "master/dns_files.h"
 #include "master/listeners.h"
 #include "master/mailboxes.h"
@@ -26,6 +28,7 @@ struct stock {
 	struct settings *settings;
 	struct tables *tables;
 	struct dns_files *dns;
+	struct certificates *certificates;
 	struct mailboxes *mailboxes;
 	int output; /* -1: none */
 	char target[KIND_MAX + 1];
@@ -43,6 +46,7 @@ static void stock_free(struct stock *s)
 		settings_free(&s->settings);
 	tables_free(&s->tables);
 	dns_files_free(&s->dns);
+	certificates_free(&s->certificates);
 	mailboxes_free(&s->mailboxes);
 	if (s->output >= 0)
 		disk_close(s->output);
@@ -54,6 +58,7 @@ static bool stock_open(struct stock *s, struct error *e)
 {
 	const struct config *config = settings_config(s->settings);
 	return tables_open(config, &s->tables, e) && dns_files_open(config, &s->dns, e) &&
+	       certificates_open(config, &s->certificates, e) &&
 	       mailboxes_open(config, one_uid, &nobody, &s->mailboxes, e) &&
 	       output_open(config, &s->output, s->target, e);
 }
@@ -85,22 +90,52 @@ static void error_take_all(struct error *e, const struct buffer *remarks)
 		error_set(e, e->code, "%.*s", SLICE_FMT(all));
 }
 
-static void see_system(void *arg, const struct record *record, const void *value)
+/* Which of enum need a configuration has. */
+static void see_deliver(void *arg, const struct record *record, const void *value)
 {
 	const struct settings_deliver *d = value;
-	bool *seen = arg;
+	bool *needs = arg;
 	(void)record;
 	if (slice_equal(d->users, SLICE("system")) || slice_starts(d->kind, SLICE("system-")))
-		*seen = true;
+		needs[NEED_SYSTEM] = true;
+}
+
+static void see_passwords(void *arg, const struct record *record, const void *value)
+{
+	const struct settings_passwords *p = value;
+	bool *needs = arg;
+	(void)record;
+	needs[NEED_LOGIN] = true;
+	if (slice_equal(p->kind, SLICE("pam")))
+		needs[NEED_SYSTEM] = true;
+}
+
+static void see_certificate(void *arg, const struct record *record, const void *value)
+{
+	bool *needs = arg;
+	(void)record, (void)value;
+	needs[NEED_TLS] = true;
+}
+
+static void see_listen(void *arg, const struct record *record, const void *value)
+{
+	const struct settings_listen *l = value;
+	bool *needs = arg;
+	(void)record;
+	if (slice_starts(l->kind, SLICE("pop3")))
+		needs[NEED_POP3] = true;
 }
 
 static bool count_processes(const struct config *config, unsigned counts[ROLES], struct error *e)
 {
-	bool system = false;
-	config_each(config, &settings_deliver_record, see_system, &system);
+	bool needs[NEED_POP3 + 1] = {[NEED_ALWAYS] = true};
+	config_each(config, &settings_deliver_record, see_deliver, needs);
+	config_each(config, &settings_passwords_record, see_passwords, needs);
+	config_each(config, &settings_certificate_record, see_certificate, needs);
+	config_each(config, &settings_listen_record, see_listen, needs);
 	for (unsigned role = 0; role < ROLES; role++) {
 		const struct service_row *row = &services[role];
-		counts[role] = row->for_system && !system ? 0 : row->count;
+		counts[role] = needs[row->need] ? row->count : 0;
 		if (!row->count_key)
 			continue;
 		uint64_t count = config_number(config, row->count_key);
@@ -147,13 +182,11 @@ bool house_one_uid(void)
 
 static void give_listener(void *arg, const char *address, const char *kind, int fd)
 {
-	process_send_fd(arg, "listener", address, kind, fd);
-}
-
-static void give_listeners(struct process *p)
-{
-	listeners_each(give_listener, p);
-	process_send_fd(p, "listener", "unix:submit", "local", place_submit_fd());
+	struct process *p = arg;
+	struct slice kinds = slice_str(services[p->role].listens), one;
+	while ((one = slice_word(&kinds)).len > 0)
+		if (slice_equal(one, slice_str(kind)))
+			process_send_fd(p, "listener", address, kind, fd);
 }
 
 static void give_mailbox(void *arg, const char *base, int fd)
@@ -191,6 +224,23 @@ static void give_dns_file_to_all(void *arg, const char *path, const char *detail
 	(void)arg;
 	TAILQ_FOREACH (p, processes(), next) {
 		give_dns_file(p, path, detail, fd);
+	}
+}
+
+static void give_certificate(void *arg, const char *path, const char *detail, int fd)
+{
+	struct process *p = arg;
+	unsigned gift = strcmp(detail, "key") == 0 ? GIFT_KEYS : GIFT_CERTIFICATES;
+	if (p->channel && (services[p->role].gifts & gift))
+		process_send_fd(p, "file", path, detail, fd);
+}
+
+static void give_certificate_to_all(void *arg, const char *path, const char *detail, int fd)
+{
+	struct process *p;
+	(void)arg;
+	TAILQ_FOREACH (p, processes(), next) {
+		give_certificate(p, path, detail, fd);
 	}
 }
 
@@ -241,8 +291,10 @@ void house_equip(struct process *p)
 		give_output(p);
 		give_log_ends(p);
 	}
-	if (gifts & GIFT_LISTENERS)
-		give_listeners(p);
+	if (services[p->role].listens)
+		listeners_each(give_listener, p);
+	if (gifts & GIFT_SUBMIT)
+		process_send_fd(p, "listener", "unix:submit", "local", place_submit_fd());
 	if (gifts & GIFT_CONTROL)
 		process_send_fd(p, "listener", "control", "control", place_control_fd());
 	if (gifts & GIFT_SPOOL)
@@ -251,6 +303,7 @@ void house_equip(struct process *p)
 		mailboxes_each(stock.mailboxes, give_mailbox, p);
 	tables_each(stock.tables, give_table, p);
 	dns_files_each(stock.dns, give_dns_file, p);
+	certificates_each(stock.certificates, give_certificate, p);
 }
 
 /* Changing */
@@ -269,6 +322,7 @@ static void tell_new(struct process *p, bool renew)
 		give_output(p);
 	tables_each(stock.tables, give_table, p);
 	dns_files_each(stock.dns, give_dns_file, p);
+	certificates_each(stock.certificates, give_certificate, p);
 	process_go(p, generation);
 }
 
@@ -330,6 +384,7 @@ void house_look_at_tables(void)
 {
 	tables_look(stock.tables, give_table_to_all, NULL);
 	dns_files_look(stock.dns, give_dns_file_to_all, NULL);
+	certificates_look(stock.certificates, give_certificate_to_all, NULL);
 }
 
 void house_reopen_log(void)

@@ -110,7 +110,7 @@ void links_lost(struct process *p, const struct master_lost *m)
 	if (!r || m->number != r->number || q->pid == 0 || p->state == PROCESS_DRAINING ||
 	    q->state == PROCESS_DRAINING)
 		return;
-	if (m->broken && !(services[p->role].gifts & GIFT_LISTENERS)) {
+	if (m->broken && !services[p->role].listens) {
 		log_error("%s broke the rules of its channel to %s, and is ended", q->name,
 			  p->name);
 		process_kill(q);

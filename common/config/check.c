@@ -302,6 +302,7 @@ int config_check(const struct config *config, config_report_call *call, void *ar
 		check_error(&k, NULL,
 			    "there is neither a domain nor an outbound: add `domain NAME { deliver "
 			    "... }`, or `outbound` to send mail only");
+	check_login(&k);
 	check_resolver(&k);
 	check_postmaster(&k);
 	check_cron(&k);

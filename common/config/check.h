@@ -36,6 +36,9 @@ void check_next_hops(struct check *k, const struct node *n);
 void check_outbound(struct check *k, const struct node *n);
 void check_resolver(struct check *k);
 
+/* check_login.c */
+void check_login(struct check *k);
+
 /* check_table.c */
 /* All tables that a statement names. */
 void check_tables(struct check *k, const struct node *n, enum table_use use);

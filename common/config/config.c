@@ -272,6 +272,15 @@ static bool item_table(const struct item *item, struct config_table *table)
 		table->use = TABLE_PLAIN;
 		if (!pattern_is_table(spec))
 			return false;
+	} else if (item->record == &settings_senders_record) {
+		spec = ((const struct settings_senders *)item->value)->table;
+		table->use = TABLE_PLAIN;
+	} else if (item->record == &settings_passwords_record) {
+		const struct settings_passwords *p = item->value;
+		table->use = TABLE_USERS;
+		if (!slice_equal(p->kind, SLICE("table")))
+			return false;
+		spec = p->source;
 	} else if (item->record == &settings_deliver_record) {
 		spec = ((const struct settings_deliver *)item->value)->users;
 		table->use = TABLE_USERS;

@@ -80,7 +80,7 @@ static void add_default(struct manual *m, const struct schema *s)
 static void add_directive(struct manual *m, const struct schema *s)
 {
 	buffer_printf(&m->text, ".It Ic %s", s->name);
-	if (s->type == TYPE_CHOICE)
+	if (s->type == TYPE_CHOICE || s->type == TYPE_CHOICES)
 		add_choices(m, s->choices);
 	else
 		add_syntax(m, value_syntax(s));
@@ -112,8 +112,9 @@ static void add_place(struct manual *m, enum schema_place place)
 void config_schema_man(config_text_call *call, void *arg)
 {
 	static const enum schema_place places[] = {
-	    PLACE_TOP,	    PLACE_LISTEN,   PLACE_DOMAIN, PLACE_DELIVER, PLACE_RELAY,
-	    PLACE_OUTBOUND, PLACE_RESOLVER, PLACE_RETRY,  PLACE_LIMITS,	 PLACE_PROCESSES};
+	    PLACE_TOP,	    PLACE_LISTEN, PLACE_DOMAIN,	  PLACE_DELIVER,    PLACE_RELAY,
+	    PLACE_OUTBOUND, PLACE_TLS,	  PLACE_AUTH,	  PLACE_SUBMISSION, PLACE_RESOLVER,
+	    PLACE_RETRY,    PLACE_LIMITS, PLACE_PROCESSES};
 	struct manual m = {.call = call, .arg = arg};
 	buffer_init(&m.text, ENTRY_MAX);
 	buffer_printf(&m.text, ".Sh DIRECTIVES\n");

@@ -174,6 +174,23 @@ static bool add_retry(struct building *b)
 	return true;
 }
 
+/* What is there only when its block is. */
+static bool add_blocks(struct building *b)
+{
+	const struct node *tls = node_find(&b->c->nodes, "tls");
+	const struct node *auth = node_find(&b->c->nodes, "auth");
+	const struct node *submission = node_find(&b->c->nodes, "submission");
+	if (tls && !records_tls(b, tls))
+		return false;
+	if (auth) {
+		struct settings_auth *record = add_by_schema(b, &settings_auth_record);
+		if (!record || !records_auth(b, auth, record))
+			return false;
+	}
+	struct settings_submission *record = add_by_schema(b, &settings_submission_record);
+	return record && (!submission || records_submission(b, submission, record));
+}
+
 static bool add_statement(struct building *b, const struct node *n)
 {
 	switch (n->schema->type) {
@@ -199,7 +216,8 @@ bool records_build(struct config *c, struct error *e)
 	const struct node *n;
 	TAILQ_INIT(&c->items);
 	if (!add_by_schema(&b, &settings_server_record) || !add_log(&b) ||
-	    !add_by_schema(&b, &settings_limits_record) || !add_retry(&b) || !add_resolver(&b))
+	    !add_by_schema(&b, &settings_limits_record) || !add_retry(&b) || !add_resolver(&b) ||
+	    !add_blocks(&b))
 		return false;
 	TAILQ_FOREACH (n, &c->nodes, link)
 		if (!add_statement(&b, n))

@@ -24,4 +24,10 @@ bool records_join(struct building *b, const struct node *n, size_t from, size_t 
 bool records_aliases(struct building *b, const struct node *n, uint32_t domain);
 bool records_domain(struct building *b, const struct node *n);
 
+/* records_login.c: a block, and the record that has its simple directives already. */
+bool records_tls(struct building *b, const struct node *block);
+bool records_auth(struct building *b, const struct node *block, struct settings_auth *auth);
+bool records_submission(struct building *b, const struct node *block,
+			struct settings_submission *submission);
+
 #endif

@@ -37,6 +37,9 @@ const struct schema schema[] = {
      .help = "The directory of the queue; on a local disk, of one server only."},
     {"run", PLACE_TOP, .type = TYPE_PATH, .fallback = "/run/stagepost", .most = SPEC_MAX,
      .help = "The directory of the control socket."},
+    {"state", PLACE_TOP, .type = TYPE_PATH, .fallback = "/var/lib/stagepost", .most = SPEC_MAX,
+     .help =
+	 "The directory of what is kept beside the queue: what users have sent, who is blocked."},
     {"log", PLACE_TOP, .type = TYPE_LOG, .fallback = "syslog text", .most = SPEC_MAX,
      .help =
 	 "Where log lines go: to syslog, to standard error, or to a file; and their form: text, "
@@ -52,8 +55,16 @@ const struct schema schema[] = {
      .help = "Addresses that lead to this server though no interface has them, as behind a NAT: a "
 	     "host with such an address is never a next hop."},
     {"listen", PLACE_TOP, .opens = PLACE_LISTEN, .type = TYPE_LISTEN, .list = true,
-     .choices = "smtp", .most = SPEC_MAX,
-     .help = "An address and port to accept mail on; *:25 is every address of both families."},
+     .choices = "smtp submission submissions pop3 pop3s", .most = SPEC_MAX,
+     .help =
+	 "An address and port to serve; *:25 is every address of both families.\n"
+	 "smtp is where other servers bring mail; submission (port 587) and submissions (465, TLS "
+	 "from the first octet) are where users send theirs, with a password; pop3 (110) and "
+	 "pop3s (995, TLS from the first octet) are where they fetch it."},
+    {"tls", PLACE_TOP, .opens = PLACE_TLS, .help = "Certificates and how TLS is spoken."},
+    {"auth", PLACE_TOP, .opens = PLACE_AUTH, .help = "Who may log in, and how."},
+    {"submission", PLACE_TOP, .opens = PLACE_SUBMISSION,
+     .help = "What a user who has logged in may send."},
     {"aliases", PLACE_TOP | PLACE_DOMAIN, .type = TYPE_TABLES, .list = true, .most = SPEC_MAX,
      .help = "Alias tables, asked in the order in which they stand: at the top for names without a "
 	     "domain, in a domain for its addresses."},
@@ -163,8 +174,49 @@ const struct schema schema[] = {
      .most = KIB * KIB * GIB,
      .help = "What stays free on the queue's disk; below it new mail is put off."},
 
+    {"certificate", PLACE_TLS, .type = TYPE_PATH, .list = true, .most = SPEC_MAX,
+     .help = "A file with a certificate and those between it and the root, PEM. Of several the "
+	     "client gets the one for the name that it asks for, else the first. A changed file is "
+	     "taken over without a reload."},
+    {"key", PLACE_TLS, .type = TYPE_PATH, .list = true, .most = SPEC_MAX,
+     .help = "The file with the private key of the certificate in the same place of the list, PEM "
+	     "without a passphrase; readable by root alone."},
+    {"minimum", PLACE_TLS, .type = TYPE_CHOICE, .fallback = "1.2", .choices = "1.2 1.3",
+     .help = "The oldest version of TLS that is spoken."},
+
+    {"passwords", PLACE_AUTH, .type = TYPE_PASSWORDS, .list = true, .most = SPEC_MAX,
+     .help = "Where passwords are: tables in the format of users, PAM for the users of this "
+	     "machine, or Dovecot's socket for authentication; asked in the order in which they "
+	     "stand, and the first that knows the user decides."},
+    {"mechanisms", PLACE_AUTH, .type = TYPE_CHOICES, .choices = "plain login scram-sha-256",
+     .help = "SASL mechanisms that are offered, under TLS alone; without it plain and login, and "
+	     "scram-sha-256 where all passwords are kept so that it works."},
+    {"ban-after", PLACE_AUTH, .type = TYPE_NUMBER, .fallback = "10", .least = 1, .most = 1000000,
+     .record = &settings_auth_record, .field = "ban_after",
+     .help = "Failed logins of one client (IPv6: of one /64), or of one account, after which it is "
+	     "banned."},
+    {"ban", PLACE_AUTH, .type = TYPE_TIME, .fallback = "1h", .least = SECOND, .most = YEAR,
+     .record = &settings_auth_record, .field = "ban",
+     .help = "How long a ban lasts, and in what time the failures are counted."},
+
+    {"senders", PLACE_SUBMISSION, .type = TYPE_TABLES, .list = true, .most = SPEC_MAX,
+     .help = "Tables that let users send as further addresses: ADDRESS or @DOMAIN, then the users "
+	     "who may."},
+    {"messages", PLACE_SUBMISSION, .type = TYPE_RATES,
+     .help = "Messages of one user in an hour, in a day; what is over it is held."},
+    {"recipients", PLACE_SUBMISSION, .type = TYPE_RATES,
+     .help = "Recipients of one user in an hour, in a day; what is over it is held."},
+    {"new-recipients", PLACE_SUBMISSION, .type = TYPE_RATES,
+     .help = "Recipients in a day to whom the user has never written before; what is over it is "
+	     "held."},
+    {"hide-client", PLACE_SUBMISSION, .type = TYPE_CHOICE, .fallback = "no", .choices = "yes no",
+     .record = &settings_submission_record, .field = "hide_client",
+     .help = "Whether the address of a user's machine is left out of the trace fields."},
+
     {"smtpd", PLACE_PROCESSES, .type = TYPE_NUMBER, .fallback = "1", .least = 1, .most = 64,
      .help = "Processes that receive mail by SMTP."},
+    {"submission", PLACE_PROCESSES, .type = TYPE_NUMBER, .fallback = "1", .least = 1, .most = 64,
+     .help = "Processes to which users send their mail."},
 };
 
 const size_t schema_count = sizeof(schema) / sizeof(schema[0]);

@@ -19,6 +19,9 @@ enum schema_place {
 	PLACE_RELAY = 128,
 	PLACE_OUTBOUND = 256,
 	PLACE_RESOLVER = 512,
+	PLACE_TLS = 1024,
+	PLACE_AUTH = 2048,
+	PLACE_SUBMISSION = 4096,
 };
 
 /* What its values are; value.c reads each. */
@@ -41,6 +44,9 @@ enum schema_type {
 	TYPE_NEXT_HOPS, /* as table/next_hop; or the one word of `choices` */
 	TYPE_OUTBOUND,	/* nothing; or from or to, and patterns */
 	TYPE_SERVERS,	/* addresses with a port, that of the DNS when there is none */
+	TYPE_CHOICES,	/* one or more of `choices` */
+	TYPE_PASSWORDS, /* table specs; or pam SERVICE; or dovecot unix:PATH */
+	TYPE_RATES,	/* one or two of NUMBER/h and NUMBER/d */
 	TYPE_COUNT
 };
 
@@ -62,7 +68,7 @@ struct schema {
 	const char *help; /* one sentence, of the manual too */
 };
 
-enum { SCHEMA_MAX = 96 }; /* more than there are */
+enum { SCHEMA_MAX = 128 }; /* more than there are */
 extern const struct schema schema[];
 extern const size_t schema_count;
 

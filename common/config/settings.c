@@ -15,6 +15,12 @@ RECORD_DEFINE(settings_deliver, SETTINGS_DELIVER_FIELDS)
 RECORD_DEFINE(settings_routes, SETTINGS_ROUTES_FIELDS)
 RECORD_DEFINE(settings_outbound, SETTINGS_OUTBOUND_FIELDS)
 RECORD_DEFINE(settings_resolver, SETTINGS_RESOLVER_FIELDS)
+RECORD_DEFINE(settings_tls, SETTINGS_TLS_FIELDS)
+RECORD_DEFINE(settings_certificate, SETTINGS_CERTIFICATE_FIELDS)
+RECORD_DEFINE(settings_auth, SETTINGS_AUTH_FIELDS)
+RECORD_DEFINE(settings_passwords, SETTINGS_PASSWORDS_FIELDS)
+RECORD_DEFINE(settings_submission, SETTINGS_SUBMISSION_FIELDS)
+RECORD_DEFINE(settings_senders, SETTINGS_SENDERS_FIELDS)
 
 const struct record *const settings_records[] = {
     &settings_server_record,
@@ -29,5 +35,11 @@ const struct record *const settings_records[] = {
     &settings_routes_record,
     &settings_outbound_record,
     &settings_resolver_record,
+    &settings_tls_record,
+    &settings_certificate_record,
+    &settings_auth_record,
+    &settings_passwords_record,
+    &settings_submission_record,
+    &settings_senders_record,
     NULL,
 };

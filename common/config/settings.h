@@ -30,9 +30,9 @@ RECORD_DECLARE(settings_server, SETTINGS_SERVER_FIELDS)
 	F(S, string, name, KIND_MAX, "log-name: first word of each line")
 RECORD_DECLARE(settings_log, SETTINGS_LOG_FIELDS)
 
-#define SETTINGS_LISTEN_FIELDS(F, S)                                                        \
-	F(S, string, address, SPEC_MAX, "host:port as written; *:25 is both families")      \
-	F(S, string, kind, KIND_MAX, "smtp; the master's own socket for sendmail is local") \
+#define SETTINGS_LISTEN_FIELDS(F, S)                                                   \
+	F(S, string, address, SPEC_MAX, "host:port as written; *:25 is both families") \
+	F(S, string, kind, KIND_MAX, "smtp, submission, submissions, pop3, pop3s")     \
 	F(S, bool, normalize, 0, "bare-newline normalize: a bare LF counts as CRLF in text")
 RECORD_DECLARE(settings_listen, SETTINGS_LISTEN_FIELDS)
 
@@ -117,6 +117,43 @@ RECORD_DECLARE(settings_outbound, SETTINGS_OUTBOUND_FIELDS)
 	  "domains that are not validated, separated by blanks")                                   \
 	F(S, bool, peer_names, 0, "look for the names of clients")
 RECORD_DECLARE(settings_resolver, SETTINGS_RESOLVER_FIELDS)
+
+/* `tls`. Certificates in the file's order: the first one is for clients that name no host we have.
+ */
+#define SETTINGS_TLS_FIELDS(F, S) F(S, u32, minimum, 13, "least version: 12 or 13")
+RECORD_DECLARE(settings_tls, SETTINGS_TLS_FIELDS)
+#define SETTINGS_CERTIFICATE_FIELDS(F, S)                               \
+	F(S, u32, number, 0, "from 1")                                  \
+	F(S, string, certificate, SPEC_MAX, "file with the chain, PEM") \
+	F(S, string, key, SPEC_MAX, "file with its private key, PEM")
+RECORD_DECLARE(settings_certificate, SETTINGS_CERTIFICATE_FIELDS)
+
+/* `auth`: where passwords are looked up, in the file's order; the first that knows the user
+ * decides. There is such a record only when there is an auth block, with at least one source. */
+enum auth_mechanism { AUTH_PLAIN = 1, AUTH_LOGIN = 2, AUTH_SCRAM = 4 };
+#define SETTINGS_AUTH_FIELDS(F, S)                                                   \
+	F(S, u32, mechanisms, 7, "enum auth_mechanism; 0: what the passwords allow") \
+	F(S, u32, ban_after, 0, "failures of one client or account within `ban`")    \
+	F(S, u64, ban, 0, "microseconds that a ban lasts")
+RECORD_DECLARE(settings_auth, SETTINGS_AUTH_FIELDS)
+#define SETTINGS_PASSWORDS_FIELDS(F, S)                       \
+	F(S, u32, number, 0, "from 1")                        \
+	F(S, string, kind, KIND_MAX, "table, pam or dovecot") \
+	F(S, string, source, SPEC_MAX, "KIND:PATH; PAM service; unix:PATH")
+RECORD_DECLARE(settings_passwords, SETTINGS_PASSWORDS_FIELDS)
+
+/* `submission`; of each user, 0: no limit. */
+#define SETTINGS_SUBMISSION_FIELDS(F, S)                                       \
+	F(S, u32, messages_hour, 0, "messages")                                \
+	F(S, u32, messages_day, 0, "messages")                                 \
+	F(S, u32, recipients_hour, 0, "recipients")                            \
+	F(S, u32, recipients_day, 0, "recipients")                             \
+	F(S, u32, new_recipients_day, 0, "recipients never written to before") \
+	F(S, bool, hide_client, 0, "leave the client's address out of Received")
+RECORD_DECLARE(settings_submission, SETTINGS_SUBMISSION_FIELDS)
+/* `submission { senders TABLE... }`: ADDRESS or @DOMAIN, then the users who may send as it. */
+#define SETTINGS_SENDERS_FIELDS(F, S) F(S, string, table, SPEC_MAX, "KIND:PATH, path absolute")
+RECORD_DECLARE(settings_senders, SETTINGS_SENDERS_FIELDS)
 
 /* All of them, ends with NULL. */
 extern const struct record *const settings_records[];

@@ -390,6 +390,59 @@ static bool read_servers(struct reading *r)
 	return true;
 }
 
+static bool read_choices(struct reading *r)
+{
+	if (!wants(r, 1, TEXT_VALUES_MAX))
+		return false;
+	for (size_t i = 0; i < r->count; i++)
+		if (!put_choice(r, i, i, r->n->schema->choices))
+			return false;
+	return true;
+}
+
+/* texts: the tables, or pam or dovecot and its one value */
+static bool read_passwords(struct reading *r)
+{
+	if (!wants(r, 1, TEXT_VALUES_MAX))
+		return false;
+	bool pam = slice_equal(r->values[0].text, SLICE("pam"));
+	if (!pam && !slice_equal(r->values[0].text, SLICE("dovecot")))
+		return read_tables(r);
+	if (!wants(r, 2, 2) || !put(r, 0, r->values[0].text))
+		return false;
+	if (pam)
+		return put_limited(r, 1, r->values[1].text, 1);
+	struct slice path = r->values[1].text;
+	if (!slice_starts(path, SLICE("unix:/")))
+		return text_error(r->e, r->values[1].place,
+				  "Dovecot's socket is written unix:/PATH");
+	return put_limited(r, 1, path, 1);
+}
+
+/* texts: what is given, canonical; number: of an hour in the upper half, of a day in the lower */
+static bool read_rates(struct reading *r)
+{
+	uint64_t rates[2] = {0, 0};
+	if (!wants(r, 1, 2))
+		return false;
+	for (size_t i = 0; i < r->count; i++) {
+		struct slice word = r->values[i].text, number, unit;
+		uint64_t value;
+		bool good = slice_split(word, '/', &number, &unit) &&
+			    slice_number(number, UINT32_MAX, &value) && value > 0;
+		size_t which = slice_equal(unit, SLICE("d"));
+		if (!good || (!which && !slice_equal(unit, SLICE("h"))) || rates[which])
+			return text_error(r->e, r->values[i].place,
+					  "`%.*s` is no rate: 200/h, 1000/d, or both",
+					  SLICE_FMT(slice_sub(word, 0, 80)));
+		rates[which] = value;
+		if (!put(r, i, word))
+			return false;
+	}
+	r->n->number = rates[0] << 32 | rates[1];
+	return true;
+}
+
 static const struct {
 	bool (*read)(struct reading *r);
 	const char *syntax;
@@ -406,11 +459,14 @@ static const struct {
     [TYPE_DOMAINS] = {read_domains, "NAME ..."},
     [TYPE_TABLES] = {read_tables, "TABLE ..."},
     [TYPE_USERS] = {read_users, "TABLE | system | any"},
-    [TYPE_LISTEN] = {read_listen, "HOST:PORT smtp"},
+    [TYPE_LISTEN] = {read_listen, "HOST:PORT smtp | submission | submissions | pop3 | pop3s"},
     [TYPE_LOG] = {read_log, "syslog | stderr | file PATH [text | postfix | json]"},
     [TYPE_DELIVER] = {read_deliver, "maildir PATH | system maildir | mbox [PATH]"},
     [TYPE_NEXT_HOPS] = {read_next_hops, "HOST ..."},
     [TYPE_OUTBOUND] = {read_outbound, "[from | to PATTERN ...]"},
+    [TYPE_CHOICES] = {read_choices, NULL},
+    [TYPE_PASSWORDS] = {read_passwords, "TABLE ... | pam SERVICE | dovecot unix:PATH"},
+    [TYPE_RATES] = {read_rates, "NUMBER/h | NUMBER/d ..."},
     [TYPE_SERVERS] = {read_servers, "ADDRESS:PORT ..."},
 };
 

@@ -66,6 +66,13 @@ RECORD_DECLARE(master_drained, MASTER_DRAINED_FIELDS)
 	F(S, bool, broken, 0, "the peer broke the rules of the channel")
 RECORD_DECLARE(master_lost, MASTER_LOST_FIELDS)
 
+/* daemon -> master: a connection to this Unix socket, which the settings name (GIFT_SOCKETS); it
+ * comes as a MASTER_DESCRIPTOR of kind "socket" with that name, a connected stream, or with kind
+ * "no-socket" and, as its detail, nothing: the connection can't be made now; ask again later. */
+#define MASTER_WANT_FIELDS(F, S) \
+	F(S, string, name, NAME_MAX_OCTETS, "unix:PATH, as in the settings")
+RECORD_DECLARE(master_want, MASTER_WANT_FIELDS)
+
 /* control -> master: an administrator asks. master -> control: lines, then done. */
 #define MASTER_ASK_FIELDS(F, S)                           \
 	F(S, u64, request, 0, "repeated in every answer") \
@@ -102,7 +109,8 @@ RECORD_DECLARE(master_done, MASTER_DONE_FIELDS)
 	M(MASTER_ASK, 11, master_ask)                      \
 	M(MASTER_PROCESS, 12, master_process)              \
 	M(MASTER_DONE, 13, master_done)                    \
-	M(MASTER_LOST, 14, master_lost)
+	M(MASTER_LOST, 14, master_lost)                    \
+	M(MASTER_WANT, 15, master_want)
 DIALOGUE_NUMBERS(MASTER_MESSAGES)
 extern const struct dialogue master_dialogue;
 

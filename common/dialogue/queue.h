@@ -28,6 +28,7 @@ enum queue_verb {
 	F(S, string, state, 32, "incoming active deferred hold corrupt")             \
 	F(S, string, sender, 320, "reverse-path, or @domain; <> is the null sender") \
 	F(S, string, recipient, 320, "address or @domain")                           \
+	F(S, string, user, 320, "who logged in to send it")                          \
 	F(S, u64, older, 0, "seconds since arrival at least")                        \
 	F(S, u64, limit, 0, "at most so many; 0: all")
 RECORD_DECLARE(queue_ask, QUEUE_ASK_FIELDS)

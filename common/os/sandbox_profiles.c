@@ -6,7 +6,19 @@
 #include <string.h>
 
 const struct sandbox_profile sandbox_profiles[] = {
-    {"smtpd", SANDBOX_ACCEPT | SANDBOX_APPEND, "strangers' sockets; segments leased to it"},
+    {"smtpd", SANDBOX_ACCEPT | SANDBOX_APPEND | SANDBOX_READ,
+     "strangers' sockets; segments leased to it; certificates"},
+    {"submission", SANDBOX_ACCEPT | SANDBOX_APPEND | SANDBOX_READ,
+     "users' sockets; segments leased to it; certificates"},
+    {"pop3d", SANDBOX_ACCEPT | SANDBOX_READ, "users' sockets; certificates"},
+    {"keys", SANDBOX_READ, "private keys"},
+    {"usage", SANDBOX_APPEND | SANDBOX_READ | SANDBOX_FILES | SANDBOX_RESIZE,
+     "what users have sent, and who is blocked"},
+    {"maildrop", 0, "tickets; a descriptor to the mailbox of nobody"},
+    {"maildrop-child",
+     SANDBOX_READ | SANDBOX_APPEND | SANDBOX_FILES | SANDBOX_RESIZE | SANDBOX_LIST | SANDBOX_GROUP,
+     "one user's mailbox, as its owner"},
+    {"pickup", SANDBOX_READ | SANDBOX_FILES | SANDBOX_LIST, "the drop directory"},
     {"queue", SANDBOX_APPEND | SANDBOX_READ | SANDBOX_FILES | SANDBOX_RESIZE | SANDBOX_LIST,
      "the spool"},
     {"router", SANDBOX_READ, "tables, read only"},

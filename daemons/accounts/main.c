@@ -4,6 +4,9 @@
  */
 #include <unistd.h>
 
+#include "common/dialogue/login.h"
+#include "common/dialogue/maildrop.h"
+#include "common/dialogue/usage.h"
 #include "common/base/log.h"
 #include "common/config/settings.h"
 #include "daemons/accounts/answer.h"
@@ -12,10 +15,27 @@
 
 static const struct record *const settings[] = {&settings_deliver_record, NULL};
 
+static const struct route none[] = {{0, 0, NULL}};
+
+static void up(struct channel *c, unsigned instance)
+{
+	(void)c, (void)instance;
+}
+
+static void down(struct channel *c)
+{
+	(void)c;
+}
+
 static const struct service_link links[] = {
     {"router", &accounts_dialogue, answer_routes, answer_router_up, answer_down},
     {"local-system", &accounts_dialogue, answer_routes, answer_local_system_up, answer_down},
     {"accounts-system", &accounts_dialogue, machine_routes, machine_up, machine_down},
+    {"submission", &login_dialogue, none, up, down},
+    {"pop3d", &login_dialogue, none, up, down},
+    {"control", &login_dialogue, none, up, down},
+    {"maildrop", &maildrop_dialogue, none, up, down},
+    {"usage", &usage_dialogue, none, up, down},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

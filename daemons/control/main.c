@@ -33,9 +33,24 @@ static void start(void)
 	askers_start();
 }
 
+static const struct route none[] = {{0, 0, NULL}};
+
+static void up(struct channel *c, unsigned instance)
+{
+	(void)c, (void)instance;
+}
+
+static void down(struct channel *c)
+{
+	(void)c;
+}
+
 static const struct service_link links[] = {
     {"queue", &queue_dialogue, relay_queue_routes, queue_up, queue_down},
     {"router", &router_dialogue, relay_router_routes, router_up, router_down},
+    {"accounts", &login_dialogue, none, up, down},
+    {"usage", &usage_dialogue, none, up, down},
+    {"keys", &keys_dialogue, none, up, down},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -16,6 +16,7 @@ static const struct service_link links[] = {
     {"queue", &resolver_dialogue, routes, questions_up, questions_down},
     {"smtp", &resolver_dialogue, routes, questions_up, questions_down},
     {"smtpd", &resolver_dialogue, routes, questions_up, questions_down},
+    {"submission", &resolver_dialogue, routes, questions_up, questions_down},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -20,6 +20,7 @@ static const struct record *const settings[] = {
 
 static const struct service_link links[] = {
     {"smtpd", &router_dialogue, questions_of_smtpd, questions_up, questions_down},
+    {"submission", &router_dialogue, questions_of_smtpd, questions_up, questions_down},
     {"queue", &router_dialogue, questions_of_queue, questions_up, questions_down},
     {"control", &router_dialogue, questions_of_control, NULL, questions_down},
     {"accounts", &accounts_dialogue, users_routes, users_up, users_down},

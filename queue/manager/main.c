@@ -12,6 +12,7 @@ static const struct record *const settings[] = {
 
 static const struct service_link links[] = {
     {"smtpd", &writer_dialogue, writer_routes, writers_up, writers_down},
+    {"submission", &writer_dialogue, writer_routes, writers_up, writers_down},
     {"router", &router_dialogue, router_routes, routes_up, routes_down},
     {"resolver", &resolver_dialogue, resolver_routes, sites_up, sites_down},
     {"local", &job_dialogue, agent_routes, agents_up_local, agents_down},

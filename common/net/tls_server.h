@@ -1,0 +1,84 @@
+/*
+ * tls_server: the server's side of TLS 1.2 and 1.3 (RFC 5246, RFC 8446) as the transport of a
+ * stream. The private keys are elsewhere: what is to be signed is asked of a signer, and the
+ * handshake waits for the answer (an OpenSSL asynchronous job) while all others go on.
+ */
+#ifndef COMMON_NET_TLS_SERVER_H
+#define COMMON_NET_TLS_SERVER_H
+
+#include "common/base/error.h"
+#include "common/net/stream.h"
+
+enum {
+	TLS_KEY_NAME_SIZE = 32, /* SHA-256 of the SubjectPublicKeyInfo, DER */
+	TLS_TICKET_NAME_SIZE = 16,
+	TLS_TICKET_SECRET_SIZE = 64, /* 32 octets for AES-256, 32 for HMAC-SHA-256 */
+	TLS_CERTIFICATES_MAX = 1000,
+	TLS_BINDING_MAX = 64,
+};
+
+struct tls_server;
+struct tls_wait; /* a handshake that waits for its signature */
+
+enum tls_purpose {
+	TLS_SIGN_13 = 1, /* the text of RFC 8446 4.4.3 */
+	TLS_SIGN_12,	 /* the text of RFC 8422 5.4 */
+};
+
+struct tls_signer {
+	/* The answer is tls_signed(wait, ...), later, once; or never after forget(). False: it
+	 * can't be asked for, and the handshake fails. */
+	bool (*sign)(void *arg, const unsigned char key[TLS_KEY_NAME_SIZE],
+		     enum tls_purpose purpose, unsigned scheme, struct slice text,
+		     struct tls_wait *wait);
+	/* The connection is gone: the answer is not wanted any more. */
+	void (*forget)(void *arg, struct tls_wait *wait);
+	void *arg;
+};
+
+/* For one service of one process. Loads all that OpenSSL loads late: call it before the sandbox.
+ * service: sessions are resumed within it alone. NULL: the library can't. */
+struct tls_server *tls_server_new(const char *service, const struct tls_signer *signer,
+				  struct error *e);
+void tls_server_free(struct tls_server **t);
+
+/* One certificate: the chain as PEM, the server's own first. code 65 (EX_DATAERR): what is wrong.
+ */
+struct tls_certificate;
+struct tls_certificate *tls_certificate_read(struct slice pem, struct error *e);
+void tls_certificate_free(struct tls_certificate **c);
+const unsigned char *tls_certificate_key(const struct tls_certificate *c); /* TLS_KEY_NAME_SIZE */
+
+/* Replaces all that is used for connections from now on; those that are there keep theirs. The
+ * first certificate is for clients that name no host (RFC 6066 3) which one of them is for.
+ * minimum: 12 or 13. Certificates are copied. False with code 65: a certificate can't be used. */
+bool tls_server_use(struct tls_server *t, unsigned minimum,
+		    struct tls_certificate *const *certificates, size_t count, struct error *e);
+/* Seals session tickets with the first, opens with both (old_name NULL: there is one). Without this
+ * there are no tickets. */
+void tls_server_tickets(struct tls_server *t, const unsigned char *name,
+			const unsigned char *secret, const unsigned char *old_name,
+			const unsigned char *old_secret);
+
+/* The stream, whose unread octets were thrown away (RFC 3207 4.2) and which has nothing unsent,
+ * speaks TLS from now on: its kind's secured() tells that it may go on, end() with STREAM_UNSAFE
+ * that it can't. False: there is no certificate, or no memory. */
+bool tls_server_start(struct tls_server *t, struct stream *s);
+/* The signature, in the form that TLS sends; empty: refused, the handshake fails. */
+void tls_signed(struct tls_wait *wait, struct slice signature);
+
+/* Of a stream that has been secured. */
+struct tls_facts {
+	char version[12]; /* "TLSv1.3" */
+	char cipher[64];  /* "TLS_AES_256_GCM_SHA384" */
+	unsigned bits;
+	bool resumed;
+	char host[256]; /* that the client asked for; may be empty */
+};
+void tls_server_facts(const struct stream *s, struct tls_facts *facts);
+/* Channel bindings for SCRAM-SHA-256-PLUS: "tls-exporter" (RFC 9266), and "tls-server-end-point"
+ * (RFC 5929). How many octets; 0: there is none. */
+size_t tls_server_binding(const struct stream *s, const char *type,
+			  unsigned char binding[TLS_BINDING_MAX]);
+
+#endif
