@@ -35,6 +35,8 @@ install: all
 	$(SENDMAIL_INSTALL)
 	$(foreach m,$(MAN_PAGES),$(INSTALL) -D -m 644 $(m) $(DESTDIR)$(call man_path,$(m))$(newline))
 	$(INSTALL) -m 644 README.md INSTALL ARCHITECTURE.md LICENSE $(DESTDIR)$(DOC)/
+	$(INSTALL) -d $(DESTDIR)$(DOC)/dovecot
+	$(INSTALL) -m 644 conf/dovecot/imap.conf conf/dovecot/auth.conf $(DESTDIR)$(DOC)/dovecot/
 	$(INSTALL) -D -m 644 conf/stagepost.service $(DESTDIR)$(UNIT)
 	sed -i 's,/usr/lib/stagepost/,$(LIBEXEC)/,; s,/usr/sbin/,$(SBIN)/,' $(DESTDIR)$(UNIT)
 	$(INSTALL) -D -m 644 conf/sysusers.conf $(DESTDIR)$(SYSUSERS)
