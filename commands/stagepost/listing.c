@@ -83,6 +83,8 @@ static void item_json(struct listing *l, const struct queue_item *m, const char 
 	json_put(o, "next_attempt", m->next_attempt ? json_count(m->next_attempt) : json_null());
 	if (m->client.len > 0)
 		json_put(o, "client", json_text(m->client));
+	if (m->user.len > 0)
+		json_put(o, "user", json_text(m->user));
 	if (m->remark.len > 0)
 		json_put(o, "remark", json_text(m->remark));
 }
@@ -154,6 +156,11 @@ static void item_paragraph(struct listing *l, const struct queue_item *m, const 
 	if (m->client.len > 0) {
 		fputs("  client     ", l->to);
 		words_print(l->to, m->client);
+		fputc('\n', l->to);
+	}
+	if (m->user.len > 0) {
+		fputs("  user       ", l->to);
+		words_print(l->to, m->user);
 		fputc('\n', l->to);
 	}
 	fprintf(l->to, "  attempts   %u", m->attempts);

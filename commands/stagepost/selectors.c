@@ -17,6 +17,7 @@ enum option_id {
 	OPTION_STATE,
 	OPTION_FROM,
 	OPTION_TO,
+	OPTION_USER,
 	OPTION_OLDER,
 	OPTION_LIMIT,
 	OPTION_JSON,
@@ -28,6 +29,7 @@ static const struct option options[] = {
     {"state", required_argument, NULL, OPTION_STATE},
     {"from", required_argument, NULL, OPTION_FROM},
     {"to", required_argument, NULL, OPTION_TO},
+    {"user", required_argument, NULL, OPTION_USER},
     {"older", required_argument, NULL, OPTION_OLDER},
     {"limit", required_argument, NULL, OPTION_LIMIT},
     {"json", no_argument, NULL, OPTION_JSON},
@@ -89,6 +91,8 @@ static bool take_option(struct selectors *s, int option, const char *text, struc
 		return take_address(&s->ask.sender, "--from", text, true, e);
 	case OPTION_TO:
 		return take_address(&s->ask.recipient, "--to", text, false, e);
+	case OPTION_USER:
+		return take_address(&s->ask.user, "--user", text, false, e);
 	case OPTION_OLDER:
 		if (!time_parse(slice_str(text), &us) || us < CLOCK_SECOND)
 			return error_set(e, EX_USAGE, "--older %.40s: a time like 1s, 5m, 2h, 3d",
@@ -118,7 +122,7 @@ static bool take_ids(struct selectors *s, int count, char **words, struct error 
 static bool says_which(const struct selectors *s)
 {
 	return s->id_count > 0 || s->ask.all || s->ask.state.len > 0 || s->ask.sender.len > 0 ||
-	       s->ask.recipient.len > 0 || s->ask.older > 0;
+	       s->ask.recipient.len > 0 || s->ask.user.len > 0 || s->ask.older > 0;
 }
 
 bool selectors_parse(struct selectors *s, enum selectors_use use, int argc, char **argv,
@@ -148,8 +152,8 @@ bool selectors_parse(struct selectors *s, enum selectors_use use, int argc, char
 	}
 	if (use == SELECTORS_MUST)
 		return error_set(e, EX_USAGE,
-				 "%s: say which messages: queue ids, --all, --state, --from, --to "
-				 "or --older",
+				 "%s: say which messages: queue ids, --all, --state, --from, --to, "
+				 "--user or --older",
 				 argv[0]);
 	s->ask.all = true;
 	return true;

@@ -45,7 +45,7 @@ static int help(FILE *to, int code)
 		fprintf(to, "  %-12s %s\n", w->name, w->sentence);
 	fprintf(to, "selectors, all of which must hold:\n"
 		    "  --all  --state STATE  --from ADDRESS|@DOMAIN  --to ADDRESS|@DOMAIN\n"
-		    "  --older TIME  --limit NUMBER\n"
+		    "  --user USER|@DOMAIN  --older TIME  --limit NUMBER\n"
 		    "a list with --mailq looks as mailq(1) prints it\n");
 	return code;
 }

@@ -45,7 +45,8 @@ RECORD_DECLARE(queue_ask, QUEUE_ASK_FIELDS)
 	F(S, u32, attempts, 0, "so far, the most of any recipient")                   \
 	F(S, u32, recipients, 0, "how many QUEUE_RECIPIENT follow")                   \
 	F(S, string, client, 64, "who sent it")                                       \
-	F(S, string, remark, 400, "why it was set aside")
+	F(S, string, user, 320, "who logged in to send it, or uid=N; may be empty")   \
+	F(S, string, remark, 400, "why it was set aside, or arrived held")
 RECORD_DECLARE(queue_item, QUEUE_ITEM_FIELDS)
 #define QUEUE_RECIPIENT_FIELDS(F, S)                                           \
 	F(S, u64, request, 0, "of the question")                               \

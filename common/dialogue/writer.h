@@ -6,7 +6,7 @@
 
 #include "common/wire/dialogue.h"
 
-enum { WRITER_NOTICE_ENTRIES = 1000, WRITER_ENTRY_SIZE = 88 };
+enum { WRITER_NOTICE_ENTRIES = 1000, WRITER_ENTRY_SIZE = 88, WRITER_ENTRY_HELD = 1 };
 
 /* writer -> manager: a segment is wanted; a file for a large message is wanted. */
 #define WRITER_WANT_LEASE_FIELDS(F, S) F(S, bool, fresh, 0, "with a new incarnation for queue ids")
@@ -37,7 +37,7 @@ RECORD_DECLARE(writer_pressure, WRITER_PRESSURE_FIELDS)
 
 /* writer -> manager: these are durable. entries: count times WRITER_ENTRY_SIZE octets, each
  * {u64 id, u64 offset, u32 length, u32 ordinal, u64 file, u32 recipients, u32 origin, 32 digest,
- * u64 parent, u32 parent mark, u32 zero}. */
+ * u64 parent, u32 parent mark, u32 flags (WRITER_ENTRY_HELD)}. */
 #define WRITER_NOTICE_FIELDS(F, S)            \
 	F(S, u64, lease, 0, "in which lease") \
 	F(S, bytes, entries, WRITER_NOTICE_ENTRIES *WRITER_ENTRY_SIZE, "fixed-size entries")

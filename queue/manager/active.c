@@ -38,10 +38,12 @@ void active_arrived(void *arg, struct entry *e)
 	report_arrived(e->id);
 	stub_of(e)->schedule.origin = writers_origin(e->id);
 	active_place(e, TRANSPORT_NONE, SLICE_EMPTY);
-	/* What can't become active soon waits as a stub. */
-	if (schedule_is_full(manager.schedule) ||
+	/* What can't become active soon waits as a stub; what is held stays. */
+	if (e->disposition == MESSAGE_HELD)
+		spool_stays(manager.spool, e);
+	if (e->disposition != MESSAGE_QUEUED || schedule_is_full(manager.schedule) ||
 	    spool_counts(manager.spool)->states > 2 * SCHEDULE_ACTIVE_MESSAGES)
-		spool_rest(manager.spool, e, MESSAGE_QUEUED, e->next);
+		spool_rest(manager.spool, e, e->disposition, e->next);
 }
 
 static bool attempt_open(const struct message_state *state)

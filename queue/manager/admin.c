@@ -119,6 +119,7 @@ static struct question *question_new(const struct queue_ask *ask)
 	slice_copy(ask->state, q->state, sizeof(q->state));
 	slice_copy(ask->sender, q->sender, sizeof(q->sender));
 	slice_copy(ask->recipient, q->recipient, sizeof(q->recipient));
+	slice_copy(ask->user, q->user, sizeof(q->user));
 	TAILQ_INSERT_TAIL(&questions, q, link);
 	question_count++;
 	return q;
@@ -127,7 +128,7 @@ static struct question *question_new(const struct queue_ask *ask)
 static bool selects_something(const struct question *q)
 {
 	return q->id != 0 || q->all || q->state[0] || q->sender[0] || q->recipient[0] ||
-	       q->older > 0;
+	       q->user[0] || q->older > 0;
 }
 
 static void on_ask(struct channel *c, const void *record)

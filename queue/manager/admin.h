@@ -16,7 +16,7 @@ struct question {
 	/* which messages; see queue_ask */
 	uint64_t id;
 	bool all;
-	char state[33], sender[321], recipient[321];
+	char state[33], sender[321], recipient[321], user[321];
 	uint64_t older, limit;
 	/* the walk */
 	bool cancelled, over;

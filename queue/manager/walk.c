@@ -69,9 +69,17 @@ static struct slice recipient_address(const struct entry *e, const struct stored
 	return e->state->recipients[i].address;
 }
 
+/* Does it ask for what stands in the record alone? */
+static bool asks_record(const struct question *q)
+{
+	return q->sender[0] != '\0' || q->recipient[0] != '\0' || q->user[0] != '\0';
+}
+
 static bool fits(const struct question *q, const struct entry *e, const struct stored_message *m)
 {
 	if (q->sender[0] != '\0' && !address_fits(q->sender, m->reverse_path))
+		return false;
+	if (q->user[0] != '\0' && !address_fits(q->user, m->user))
 		return false;
 	if (q->recipient[0] == '\0')
 		return true;
@@ -178,6 +186,8 @@ static bool list_message(struct question *q, struct entry *e, const struct store
 	    .attempts = e->attempts,
 	    .recipients = e->state->count,
 	    .client = m->client,
+	    .user = m->user,
+	    .remark = e->disposition == MESSAGE_HELD ? m->hold : SLICE_EMPTY,
 	};
 
 	if (q->listed == 0)
@@ -240,7 +250,7 @@ static void judge(struct question *q, struct entry *e, int err)
 	readable = err == 0 && record_decode(buffer_slice(&q->record), &arena, &m, &error);
 	if (readable && (q->listed > 0 || fits(q, e, &m)))
 		act(q, e, &m);
-	else if (!readable && q->sender[0] == '\0' && q->recipient[0] == '\0')
+	else if (!readable && !asks_record(q))
 		act(q, e, NULL);
 	else {
 		q->listed = 0;
@@ -291,14 +301,14 @@ static void on_state(void *arg, struct entry *e, int err)
 	}
 	q->batch_at++;
 	q->listed = 0;
-	if (e != NULL && q->sender[0] == '\0' && q->recipient[0] == '\0')
+	if (e != NULL && !asks_record(q))
 		act(q, e, NULL);
 }
 
 static bool needs_reading(const struct question *q)
 {
 	return q->verb == QUEUE_LIST || q->verb == QUEUE_SHOW || q->verb == QUEUE_BOUNCE ||
-	       q->sender[0] != '\0' || q->recipient[0] != '\0';
+	       asks_record(q);
 }
 
 static void look(struct question *q, struct entry *e)

@@ -209,6 +209,7 @@ static void entry_get(const char *p, struct writer_entry *e)
 	memcpy(e->digest, p + 40, DIGEST_SIZE);
 	e->parent = get_u64(p + 72);
 	e->parent_mark = get_u32(p + 80);
+	e->held = (get_u32(p + 84) & WRITER_ENTRY_HELD) != 0;
 }
 
 uint32_t writers_origin(uint64_t id)

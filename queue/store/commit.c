@@ -100,7 +100,8 @@ static void write_entries(const struct commit_job *job, struct digest *hash)
 					   .recipients = numbers.recipients,
 					   .origin = numbers.origin,
 					   .parent = numbers.parent,
-					   .parent_mark = numbers.parent_mark};
+					   .parent_mark = numbers.parent_mark,
+					   .held = numbers.held};
 		record_digest_with(hash, record, e->digest);
 		offset += m->length;
 	}

@@ -38,13 +38,14 @@ enum record_part {
 	PART_HEADER,
 	PART_FILE, /* u64 number, nonce, u64 length, digest, then u64 body offset and length, header
 		    offset and length */
-	/* From here on: only where there is something to say, and none is critical. */
+	/* From here on: only where there is something to say; none but HOLD is critical. */
 	PART_FLAGS, /* u32 */
 	PART_ENVID,
 	PART_USER,
 	PART_NOTIFY, /* u32 recipient, u32 flags */
 	PART_ORCPT,  /* u32 recipient, octets */
 	PART_PARENT, /* u64 parent, u32 mark, u32 kind */
+	PART_HOLD,   /* why: it is not tried before it is released */
 	PART_KNOWN_END
 };
 
@@ -96,6 +97,7 @@ struct record_numbers {
 	uint32_t origin;     /* CRC-32C of the client */
 	uint64_t parent;     /* of a notification, else 0 */
 	uint32_t parent_mark;
+	bool held; /* from its arrival on */
 };
 
 void record_read_numbers(struct slice record, struct record_numbers *n);

@@ -40,6 +40,11 @@ static void extend_some(struct extent *e, struct slice octets)
 		extend(e, octets.len);
 }
 
+static struct slice hold_reason(const struct stored_message *m)
+{
+	return slice_sub(m->hold, 0, STORED_HOLD_MAX);
+}
+
 static struct extent record_extent(const struct stored_message *m)
 {
 	struct extent e = {.size = RECORD_HEADER_SIZE};
@@ -67,14 +72,21 @@ static struct extent record_extent(const struct stored_message *m)
 	}
 	if (m->parent)
 		extend(&e, PART_PARENT_SIZE);
+	extend_some(&e, hold_reason(m));
 	return e;
+}
+
+/* Who does not know the part must not act on the record. */
+static bool part_critical(enum record_part type)
+{
+	return (type <= PART_FILE && type != PART_CLIENT) || type == PART_HOLD;
 }
 
 /* Both return the place behind the part. put_part_room leaves its octets to the caller. */
 static uint8_t *put_part_room(uint8_t *at, enum record_part type, size_t len)
 {
 	put_u16(at, (uint16_t)type);
-	put_u16(at + 2, type == PART_CLIENT || type > PART_FILE ? 0 : PART_CRITICAL);
+	put_u16(at + 2, part_critical(type) ? PART_CRITICAL : 0);
 	put_u32(at + 4, (uint32_t)len);
 	memset(at + PART_HEADER_SIZE + len, 0, record_align(len) - len);
 	return at + part_size(len);
@@ -157,8 +169,9 @@ static void put_rare(uint8_t *at, const struct stored_message *m)
 		put_u64(at + PART_HEADER_SIZE, m->parent);
 		put_u32(at + PART_HEADER_SIZE + 8, m->parent_mark);
 		put_u32(at + PART_HEADER_SIZE + 12, m->parent_kind);
-		put_part_room(at, PART_PARENT, PART_PARENT_SIZE);
+		at = put_part_room(at, PART_PARENT, PART_PARENT_SIZE);
 	}
+	put_some(at, PART_HOLD, hold_reason(m));
 }
 
 bool record_encode(const struct stored_message *m, struct buffer *out)
@@ -386,6 +399,8 @@ static bool take_part(struct decoder *d, const struct part *p)
 		return take_orcpt(d, p->octets);
 	case PART_PARENT:
 		return take_parent(p->octets, m);
+	case PART_HOLD:
+		return take_short(p->octets, STORED_HOLD_MAX, &m->hold);
 	case PART_KNOWN_END:
 		break;
 	}
@@ -478,6 +493,7 @@ void record_read_numbers(struct slice record, struct record_numbers *n)
 			n->recipients = get_u32(p.octets.ptr + 20);
 		if (p.type == PART_CLIENT)
 			n->origin = crc32c(0, p.octets.ptr, p.octets.len);
+		n->held |= p.type == PART_HOLD;
 		if (p.type == PART_FILE && p.octets.len >= PART_FILE_SIZE)
 			n->file = get_u64(p.octets.ptr);
 		/* one that can't be makes the record one that can't be read: it is set aside */

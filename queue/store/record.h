@@ -19,7 +19,8 @@ enum {
 	NONCE_SIZE = 16,
 	STORED_ENVID_MAX = 100, /* RFC 3461 4.4 */
 	STORED_ORCPT_MAX = 500, /* RFC 3461 4.2 */
-	STORED_USER_MAX = 255,
+	STORED_USER_MAX = 320,
+	STORED_HOLD_MAX = 200,
 	STORED_NOTIFY_MAX = 15, /* all flags */
 };
 
@@ -56,6 +57,9 @@ struct stored_message {
 	 * (spool_told_mark()), and its kind (dialogue/bounce.h). parent 0: it is none. */
 	uint64_t parent;
 	uint32_t parent_mark, parent_kind;
+	/* Why it waits for an administrator from its arrival on, at most STORED_HOLD_MAX are kept;
+	 * empty: it does not. */
+	struct slice hold;
 	struct slice trace;	   /* Received and what else we add, whole lines with CRLF */
 	struct slice header, body; /* empty when in a file */
 	struct stored_file file;

@@ -126,6 +126,7 @@ static void tell(struct scan *s, uint64_t at, uint32_t length, uint32_t ordinal)
 	entry.origin = numbers.origin;
 	entry.parent = numbers.parent;
 	entry.parent_mark = numbers.parent_mark;
+	entry.held = numbers.held;
 	record_digest_with(&s->hash, record, entry.digest);
 	s->calls->record(s->calls->arg, &entry);
 }

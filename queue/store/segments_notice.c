@@ -44,7 +44,8 @@ struct line segments_arrival_line(const struct line_segment *seg, const struct w
 					 .length = w->length,
 					 .ordinal = w->ordinal,
 					 .arrived = now,
-					 .next = now,
+					 .next = w->held ? 0 : now,
+					 .disposition = w->held ? MESSAGE_HELD : MESSAGE_QUEUED,
 					 .received = w->recipients,
 					 .count = w->recipients};
 	memcpy(line.state.digest, w->digest, DIGEST_SIZE);

@@ -44,6 +44,7 @@ struct writer_entry {
 	uint8_t digest[DIGEST_SIZE]; /* record_digest() */
 	uint64_t parent;	     /* of a notification: what it reports on, else 0 */
 	uint32_t parent_mark;
+	bool held; /* it arrives held: not tried before it is released */
 };
 
 struct writer_hooks {

@@ -57,7 +57,7 @@ static void entry_put(char *p, const struct writer_entry *e)
 	memcpy(p + 40, e->digest, DIGEST_SIZE);
 	put_u64(p + 72, e->parent);
 	put_u32(p + 80, e->parent_mark);
-	put_u32(p + 84, 0);
+	put_u32(p + 84, e->held ? WRITER_ENTRY_HELD : 0);
 }
 
 static void notice(void *arg, uint64_t lease, const struct writer_entry *entries, size_t count)

@@ -106,6 +106,7 @@ static struct house {
 	size_t committed, refused, full_told;
 	bool full;
 	const char *sender;	   /* of mail; NULL: a@b.example */
+	const char *hold, *user;   /* of mail; NULL: none */
 	uint32_t notify;	   /* of its recipients */
 	const struct told *forged; /* what a taken-over smtpd's mail claims to tell */
 	/* bounce */
@@ -129,7 +130,7 @@ static struct house {
 	/* control */
 	struct {
 		uint64_t id;
-		char state[33], remark[401];
+		char state[33], remark[401], user[321];
 		uint32_t attempts;
 	} items[ITEMS_SEEN_MAX];
 	size_t item_count, recipient_count;
@@ -360,7 +361,7 @@ static inline void notice(void *arg, uint64_t lease, const struct writer_entry *
 		memcpy(p + 40, e->digest, DIGEST_SIZE);
 		put_u64(p + 72, e->parent);
 		put_u32(p + 80, e->parent_mark);
-		put_u32(p + 84, 0);
+		put_u32(p + 84, e->held ? WRITER_ENTRY_HELD : 0);
 	}
 	m.entries = slice_make(octets, count * WRITER_ENTRY_SIZE);
 	writer_send(arg, WRITER_NOTICE, &m);
@@ -464,6 +465,8 @@ static inline uint64_t send_mail(const char *const *to, uint32_t count, size_t s
 				   .header = SLICE("Subject: y\r\n"),
 				   .recipients = recipients,
 				   .recipient_count = count,
+				   .hold = slice_str(house.hold ? house.hold : ""),
+				   .user = slice_str(house.user ? house.user : ""),
 				   .parent = house.forged ? house.forged->parent : 0,
 				   .parent_mark = house.forged ? house.forged->mark : 0,
 				   .parent_kind = house.forged ? house.forged->kind : 0};
@@ -821,6 +824,7 @@ static inline void on_item(struct channel *c, const void *record)
 	house.items[house.item_count].attempts = m->attempts;
 	slice_copy(m->state, house.items[house.item_count].state, 33);
 	slice_copy(m->remark, house.items[house.item_count].remark, 401);
+	slice_copy(m->user, house.items[house.item_count].user, 321);
 	house.item_count++;
 }
 
@@ -879,15 +883,26 @@ static inline bool is_done(void)
 	return house.done_request == house.asked;
 }
 
-/* Asks about one message, or all (id 0); returns how many were listed or changed. */
-static inline uint64_t ask(enum queue_verb verb, uint64_t id)
+/* Returns how many were listed or changed. */
+static inline uint64_t ask_so(struct queue_ask m)
 {
-	struct queue_ask m = {.request = ++house.asked, .verb = verb, .id = id, .all = id == 0};
+	m.request = ++house.asked;
 	house.item_count = house.recipient_count = 0;
 	memset(house.statuses, 0, sizeof(house.statuses));
 	ck_assert(channel_send(house.control, QUEUE_ASK, &m));
 	run_until(is_done);
 	return house.done_count;
+}
+
+/* About one message, or all (id 0). */
+static inline uint64_t ask(enum queue_verb verb, uint64_t id)
+{
+	return ask_so((struct queue_ask){.verb = verb, .id = id, .all = id == 0});
+}
+
+static inline uint64_t ask_user(enum queue_verb verb, const char *user)
+{
+	return ask_so((struct queue_ask){.verb = verb, .user = slice_str(user)});
 }
 
 /* The state of a message; "" when it is not there. */

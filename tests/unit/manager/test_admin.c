@@ -58,6 +58,55 @@ START_TEST(a_hold_that_is_not_there_yet_can_be_released)
 }
 END_TEST
 
+/* Over a user's limit: taken, and for an administrator to look at. */
+START_TEST(a_message_that_arrives_held_is_tried_when_it_is_released)
+{
+	uint64_t id, next;
+	house.hold = "60 messages an hour";
+	id = send_to("bob@trial.example");
+	run_until_state(id, "hold");
+	ck_assert_str_eq(house.items[0].remark, "60 messages an hour");
+	house.hold = NULL;
+	next = send_to("bob@trial.example");
+	answer(job(0), JOB_DELIVERED, 250, false);
+	ck_assert_uint_eq(job(0)->message, next);
+	house_end();
+	house_begin();
+	agents_start();
+	run_until_state(id, "hold");
+	ck_assert_str_eq(house.items[0].remark, "60 messages an hour");
+	ck_assert_uint_eq(house.job_count, 1);
+	ck_assert_uint_eq(ask(QUEUE_RELEASE, id), 1);
+	answer(job(1), JOB_DEFERRED, 451, false);
+	run_until_state(id, "active");
+	ck_assert_str_eq(house.items[0].remark, "");
+	answer(job(2), JOB_DELIVERED, 250, false);
+	run_until_state(id, "");
+}
+END_TEST
+
+START_TEST(messages_are_named_by_the_user_who_sent_them)
+{
+	uint64_t hers, his;
+	house.hold = "so that they wait";
+	house.user = "alice@trial.example";
+	hers = send_to("bob@trial.example");
+	house.user = "bob@trial.example";
+	his = send_to("bob@trial.example");
+	run_until_state(his, "hold");
+	ck_assert_str_eq(house.items[0].user, "bob@trial.example");
+	ck_assert_uint_eq(ask_user(QUEUE_LIST, "Alice@trial.example"), 1);
+	ck_assert_uint_eq(house.items[0].id, hers);
+	ck_assert_uint_eq(ask_user(QUEUE_LIST, "@trial.example"), 2);
+	ck_assert_uint_eq(ask_user(QUEUE_HOLD, "alice@trial.example"), 0);
+	ck_assert_uint_eq(ask_user(QUEUE_RELEASE, "alice@trial.example"), 1);
+	answer(job(0), JOB_DELIVERED, 250, false);
+	run_until_state(hers, "");
+	ck_assert_uint_eq(ask_user(QUEUE_DELETE, "bob@trial.example"), 1);
+	run_until_state(his, "");
+}
+END_TEST
+
 START_TEST(a_message_deleted_while_it_is_out_ends_with_its_outcome)
 {
 	uint64_t id = send_to("bob@trial.example");
@@ -135,6 +184,8 @@ int main(int argc, char **argv)
 	tcase_add_test(c, a_message_held_while_it_is_out_takes_its_outcome);
 	tcase_add_test(c, a_message_held_while_its_agent_dies_is_not_tried_again);
 	tcase_add_test(c, a_hold_that_is_not_there_yet_can_be_released);
+	tcase_add_test(c, a_message_that_arrives_held_is_tried_when_it_is_released);
+	tcase_add_test(c, messages_are_named_by_the_user_who_sent_them);
 	tcase_add_test(c, a_message_deleted_while_it_is_out_ends_with_its_outcome);
 	tcase_add_test(c, a_deleted_message_is_not_there_after_a_crash);
 	tcase_add_test(c, retry_makes_deferred_mail_due);

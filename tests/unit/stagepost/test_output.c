@@ -114,7 +114,7 @@ END_TEST
 
 static struct queue_item item(const char *state, const char *sender)
 {
-	struct queue_item m = {.client = SLICE("192.0.2.1")};
+	struct queue_item m = {.client = SLICE("192.0.2.1"), .user = SLICE("u@v.org")};
 	m.id = queue_id_make(1, 2, 3);
 	m.state = slice_str(state);
 	m.arrived = 1700000000;
@@ -207,6 +207,7 @@ START_TEST(lists_messages_with_the_keys_of_postqueue)
 	ck_assert_int_eq(number(o, "message_size"), 4321);
 	ck_assert(json_is_false(json_object_get(o, "forced_expire")));
 	ck_assert_str_eq(string(o, "sender"), "a@b.org");
+	ck_assert_str_eq(string(o, "user"), "u@v.org");
 	ck_assert_int_eq(number(o, "attempts"), 2);
 	ck_assert_int_eq(number(o, "next_attempt"), 1700000300);
 	recipients = json_object_get(o, "recipients");
@@ -272,6 +273,7 @@ START_TEST(shows_a_message_for_people)
 	open_text();
 	list_one(false, QUEUE_SHOW, "a@b.org");
 	ck_assert_ptr_nonnull(strstr(text, "  sender     <a@b.org>\n"));
+	ck_assert_ptr_nonnull(strstr(text, "  user       u@v.org\n"));
 	ck_assert_ptr_nonnull(strstr(text, "  recipient  <e@f.org>, pending\n"));
 	ck_assert_ptr_nonnull(strstr(text, "\nSubject: \\xe4\n"));
 	close_text();

@@ -8,7 +8,7 @@
 #include "commands/stagepost/selectors.h"
 #include "common/base/queue_id.h"
 
-enum { WORDS_MAX = 8 };
+enum { WORDS_MAX = 10 };
 
 static bool parse(struct selectors *s, enum selectors_use use, const char *const *words,
 		  struct error *e)
@@ -22,15 +22,16 @@ static bool parse(struct selectors *s, enum selectors_use use, const char *const
 
 START_TEST(takes_every_selector)
 {
-	static const char *const words[WORDS_MAX + 1] = {"--state",   "hold",	      "--from=<>",
-							 "--to",      "@example.org", "--older=2h",
-							 "--limit=7", "--json"};
+	static const char *const words[WORDS_MAX + 1] = {
+	    "--state",	  "hold",      "--from=<>", "--to",   "@example.org",
+	    "--older=2h", "--limit=7", "--json",    "--user", "e@f.org"};
 	struct selectors s;
 	struct error e = {0};
 	ck_assert_msg(parse(&s, SELECTORS_MUST, words, &e), "%s", e.text);
 	ck_assert(slice_equal(s.ask.state, SLICE("hold")));
 	ck_assert(slice_equal(s.ask.sender, SLICE("<>")));
 	ck_assert(slice_equal(s.ask.recipient, SLICE("@example.org")));
+	ck_assert(slice_equal(s.ask.user, SLICE("e@f.org")));
 	ck_assert_uint_eq(s.ask.older, 7200);
 	ck_assert_uint_eq(s.ask.limit, 7);
 	ck_assert(s.json && !s.ask.all);

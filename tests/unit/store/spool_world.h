@@ -32,6 +32,7 @@ struct spool_world {
 	uint64_t ids[WORLD_IDS]; /* that arrived */
 	size_t arrived, ended, committed, failed;
 	/* Notifications: what the next ones that are sent report on, and what is welcome. */
+	const char *hold; /* of mail; NULL: none */
 	uint64_t parent, welcome_parent;
 	uint32_t parent_mark, welcome_mark;
 	size_t refused;
@@ -270,6 +271,7 @@ static inline bool world_send(struct spool_world *w, size_t size, uint32_t recip
 				   .header = SLICE("Subject: y\r\n"),
 				   .recipients = to,
 				   .recipient_count = recipients,
+				   .hold = slice_str(w->hold ? w->hold : ""),
 				   .parent = w->parent,
 				   .parent_mark = w->parent_mark,
 				   .parent_kind = w->parent ? 1 : 0};

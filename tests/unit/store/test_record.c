@@ -59,6 +59,8 @@ static struct stored_message random_message(bool in_file)
 		m.envid = random_octets(STORED_ENVID_MAX);
 		m.user = random_octets(STORED_USER_MAX);
 	}
+	if (random() % 2)
+		m.hold = random_octets(STORED_HOLD_MAX);
 	if (random() % 2) {
 		m.parent = (uint64_t)random() + 1;
 		m.parent_mark = (uint32_t)random();
@@ -96,6 +98,7 @@ static void assert_same(const struct stored_message *a, const struct stored_mess
 	ck_assert_uint_eq(a->flags, b->flags);
 	ck_assert(slice_equal(a->envid, b->envid));
 	ck_assert(slice_equal(a->user, b->user));
+	ck_assert(slice_equal(a->hold, b->hold));
 	ck_assert_uint_eq(a->parent, b->parent);
 	ck_assert_uint_eq(a->parent_mark, b->parent_mark);
 	ck_assert_uint_eq(a->parent_kind, b->parent_kind);
@@ -129,6 +132,7 @@ START_TEST(every_message_comes_back_as_it_was)
 		ck_assert_uint_eq(numbers.origin, crc32c(0, m.client.ptr, m.client.len));
 		ck_assert_uint_eq(numbers.parent, m.parent);
 		ck_assert_uint_eq(numbers.parent_mark, m.parent_mark);
+		ck_assert_int_eq(numbers.held, m.hold.len > 0);
 		ck_assert_msg(record_decode(record, &arena, &back, &error), "%s", error.text);
 		ck_assert_uint_eq(back.ordinal, i);
 		assert_same(&m, &back);
@@ -165,6 +169,27 @@ START_TEST(a_changed_octet_is_seen)
 	for (size_t len = 0; len < out.len; len++)
 		ck_assert(!record_decode(slice_make(out.data, len), &arena, &back, &error));
 	ck_assert(record_decode(buffer_slice(&out), &arena, &back, &error));
+}
+END_TEST
+
+/* A program from before there was this part must not send the message. */
+START_TEST(a_hold_is_critical_and_its_reason_is_cut)
+{
+	char reason[2 * STORED_HOLD_MAX];
+	struct stored_recipient to = {.address = SLICE("bob@trial.example")};
+	struct stored_message m = {.id = 1, .recipients = &to, .recipient_count = 1}, back;
+	size_t plain;
+	ck_assert(record_encode(&m, &out));
+	plain = out.len;
+	buffer_reset(&out);
+	memset(reason, 'r', sizeof(reason));
+	m.hold = slice_make(reason, sizeof(reason));
+	ck_assert(record_encode(&m, &out));
+	ck_assert_uint_eq(get_u16(out.data + plain), PART_HOLD);
+	ck_assert_uint_eq(get_u16(out.data + plain + 2), PART_CRITICAL);
+	record_seal(out.data, 0, 5);
+	ck_assert(record_decode(buffer_slice(&out), &arena, &back, &error));
+	ck_assert(slice_equal(back.hold, slice_make(reason, STORED_HOLD_MAX)));
 }
 END_TEST
 
@@ -403,6 +428,7 @@ int main(void)
 	tcase_add_test(c, every_message_comes_back_as_it_was);
 	tcase_add_test(c, the_file_can_be_told_at_the_end);
 	tcase_add_test(c, a_changed_octet_is_seen);
+	tcase_add_test(c, a_hold_is_critical_and_its_reason_is_cut);
 	tcase_add_test(c, the_digest_does_not_depend_on_the_place);
 	tcase_add_test(c, what_is_too_large_is_not_encoded);
 	tcase_add_test(c, a_record_has_a_hundred_thousand_recipients);

@@ -548,6 +548,35 @@ START_TEST(held_released_and_deleted_without_being_read)
 }
 END_TEST
 
+/* Held by its writer: noticed or found by a scan, it is never anything else before its release. */
+START_TEST(what_arrives_held_is_held_after_a_crash_too)
+{
+	struct spool_world w, after;
+	world_make(&w);
+	world_writer(&w);
+	w.hold = "over a limit";
+	send(&w, 2, 100, 1);
+	ck_assert_uint_eq(spool_counts(w.spool)->by_disposition[MESSAGE_HELD], 2);
+	ck_assert_uint_eq(spool_get(w.spool, w.ids[0])->next, 0);
+	spool_dispose(w.spool, spool_get(w.spool, w.ids[1]), MESSAGE_QUEUED, 7);
+	w.deaf = true;
+	send(&w, 3, 70 * 1024, 1);
+	w.hold = NULL;
+	send(&w, 1, 100, 1);
+	world_run(&w, world_idle);
+	world_crash_copy(&w, &after);
+	while (status_of(&after).unscanned > 0)
+		world_run(&after, world_synced);
+	ck_assert_uint_eq(after.arrived, 4);
+	ck_assert_uint_eq(spool_counts(after.spool)->by_disposition[MESSAGE_HELD], 4);
+	ck_assert_uint_eq(spool_counts(after.spool)->by_disposition[MESSAGE_QUEUED], 2);
+	ck_assert_int_eq(spool_get(after.spool, w.ids[1])->disposition, MESSAGE_QUEUED);
+	verify(&after, 0);
+	world_stop(&after);
+	world_stop(&w);
+}
+END_TEST
+
 /* A message with `recipients`, of which those that `failed` says are failed, the others reached. */
 static struct entry *told_parent(struct spool_world *w, uint32_t recipients, uint32_t failed)
 {
@@ -736,6 +765,7 @@ int main(void)
 	tcase_add_test(t, large_files_live_as_long_as_their_message);
 	tcase_add_test(t, an_expansion_replaces_a_recipient);
 	tcase_add_test(t, held_released_and_deleted_without_being_read);
+	tcase_add_test(t, what_arrives_held_is_held_after_a_crash_too);
 	tcase_add_test(t, a_notification_ends_what_it_tells);
 	tcase_add_test(t, a_large_notification_that_is_refused_leaves_nothing);
 	tcase_add_test(t, a_crash_makes_no_second_notification);
