@@ -4,6 +4,8 @@
  *
  *	{SCRAM-SHA-256}ITERATIONS,SALT,STOREDKEY,SERVERKEY	base64, RFC 5803's values
  *	{CRYPT}HASH and {BLF-CRYPT} {SHA256-CRYPT} {SHA512-CRYPT}	whatever libcrypt knows
+ *	{ARGON2ID} {ARGON2I} {YESCRYPT}					the same; Debian 12's has no
+ *argon2 {PLAIN}PASSWORD and {CLEARTEXT}					as it is said
  *
  * Neither I/O nor logging: what is secret is wiped before a function returns. Checking and making
  * take milliseconds on purpose; whoever must not wait does it on a thread.
@@ -32,6 +34,7 @@ enum password_scheme {
 			*/
 	PASSWORD_SCRAM_SHA_256,
 	PASSWORD_CRYPT,
+	PASSWORD_PLAIN,
 };
 
 /* What the server keeps of a SCRAM user (RFC 5802 3). */
@@ -52,6 +55,10 @@ bool password_scram_read(struct slice hash, struct scram_keys *keys);
  * PASSWORD_NONE, for no or too long a password. The comparison takes the same time wherever they
  * differ. */
 bool password_check(struct slice entry, struct slice password);
+/* check.c. Why nobody could tell whether a password holds for this entry: a scheme or hash that
+ * this libcrypt lacks, keys that can't be read. NULL: it can be checked, or it says that there is
+ * no password. */
+const char *password_fault(struct slice entry);
 /* check.c. Is `proof` (ClientProof) one for this AuthMessage (RFC 5802 3)? Then *signature is the
  * ServerSignature. */
 bool password_scram_check(const struct scram_keys *keys, struct slice auth_message,

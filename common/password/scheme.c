@@ -15,6 +15,11 @@ static const struct {
     {{"BLF-CRYPT", 9}, PASSWORD_CRYPT},
     {{"SHA256-CRYPT", 12}, PASSWORD_CRYPT},
     {{"SHA512-CRYPT", 12}, PASSWORD_CRYPT},
+    {{"YESCRYPT", 8}, PASSWORD_CRYPT},
+    {{"ARGON2ID", 8}, PASSWORD_CRYPT},
+    {{"ARGON2I", 7}, PASSWORD_CRYPT},
+    {{"PLAIN", 5}, PASSWORD_PLAIN},
+    {{"CLEARTEXT", 9}, PASSWORD_PLAIN},
 };
 
 /* A hash that libcrypt may check: with its prefix, so no DES, no locked account, no plain text. */

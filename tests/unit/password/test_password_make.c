@@ -19,7 +19,9 @@ START_TEST(scheme_of_an_entry)
 	    {"{SHA512-CRYPT}$6$a$b", PASSWORD_CRYPT, "$6$a$b"},
 	    {"{BLF-CRYPT}$2y$05$a", PASSWORD_CRYPT, "$2y$05$a"},
 	    {"$6$a$b", PASSWORD_CRYPT, "$6$a$b"},
-	    {"{PLAIN}secret", PASSWORD_NONE, "secret"},
+	    {"{PLAIN}secret", PASSWORD_PLAIN, "secret"},
+	    {"{ARGON2ID}$argon2id$v=19$m=65536", PASSWORD_CRYPT, "$argon2id$v=19$m=65536"},
+	    {"{SSHA}abc", PASSWORD_NONE, "abc"},
 	    {"{CRYPT}abJnggxhB/yWI", PASSWORD_NONE, "abJnggxhB/yWI"}, /* DES */
 	    {"{CRYPT}!$6$a$b", PASSWORD_NONE, "!$6$a$b"},	      /* locked */
 	    {"{CRYPT", PASSWORD_NONE, NULL},
