@@ -15,10 +15,6 @@
 #include "common/net/stream_parts.h"
 #include "common/net/transport.h"
 
-TAILQ_HEAD(dirty_list, stream);
-static struct dirty_list dirty_streams;
-static struct loop_turn turn;
-static pid_t turn_of; /* the process whose turn it is: a child has to begin anew */
 static char scratch[STREAM_INPUT_MAX];
 
 const char *stream_end_name(enum stream_end end)
@@ -44,13 +40,11 @@ void stream_die(struct stream *s, enum stream_end reason)
 		stream_timer_by(s, loop_now());
 }
 
-static void stream_close(struct stream *s)
+void stream_close(struct stream *s)
 {
 	loop_watch_stop(&s->watch);
 	loop_timer_stop(&s->timer);
-	if (s->dirty)
-		TAILQ_REMOVE(&dirty_streams, s, dirty_link);
-	s->dirty = false;
+	stream_ungather(s);
 	s->state = STATE_DEAD;
 	s->told = true;
 	s->in_scratch = false;
@@ -105,7 +99,7 @@ bool stream_ready(const struct stream *s)
 
 /* A pause does not stop the watch for octets (two system calls a verdict saved): on_ready() does,
  * when some come in a pause. */
-static void watch_set(struct stream *s)
+void stream_watch_set(struct stream *s)
 {
 	if (s->state == STATE_LINGERING || s->handshaking ||
 	    (stream_ready(s) && stream_input(s).len < s->kind->input_limit))
@@ -163,7 +157,7 @@ uint64_t stream_received(const struct stream *s)
 	return s->received;
 }
 
-static bool lies_unread(const struct stream *s)
+bool stream_lies_unread(const struct stream *s)
 {
 	char c;
 	return recv(s->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
@@ -171,89 +165,7 @@ static bool lies_unread(const struct stream *s)
 
 bool stream_spoke(const struct stream *s)
 {
-	return stream_input(s).len > 0 || (s->state == STATE_OPEN && lies_unread(s));
-}
-
-/* Output */
-
-/* A close with octets unread is a reset, and takes back the last words that the kernel holds for us
- * (MSG_MORE): a peer that parts and yet sent more is waited for like any other. */
-static void linger_begin(struct stream *s)
-{
-	bool closes = s->peer_done || (s->parting && !lies_unread(s));
-	s->transport->end(s->transport_state, s->fd, closes);
-	if (closes) {
-		stream_close(s);
-		return;
-	}
-	s->state = STATE_LINGERING;
-	s->received = 0;
-	s->deadline = loop_now() + STREAM_LINGER_US;
-	loop_timer_stop(&s->timer);
-	stream_timer_set(s);
-	watch_set(s);
-}
-
-/* Drops what comes; the peer's end, an error or too much of it is the end. */
-static void linger_read(struct stream *s)
-{
-	ssize_t n = s->transport->read(s->transport_state, s->fd, scratch, sizeof(scratch));
-	if (n < 0 && errno == EAGAIN)
-		return;
-	s->received += n > 0 ? (uint64_t)n : 0;
-	if (n <= 0 || s->received > LINGER_OCTETS)
-		stream_close(s);
-}
-
-static void output_gone(struct stream *s, bool waited)
-{
-	buffer_release(&s->out);
-	if (s->state == STATE_FINISHING)
-		linger_begin(s);
-	else if (waited)
-		s->drained_due = s->kind->drained != NULL;
-}
-
-/* What the peer said before it stopped to take octets is still there to be read, and is told
- * before the end (a server's last words); a read then meets the same error. */
-static void write_failed(struct stream *s)
-{
-	s->error = errno;
-	if (s->state == STATE_FINISHING) {
-		stream_close(s);
-	} else if (!stream_ready(s) || s->mute) {
-		stream_die(s, STREAM_BROKEN);
-	} else {
-		s->mute = true;
-		s->waiting = false;
-		watch_set(s);
-	}
-}
-
-/* Writes what it can. May close a finishing stream. */
-static void stream_write(struct stream *s)
-{
-	if (s->out.len > 0) {
-		ssize_t n = s->transport->write(s->transport_state, s->fd, buffer_slice(&s->out),
-						s->state == STATE_FINISHING);
-		if (n < 0 && errno != EAGAIN) {
-			write_failed(s);
-			return;
-		}
-		buffer_consume(&s->out, n > 0 ? (size_t)n : 0);
-	}
-	bool waited = s->waiting;
-	s->waiting = s->out.len > 0;
-	if (s->waiting || s->state == STATE_OPEN)
-		watch_set(s);
-	if (!s->waiting)
-		output_gone(s, waited);
-}
-
-static bool writes(const struct stream *s)
-{
-	return (s->state == STATE_OPEN || s->state == STATE_FINISHING) && !s->handshaking &&
-	       !s->mute;
+	return stream_input(s).len > 0 || (s->state == STATE_OPEN && stream_lies_unread(s));
 }
 
 /* Octets that only the transport knows of: the descriptor will not tell. */
@@ -263,90 +175,10 @@ static bool octets_pending(const struct stream *s)
 	       s->transport->pending(s->transport_state);
 }
 
-static bool something_due(const struct stream *s)
+bool stream_something_due(const struct stream *s)
 {
 	return (s->drained_due && s->state == STATE_OPEN) || (s->input_due && stream_ready(s)) ||
 	       octets_pending(s);
-}
-
-static void on_turn_end(void *arg)
-{
-	struct stream *s;
-	(void)arg;
-	while ((s = TAILQ_FIRST(&dirty_streams))) {
-		TAILQ_REMOVE(&dirty_streams, s, dirty_link);
-		s->dirty = false;
-		bool open = s->state == STATE_OPEN;
-		if (writes(s) && !s->waiting)
-			stream_write(s); /* a finishing one may be gone now */
-		if (open && something_due(s))
-			stream_timer_by(s, loop_now());
-	}
-}
-
-static void dirty_add(struct stream *s)
-{
-	if (s->dirty)
-		return;
-	TAILQ_INSERT_TAIL(&dirty_streams, s, dirty_link);
-	s->dirty = true;
-}
-
-/* Ended by the clock, not by the peer: last words can still reach it. */
-static bool ended_by_clock(const struct stream *s)
-{
-	return s->state == STATE_DEAD && (s->reason == STREAM_LATE || s->reason == STREAM_SLOW);
-}
-
-bool stream_send(struct stream *s, struct slice octets)
-{
-	if (s->state != STATE_OPEN && !ended_by_clock(s))
-		return false;
-	if (s->mute)
-		return true;
-	if (!buffer_append(&s->out, octets)) {
-		stream_die(s, STREAM_FULL);
-		return false;
-	}
-	if (octets.len > 0 && !s->waiting && s->state == STATE_OPEN)
-		dirty_add(s);
-	return true;
-}
-
-bool stream_pass(struct stream *s, struct slice octets)
-{
-	if (s->state != STATE_OPEN || !writes(s) || s->waiting || s->out.len > 0 || octets.len == 0)
-		return stream_send(s, octets);
-	ssize_t n = s->transport->write(s->transport_state, s->fd, octets, false);
-	int error = n < 0 ? errno : 0;
-	/* what has not left is unsent, also when it never will be */
-	if (!buffer_append(&s->out, slice_from(octets, n > 0 ? (size_t)n : 0))) {
-		stream_die(s, STREAM_FULL);
-		return false;
-	}
-	if (error != 0 && error != EAGAIN) {
-		errno = error;
-		write_failed(s);
-		return s->state == STATE_OPEN;
-	}
-	s->waiting = s->out.len > 0;
-	if (s->waiting)
-		watch_set(s);
-	return true;
-}
-
-void stream_flush(struct stream *s)
-{
-	if (s->state != STATE_OPEN || !writes(s) || s->waiting || s->out.len == 0)
-		return;
-	stream_write(s);
-	if (!s->busy && something_due(s))
-		stream_timer_by(s, loop_now());
-}
-
-size_t stream_unsent(const struct stream *s)
-{
-	return s->out.len;
 }
 
 /* Calls of the loop */
@@ -366,7 +198,7 @@ static void stream_settle(struct stream *s)
 	}
 	while (octets_pending(s))
 		stream_read(s);
-	if (something_due(s))
+	if (stream_something_due(s))
 		stream_timer_by(s, loop_now());
 	if (s->state == STATE_DEAD && !s->told) {
 		s->told = true;
@@ -378,7 +210,7 @@ static void stream_settle(struct stream *s)
 		return;
 	}
 	if (s->state != STATE_DEAD)
-		watch_set(s);
+		stream_watch_set(s);
 }
 
 static void handshake(struct stream *s)
@@ -390,7 +222,7 @@ static void handshake(struct stream *s)
 	} else if (step == TRANSPORT_DONE) {
 		s->handshaking = false;
 		if (s->out.len > 0)
-			dirty_add(s);
+			stream_gather(s);
 		s->kind->secured(s);
 	}
 }
@@ -404,11 +236,11 @@ static void on_ready(void *arg, unsigned what)
 		stream_settle(s);
 		return;
 	}
-	if ((what & LOOP_WRITE) && s->waiting && writes(s))
+	if ((what & LOOP_WRITE) && s->waiting && stream_writes(s))
 		stream_write(s);
 	if (what & LOOP_READ) {
 		if (s->state == STATE_LINGERING)
-			linger_read(s);
+			stream_linger_read(s);
 		else if (stream_ready(s) && s->in.len < s->kind->input_limit)
 			stream_read(s);
 		else
@@ -468,21 +300,11 @@ void stream_resume(struct stream *s)
 
 /* Opening and finishing */
 
-static void turn_join(void)
-{
-	if (turn_of == getpid())
-		return;
-	turn_of = getpid();
-	turn = (struct loop_turn){0};
-	TAILQ_INIT(&dirty_streams);
-	loop_turn_add_last(&turn, on_turn_end, NULL);
-}
-
 struct stream *stream_open(int fd, const struct stream_kind *kind, void *owner)
 {
 	if (kind->input_limit == 0 || kind->input_limit > STREAM_INPUT_MAX)
 		panic("stream: an input limit of %zu", kind->input_limit);
-	turn_join();
+	stream_turn_join();
 	struct stream *s = memory_zero(1, sizeof(*s));
 	s->fd = fd;
 	s->kind = kind;
@@ -514,36 +336,4 @@ const char *stream_fault(const struct stream *s)
 {
 	const char *fault = s->transport->fault ? s->transport->fault(s->transport_state) : "";
 	return *fault || s->error == 0 ? fault : strerror(s->error);
-}
-
-void stream_part(struct stream **stream)
-{
-	if (*stream)
-		(*stream)->parting = true;
-	stream_finish(stream);
-}
-
-void stream_finish(struct stream **stream)
-{
-	struct stream *s = *stream;
-	*stream = NULL;
-	if (!s)
-		return;
-	if (s->handshaking || s->mute ||
-	    (s->state == STATE_DEAD && !s->peer_done && !ended_by_clock(s))) {
-		stream_close(s);
-		return;
-	}
-	s->state = STATE_FINISHING;
-	s->told = true;
-	s->paused = s->in_scratch = false;
-	s->input_due = s->drained_due = false;
-	s->window_end = 0;
-	s->deadline = loop_now() + STREAM_FINISH_US;
-	buffer_free(&s->in);
-	stream_timer_set(s);
-	if (s->waiting)
-		watch_set(s); /* its death had stopped it */
-	else
-		dirty_add(s);
 }

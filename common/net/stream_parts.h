@@ -1,5 +1,5 @@
 /*
- * stream_parts: what stream.c and stream_time.c share: the connection itself, and its clockwork.
+ * stream_parts: what stream.c, stream_output.c and stream_time.c share: the connection itself.
  */
 #ifndef COMMON_NET_STREAM_PARTS_H
 #define COMMON_NET_STREAM_PARTS_H
@@ -56,7 +56,25 @@ struct stream {
 
 /* stream.c */
 void stream_die(struct stream *s, enum stream_end reason);
+/* Closes the descriptor; the memory goes when the stream is no longer on the stack. */
+void stream_close(struct stream *s);
 void stream_on_timer(void *arg);
+/* Waits for what can be taken and sent now. */
+void stream_watch_set(struct stream *s);
+bool stream_lies_unread(const struct stream *s);
+/* Is there something to be told or read although the descriptor won't say so? */
+bool stream_something_due(const struct stream *s);
+
+/* stream_output.c: in the list for the turn's end, once; out of it. */
+void stream_turn_join(void);
+void stream_gather(struct stream *s);
+void stream_ungather(struct stream *s);
+/* May octets leave now? */
+bool stream_writes(const struct stream *s);
+/* Writes what it can. May close a finishing stream. */
+void stream_write(struct stream *s);
+/* Drops what comes; the peer's end, an error or too much of it is the end. */
+void stream_linger_read(struct stream *s);
 
 /* stream_time.c: the timer fires at `at` or sooner (0: never); it is set for what is next. */
 void stream_timer_by(struct stream *s, uint64_t at);

@@ -26,7 +26,7 @@
 #include "common/mail/content.h"
 #include "common/net/connect.h"
 #include "common/net/stream.h"
-#include "common/net/tls.h"
+#include "common/net/tls_client.h"
 #include "common/os/clock.h"
 #include "common/os/loop.h"
 #include "common/service/service.h"

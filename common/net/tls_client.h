@@ -1,10 +1,10 @@
 /*
- * tls: TLS 1.2 and 1.3 (RFC 5246, RFC 8446) as the transport of a stream, by OpenSSL. The client's
- * side: no certificate is looked at yet, so it keeps out those who listen, not those who lie in
- * between (RFC 7435).
+ * tls_client: TLS 1.2 and 1.3 (RFC 5246, RFC 8446) as the transport of a stream, by OpenSSL. The
+ * client's side: no certificate is looked at yet, so it keeps out those who listen, not those who
+ * lie in between (RFC 7435).
  */
-#ifndef COMMON_NET_TLS_H
-#define COMMON_NET_TLS_H
+#ifndef COMMON_NET_TLS_CLIENT_H
+#define COMMON_NET_TLS_CLIENT_H
 
 #include "common/base/error.h"
 #include "common/net/stream.h"

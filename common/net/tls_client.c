@@ -1,9 +1,9 @@
 /*
- * tls: an SSL object for each stream. It gets its octets through a BIO of our own, because
+ * tls_client: an SSL object for each stream. It gets its octets through a BIO of our own, because
  * OpenSSL's writes without MSG_NOSIGNAL. Sessions are kept in one list for the process, by the
  * names of the server, so that a second connection costs no key exchange with certificates.
  */
-#include "common/net/tls.h"
+#include "common/net/tls_client.h"
 
 #include <errno.h>
 #include <openssl/err.h>

@@ -6,7 +6,7 @@
 #include <openssl/x509.h>
 #include <pthread.h>
 
-#include "common/net/tls.h"
+#include "common/net/tls_client.h"
 #include "tests/unit/net/turns.h"
 
 enum { FLOOD = 3 * 1024 * 1024 };
@@ -196,7 +196,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("tls");
+	Suite *s = suite_create("tls_client");
 	TCase *t = tcase_create("tls");
 	SRunner *sr = srunner_create(s);
 	int failed;
