@@ -25,7 +25,8 @@ BUILD = Path(os.environ.get("BUILD", ROOT / "build")).resolve()
 DOMAIN = "trial.example"
 IS_ROOT = os.getuid() == 0
 COMMAND_SECONDS = 60
-ROLES = ("smtpd", "queue", "router", "accounts", "local", "control", "log", "smtp", "resolver", "bounce")
+ROLES = ("smtpd", "submission", "pop3d", "keys", "usage", "maildrop", "pickup", "queue", "router", "accounts", "local",
+         "control", "log", "smtp", "resolver", "bounce")
 
 # test_many.py needs a descriptor for each connection.
 _, _most = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,7 +1,8 @@
 """
 The master alone, with stand-ins for all daemons but log:
 
-    master --- starts, wires, gives ---> log, accounts, router, resolver, queue, local x2, smtp x2, control, smtpd x2
+    master --- starts, wires, gives ---> log, accounts, router, resolver, queue, local x2, smtp x2, control, smtpd x2,
+                                                        submission, pickup
        ^                                   |
        '------ sees it end, starts it again'
 
@@ -22,7 +23,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("BUILD", ROOT / "build"))
-ROLES = ["accounts", "router", "resolver", "queue", "bounce", "local", "smtp", "control", "smtpd"]
+ROLES = ["accounts", "router", "resolver", "queue", "bounce", "local", "smtp", "control", "smtpd", "submission", "pickup"]
 STATUS, STOP, RELOAD = b"1", b"2", b"3"
 NOBODY = 65534
 
@@ -70,7 +71,8 @@ def programs():
          "-Wl,--start-group", *libraries, "-Wl,--end-group", "-lev", "-lseccomp", "-lcrypto", "-lbsd", "-lpthread"],
         check=True, timeout=60)
     for role in ROLES:
-        shutil.copy(idle, folder / role)
+        if role != "submission":  # which is the program smtpd
+            shutil.copy(idle, folder / role)
     for program in ("master", "log"):
         shutil.copy(BUILD / "libexec" / program, folder / program)
     yield folder
@@ -195,7 +197,7 @@ def is_there(pid):
 
 
 EVERYONE = {"log", "accounts", "router", "resolver", "queue", "bounce", "local", "local-1", "smtp", "smtp-1", "control",
-            "smtpd", "smtpd-1"}
+            "smtpd", "smtpd-1", "submission", "pickup"}
 
 
 @pytest.fixture(params=MODES)
