@@ -8,9 +8,9 @@
 
 #include "common/base/error.h"
 #include "common/net/stream.h"
+#include "common/net/tls_certificate.h"
 
 enum {
-	TLS_KEY_NAME_SIZE = 32, /* SHA-256 of the SubjectPublicKeyInfo, DER */
 	TLS_TICKET_NAME_SIZE = 16,
 	TLS_TICKET_SECRET_SIZE = 64, /* 32 octets for AES-256, 32 for HMAC-SHA-256 */
 	TLS_CERTIFICATES_MAX = 1000,
@@ -41,13 +41,6 @@ struct tls_signer {
 struct tls_server *tls_server_new(const char *service, const struct tls_signer *signer,
 				  struct error *e);
 void tls_server_free(struct tls_server **t);
-
-/* One certificate: the chain as PEM, the server's own first. code 65 (EX_DATAERR): what is wrong.
- */
-struct tls_certificate;
-struct tls_certificate *tls_certificate_read(struct slice pem, struct error *e);
-void tls_certificate_free(struct tls_certificate **c);
-const unsigned char *tls_certificate_key(const struct tls_certificate *c); /* TLS_KEY_NAME_SIZE */
 
 /* Replaces all that is used for connections from now on; those that are there keep theirs. The
  * first certificate is for clients that name no host (RFC 6066 3) which one of them is for.
