@@ -70,7 +70,8 @@ static void disconnected(struct output *o)
 {
 	static const struct slice ours[] = {{"client", 6},   {"name", 4},  {"uid", 3},
 					    {"how", 3},	     {"after", 5}, {"content", 7},
-					    {"messages", 8}, {"cut", 3}};
+					    {"messages", 8}, {"cut", 3},   {"listener", 8},
+					    {"user", 4},     {"text", 4}};
 	struct client c = client_of(o);
 	struct slice how = get(o, "how"), content = get(o, "content");
 	const char *what = slice_equal(how, SLICE("closed")) || slice_equal(how, SLICE("broken"))
@@ -107,6 +108,9 @@ static void accepted(struct output *o)
 	if (uid.ptr)
 		put(o, "pickup", ID_FMT "uid=%.*s from=<%.*s>", ID(o), SLICE_FMT(uid),
 		    VALUE(o, "from"));
+	else if (event_value(o->e, "user").ptr)
+		put(o, NULL, ID_FMT "client=" CLIENT_FMT ", sasl_method=%.*s, sasl_username=%.*s",
+		    ID(o), CLIENT(c), VALUE(o, "mechanism"), VALUE(o, "user"));
 	else
 		put(o, NULL, ID_FMT "client=" CLIENT_FMT, ID(o), CLIENT(c));
 	put(o, "cleanup", ID_FMT "message-id=%.*s", ID(o), VALUE(o, "message-id"));
@@ -144,9 +148,41 @@ static void refused(struct output *o)
 		buffer_printf(&rest, " proto=%.*s", VALUE(o, "proto"));
 	if (event_value(o->e, "helo").ptr)
 		buffer_printf(&rest, " helo=<%.*s>", VALUE(o, "helo"));
+	if (event_value(o->e, "user").ptr)
+		buffer_printf(&rest, " sasl_username=<%.*s>", VALUE(o, "user"));
 	put(o, NULL, ID_FMT "reject: %.*s from " CLIENT_FMT ": %.*s;%.*s", SLICE_FMT(id),
 	    SLICE_FMT(step), CLIENT(c), VALUE(o, "reply"), SLICE_FMT(buffer_slice(&rest)));
 	buffer_free(&rest);
+}
+
+/* fail2ban knows the names of SASL's mechanisms, and none of POP3's USER and PASS. It ignores what
+ * is the server's own trouble by the words that Postfix has for it. */
+static void login_failed(struct output *o)
+{
+	struct client c = client_of(o);
+	struct slice mechanism = get(o, "mechanism");
+	bool trouble = slice_equal(get(o, "result"), SLICE("trouble"));
+	if (slice_equal(mechanism, SLICE("USER")))
+		mechanism = SLICE("LOGIN");
+	put(o, NULL, "warning: " CLIENT_FMT ": SASL %.*s authentication failed: %s%.*s%s%.*s",
+	    CLIENT(c), SLICE_FMT(mechanism),
+	    trouble ? "Connection lost to authentication server: " : "", VALUE(o, "text"),
+	    event_value(o->e, "user").ptr ? ", sasl_username=" : "", VALUE(o, "user"));
+}
+
+static void secured(struct output *o)
+{
+	struct client c = client_of(o);
+	put(o, NULL,
+	    "Anonymous TLS connection established from " CLIENT_FMT
+	    ": %.*s with cipher %.*s (%.*s/%.*s bits)",
+	    CLIENT(c), VALUE(o, "version"), VALUE(o, "cipher"), VALUE(o, "bits"), VALUE(o, "bits"));
+}
+
+static void unsecured(struct output *o)
+{
+	struct client c = client_of(o);
+	put(o, NULL, "SSL_accept error from " CLIENT_FMT ": %.*s", CLIENT(c), VALUE(o, "text"));
 }
 
 static double seconds_of(const struct output *o, const char *key)
@@ -208,6 +244,7 @@ static const struct {
     {"connected", connected}, {"disconnected", disconnected}, {"accepted", accepted},
     {"refused", refused},     {"delivered", delivered},	      {"deferred", deferred},
     {"failed", failed},	      {"bounced", bounced},	      {"removed", removed},
+    {"secured", secured},     {"unsecured", unsecured},	      {"login-failed", login_failed},
 };
 
 /* What Postfix has no words for. A sentence of ours is a sentence there too. */
@@ -228,12 +265,26 @@ static void other(struct output *o, const struct log_entry *entry)
 		put(o, NULL, ID_FMT "%s%.*s", ID(o), prefix, SLICE_FMT(rest));
 }
 
+/* Postfix's smtpd has a name for each of its ports in Debian's master.cf, which pflogsumm knows.
+ * What programs of this machine submit is as if it came to port 25. */
+static struct slice role_of(const struct event *e, struct slice role)
+{
+	if (!slice_equal(role, SLICE("submission")))
+		return role;
+	if (event_value(e, "uid").ptr)
+		return SLICE("smtpd");
+	return slice_equal(event_value(e, "listener"), SLICE("submissions"))
+		   ? SLICE("smtps/smtpd")
+		   : SLICE("submission/smtpd");
+}
+
 bool postfix_write(const struct log_entry *entry, struct slice role, style_line *line, void *arg)
 {
 	struct event e;
 	struct output o = {.e = &e, .role = role, .line = line, .arg = arg};
 	if (!event_read(entry->text, &e))
 		return line(arg, role, entry->text);
+	o.role = role_of(&e, role);
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		if (event_is(&e, table[i].event)) {
 			table[i].write(&o);

@@ -82,6 +82,60 @@ static const struct {
      "0123456789BC failed to=c@d relay=local delay=0.001 dsn=5.1.1 reply=\"550 no\"",
      "local|0123456789BC: to=<c@d>, relay=local, delay=0.00, delays=0.00/0/0.00/0.00, dsn=5.1.1, "
      "status=bounced (550 no)\n"},
+    {LOG_LEVEL_INFO, "submission", "- connected client=192.0.2.1 listener=submission",
+     "submission/smtpd|connect from unknown[192.0.2.1]\n"},
+    {LOG_LEVEL_INFO, "submission", "- connected client=192.0.2.1 listener=submissions",
+     "smtps/smtpd|connect from unknown[192.0.2.1]\n"},
+    {LOG_LEVEL_INFO, "submission", "- connected client=local uid=0",
+     "smtpd|connect from localhost[127.0.0.1]\n"},
+    {LOG_LEVEL_INFO, "submission",
+     "- secured client=192.0.2.1 name=a.example listener=submission version=TLSv1.3 "
+     "cipher=TLS_AES_256_GCM_SHA384 bits=256 resumed=no",
+     "submission/smtpd|Anonymous TLS connection established from a.example[192.0.2.1]: TLSv1.3 "
+     "with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)\n"},
+    {LOG_LEVEL_INFO, "smtpd", "- unsecured client=192.0.2.1 text=\"no shared cipher\"",
+     "smtpd|SSL_accept error from unknown[192.0.2.1]: no shared cipher\n"},
+    {LOG_LEVEL_WARNING, "submission",
+     "- login-failed client=192.0.2.1 listener=submission mechanism=PLAIN result=denied "
+     "text=\"wrong password\" user=alice@x.example",
+     "submission/smtpd|warning: unknown[192.0.2.1]: SASL PLAIN authentication failed: wrong "
+     "password, sasl_username=alice@x.example\n"},
+    {LOG_LEVEL_WARNING, "submission",
+     "- login-failed client=192.0.2.1 listener=submissions mechanism=SCRAM-SHA-256 result=trouble "
+     "text=\"the table can't be read\" user=alice",
+     "smtps/smtpd|warning: unknown[192.0.2.1]: SASL SCRAM-SHA-256 authentication failed: "
+     "Connection lost to authentication server: the table can't be read, sasl_username=alice\n"},
+    {LOG_LEVEL_WARNING, "pop3d",
+     "- login-failed client=192.0.2.1 mechanism=USER result=denied text=\"no such user\" user=a",
+     "pop3d|warning: unknown[192.0.2.1]: SASL LOGIN authentication failed: no such user, "
+     "sasl_username=a\n"},
+    {LOG_LEVEL_WARNING, "submission",
+     "- login-failed client=192.0.2.1 listener=submission mechanism=LOGIN result=malformed "
+     "text=\"that is no base64\"",
+     "submission/smtpd|warning: unknown[192.0.2.1]: SASL LOGIN authentication failed: that is no "
+     "base64\n"},
+    {LOG_LEVEL_INFO, "submission",
+     "0123456789BC accepted client=192.0.2.1 listener=submission mechanism=PLAIN "
+     "user=alice@x.example helo=h proto=ESMTPSA from=a@b recipients=1 size=4 message-id=<x@y>",
+     "submission/smtpd|0123456789BC: client=unknown[192.0.2.1], sasl_method=PLAIN, "
+     "sasl_username=alice@x.example\n"
+     "cleanup|0123456789BC: message-id=<x@y>\n"
+     "qmgr|0123456789BC: from=<a@b>, size=4, nrcpt=1 (queue active)\n"},
+    {LOG_LEVEL_INFO, "submission",
+     "- refused step=MAIL client=192.0.2.1 listener=submission user=alice@x.example helo=h "
+     "proto=ESMTP reply=\"553 5.7.1 <b@c>: Sender address rejected: not owned by user "
+     "alice@x.example\"",
+     "submission/smtpd|NOQUEUE: reject: MAIL from unknown[192.0.2.1]: 553 5.7.1 <b@c>: Sender "
+     "address rejected: not owned by user alice@x.example; proto=ESMTP helo=<h> "
+     "sasl_username=<alice@x.example>\n"},
+    {LOG_LEVEL_INFO, "submission",
+     "- disconnected client=192.0.2.1 listener=submission how=quit after=QUIT ehlo=2 starttls=1 "
+     "auth=0/1 quit=1 commands=4/5 messages=0",
+     "submission/smtpd|disconnect from unknown[192.0.2.1] ehlo=2 starttls=1 auth=0/1 quit=1 "
+     "commands=4/5\n"},
+    {LOG_LEVEL_INFO, "pop3d",
+     "- login client=192.0.2.1 listener=pop3 mechanism=USER user=alice@x.example",
+     "pop3d|login client=192.0.2.1 listener=pop3 mechanism=USER user=alice@x.example\n"},
     {LOG_LEVEL_INFO, "queue", "0123456789BC removed", "qmgr|0123456789BC: removed\n"},
     {LOG_LEVEL_WARNING, "master", "- notice text=\"the disk is slow\"",
      "master|warning: the disk is slow\n"},
