@@ -175,9 +175,9 @@ const struct schema schema[] = {
      .help = "What stays free on the queue's disk; below it new mail is put off."},
 
     {"certificate", PLACE_TLS, .type = TYPE_PATH, .list = true, .most = SPEC_MAX,
-     .help = "A file with a certificate and those between it and the root, PEM. Of several the "
-	     "client gets the one for the name that it asks for, else the first. A changed file is "
-	     "taken over without a reload."},
+     .help = "A file with a certificate and those between it and the root, PEM.\n"
+	     "Of several the client gets the one for the name that it asks for, else the first.\n"
+	     "A changed file is taken over without a reload."},
     {"key", PLACE_TLS, .type = TYPE_PATH, .list = true, .most = SPEC_MAX,
      .help = "The file with the private key of the certificate in the same place of the list, PEM "
 	     "without a passphrase; readable by root alone."},

@@ -145,7 +145,8 @@ START_TEST(settings_records_carry_it_all)
 				     "deliver 1 1 maildir F/mail %d/x%n file:F/users vmail \n"
 				     "deliver 2 1 maildir /rest %u any  \n"
 				     "deliver 3 2 maildir /m %u file:F/users  \n"
-				     "resolver    0\n"));
+				     "resolver    0\n"
+				     "submission 0 0 0 0 0 0\n"));
 	buffer_reset(&out);
 	config_each(c, &settings_retry_record, show_record, &out);
 	buffer_byte(&out, '\0');
@@ -295,7 +296,7 @@ static const struct {
     {"bare-newline refus", ":1:14: `refus`; did you mean `refuse`?"},
     {"listen *:25", ":1:1: `listen` is written: listen HOST:PORT smtp"},
     {"listen *:25 stmp", ":1:13: `stmp`; did you mean `smtp`?"},
-    {"listen *:25 submission", ":1:13: `submission`; it must be one of: smtp"},
+    {"listen *:25 lmtp", ":1:13: `lmtp`; did you mean `smtp`?"},
     {"trust 10.0.0.1/8", ":1:7: `10.0.0.1/8`: the address goes on behind"},
     {"trust 10.0.0.0/33", ":1:7: `10.0.0.0/33`: behind the / stands a number from 0 to 32"},
     {"trust ten", ":1:7: `ten`: no network"},
@@ -542,7 +543,7 @@ START_TEST(prints_one_key)
 	ck_assert_str_eq(print(c, "limits.idle", false), "limits { idle 30s }\n");
 	ck_assert_str_eq(print(c, "limits.errors", false), "limits { errors 20 }\n");
 	ck_assert_str_eq(print(c, "limits.errors", true), "");
-	ck_assert_str_eq(print(c, "processes", false), "processes {\n\tsmtpd 2\n}\n");
+	ck_assert_str_eq(print(c, "processes", false), "processes {\n\tsmtpd 2\n\tsubmission 1\n}\n");
 	ck_assert_str_eq(print(c, "trust", false), "trust 127.0.0.0/8 ::1/128\ntrust 10.0.0.0/8\n");
 	ck_assert(!config_print(c, "limits.idel", false, gather, NULL, &e));
 	ck_assert_int_eq(e.code, EX_USAGE);
