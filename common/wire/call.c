@@ -1,8 +1,8 @@
 /*
  * call: a pending call keeps its question encoded, so that it can be asked again when the strings
  * it was made of are long gone. Calls are in one of two lists: waiting (no channel took them yet)
- * and asked; a fresh channel puts all back to waiting, oldest first. Deadlines are a heap with one
- * timer for the earliest.
+ * and asked; a fresh channel puts all back to waiting, oldest first. A caller that asks once keeps
+ * no question, and has none waiting. Deadlines are a heap with one timer for the earliest.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -42,6 +42,7 @@ struct caller {
 	uint64_t timer_at;
 	struct loop_timer retry;
 	size_t most;
+	bool once;     /* see caller_new_once() */
 	uint64_t last; /* request number given out */
 	bool busy;     /* in on_timer */
 	bool gone;     /* freed meanwhile */
@@ -55,6 +56,13 @@ struct caller *caller_new(size_t most_pending)
 	heap_init(&c->deadlines);
 	TAILQ_INIT(&c->waiting);
 	TAILQ_INIT(&c->asked);
+	return c;
+}
+
+struct caller *caller_new_once(size_t most_pending)
+{
+	struct caller *c = caller_new(most_pending);
+	c->once = true;
 	return c;
 }
 
@@ -135,10 +143,25 @@ static void on_retry(void *arg)
 	ask_waiting(arg);
 }
 
+/* They were asked over a channel that has died. */
+static void fail_asked(struct caller *c)
+{
+	struct call *k;
+	while ((k = TAILQ_FIRST(&c->asked))) {
+		call_take(c, k);
+		k->done(k->arg, NULL);
+		call_free(k);
+	}
+}
+
 void caller_use(struct caller *c, struct channel *channel)
 {
 	struct call *k;
 	c->channel = channel;
+	if (c->once) {
+		fail_asked(c);
+		return;
+	}
 	TAILQ_FOREACH (k, &c->asked, link)
 		k->asked = false;
 	TAILQ_CONCAT(&c->asked, &c->waiting, link);
@@ -214,8 +237,12 @@ uint64_t caller_ask(struct caller *c, uint16_t number, const struct record *reco
 		return 0;
 	struct call *k = memory_zero(1, sizeof(*k));
 	k->request = c->last + 1;
+	k->fd = -1;
 	memcpy(request_field(record, value), &k->request, sizeof(k->request));
-	if (!call_keep(k, record, value)) {
+	bool kept = c->once || call_keep(k, record, value);
+	k->asked = kept && c->channel && TAILQ_EMPTY(&c->waiting) &&
+		   channel_send(c->channel, number, value);
+	if (!kept || (c->once && !k->asked)) {
 		call_free(k);
 		return 0;
 	}
@@ -226,8 +253,6 @@ uint64_t caller_ask(struct caller *c, uint16_t number, const struct record *reco
 	idmap_put(c->calls, k->request, k);
 	heap_insert(&c->deadlines, &k->deadline, loop_now() + timeout_us);
 	timer_set(c);
-	k->asked =
-	    c->channel && TAILQ_EMPTY(&c->waiting) && channel_send(c->channel, number, value);
 	if (k->asked) {
 		TAILQ_INSERT_TAIL(&c->asked, k, link);
 	} else {
@@ -259,6 +284,12 @@ bool caller_answered(struct caller *c, uint64_t request, const void *answer)
 	call_free(k);
 	done(arg, answer);
 	return true;
+}
+
+void *caller_arg(const struct caller *c, uint64_t request)
+{
+	const struct call *k = request ? idmap_get(c->calls, request) : NULL;
+	return k ? k->arg : NULL;
 }
 
 size_t caller_pending(const struct caller *c)

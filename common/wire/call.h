@@ -14,6 +14,10 @@ struct caller;
 typedef void call_done(void *arg, const void *answer);
 
 struct caller *caller_new(size_t most_pending);
+/* For questions that are not asked again, since more belongs to them (dialogue/login.h, usage.h) or
+ * they hold a secret, of which no copy is kept: those under way are done with NULL as soon as the
+ * channel has died, and without a channel that takes it none is asked (0). */
+struct caller *caller_new_once(size_t most_pending);
 void caller_free(struct caller **c); /* pending calls end without their done() */
 /* The channel to use from now on; unanswered questions are asked again. NULL when it has died:
  * questions wait then. */
@@ -25,6 +29,8 @@ uint64_t caller_ask(struct caller *c, uint16_t number, const struct record *reco
 void caller_cancel(struct caller *c, uint64_t request); /* unknown numbers are fine */
 /* Called by the route of the answer: false when nobody waits for it (late answers are normal). */
 bool caller_answered(struct caller *c, uint64_t request, const void *answer);
+/* The arg of a question under way, for what comes before its answer; NULL: nobody waits for it. */
+void *caller_arg(const struct caller *c, uint64_t request);
 size_t caller_pending(const struct caller *c);
 
 #endif

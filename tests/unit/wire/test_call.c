@@ -149,6 +149,37 @@ START_TEST(pending_questions_are_bounded)
 }
 END_TEST
 
+START_TEST(what_is_asked_once_ends_with_its_channel)
+{
+	caller_free(&caller);
+	caller = caller_new_once(10);
+	asked_wanted = 2;
+	ck_assert_uint_eq(ask("one", LONG), 0);
+	connect_pair();
+	caller_use(caller, asker);
+	silent = true;
+	uint64_t request = ask("two", LONG);
+	ck_assert_uint_ne(request, 0);
+	ck_assert_uint_ne(ask("three", LONG), 0);
+	ck_assert_str_eq(caller_arg(caller, request), "two");
+	ck_assert_ptr_null(caller_arg(caller, request + 10));
+	run_until(&asked_all);
+	channel_free(&asker);
+	caller_use(caller, NULL);
+	ck_assert_uint_eq(timeouts, 2);
+	ck_assert_uint_eq(caller_pending(caller), 0);
+	ck_assert_uint_eq(ask("four", LONG), 0);
+	silent = false;
+	connect_pair();
+	caller_use(caller, asker);
+	ck_assert_uint_ne(ask("five", LONG), 0);
+	done = false;
+	run_until(&done);
+	ck_assert_uint_eq(answers, 1);
+	ck_assert_uint_eq(timeouts, 2);
+}
+END_TEST
+
 START_TEST(a_cancelled_question_is_forgotten)
 {
 	connect_pair();
@@ -207,6 +238,7 @@ int main(void)
 	tcase_add_test(t, the_unanswered_are_asked_again_over_a_fresh_channel);
 	tcase_add_test(t, time_runs_out_with_a_channel_and_without);
 	tcase_add_test(t, pending_questions_are_bounded);
+	tcase_add_test(t, what_is_asked_once_ends_with_its_channel);
 	tcase_add_test(t, a_cancelled_question_is_forgotten);
 	tcase_add_test(t, a_caller_may_be_freed_in_its_own_call);
 	tcase_add_test(t, a_full_channel_gets_the_rest_later);

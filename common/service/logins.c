@@ -1,0 +1,150 @@
+/*
+ * logins: questions about users, asked once. SCRAM's question stays one from its name to its proof:
+ * accounts knows by its number whose proof it is.
+ */
+#include "common/service/logins.h"
+
+#include "common/base/memory.h"
+#include "common/wire/call.h"
+
+struct login_question {
+	logins_salted *salted;
+	logins_done *done;
+	void *arg;
+};
+
+static struct caller *accounts;
+static struct channel *channel;
+static uint32_t offered;
+static void (*on_revoked)(struct slice user);
+
+uint32_t logins_offered(void)
+{
+	return offered;
+}
+
+static const struct login_done *trouble(const char *why)
+{
+	static struct login_done done;
+
+	done = (struct login_done){.result = LOGIN_TROUBLE, .text = slice_str(why)};
+	return &done;
+}
+
+static void ended(void *arg, const void *answer)
+{
+	struct login_question q = *(struct login_question *)arg;
+
+	memory_free(arg);
+	q.done(q.arg, answer ? answer : trouble("accounts does not answer"));
+}
+
+static uint64_t ask(uint16_t number, const struct record *record, void *question,
+		    struct login_question about)
+{
+	struct login_question *q = memory_get(sizeof(*q));
+	uint64_t request;
+
+	*q = about;
+	request = caller_ask(accounts, number, record, question, LOGINS_TIMEOUT_US, ended, q);
+	if (request == 0) {
+		memory_free(q);
+		about.done(about.arg, trouble("accounts can't be asked"));
+	}
+	return request;
+}
+
+uint64_t logins_check(struct login_check *question, logins_done *done, void *arg)
+{
+	return ask(LOGIN_CHECK, &login_check_record, question,
+		   (struct login_question){.done = done, .arg = arg});
+}
+
+uint64_t logins_scram(struct login_scram *question, logins_salted *salted, logins_done *done,
+		      void *arg)
+{
+	return ask(LOGIN_SCRAM_ASK, &login_scram_record, question,
+		   (struct login_question){salted, done, arg});
+}
+
+void logins_prove(uint64_t request, struct slice auth_message, struct slice proof)
+{
+	struct login_proof m = {.request = request, .auth_message = auth_message, .proof = proof};
+
+	/* Where that fails the question ends by its time, or with the channel. */
+	if (channel != NULL)
+		channel_send(channel, LOGIN_PROOF, &m);
+}
+
+void logins_forget(uint64_t request)
+{
+	struct login_forget m = {.request = request};
+	void *question = caller_arg(accounts, request);
+
+	if (question == NULL)
+		return;
+	caller_cancel(accounts, request);
+	memory_free(question);
+	if (channel != NULL)
+		channel_send(channel, LOGIN_FORGET, &m);
+}
+
+static void on_mechanisms(struct channel *c, const void *record)
+{
+	(void)c;
+	offered = ((const struct login_mechanisms *)record)->mechanisms;
+}
+
+static void on_salt(struct channel *c, const void *record)
+{
+	const struct login_salt *salt = record;
+	const struct login_question *q = caller_arg(accounts, salt->request);
+
+	(void)c;
+	if (q != NULL && q->salted != NULL)
+		q->salted(q->arg, salt);
+}
+
+static void on_done(struct channel *c, const void *record)
+{
+	const struct login_done *done = record;
+
+	(void)c;
+	caller_answered(accounts, done->request, done);
+}
+
+static void on_revoke(struct channel *c, const void *record)
+{
+	(void)c;
+	on_revoked(((const struct login_revoked *)record)->user);
+}
+
+const struct route logins_routes[] = {
+    {LOGIN_MECHANISMS, ROUTE_ALWAYS, on_mechanisms},
+    {LOGIN_SALT, ROUTE_ALWAYS, on_salt},
+    {LOGIN_DONE, ROUTE_ALWAYS, on_done},
+    {LOGIN_REVOKED, ROUTE_ALWAYS, on_revoke},
+    {0, 0, NULL},
+};
+
+void logins_up(struct channel *c, unsigned instance)
+{
+	(void)instance;
+	channel = c;
+	caller_use(accounts, c);
+}
+
+/* What is offered stays so: a client that comes now is told to try later, not that there is no way
+ * to log in. */
+void logins_down(struct channel *c)
+{
+	(void)c;
+	channel = NULL;
+	caller_use(accounts, NULL);
+}
+
+void logins_warm(void (*revoked)(struct slice user))
+{
+	on_revoked = revoked;
+	accounts = caller_new_once(LOGINS_PENDING_MAX);
+}
