@@ -170,6 +170,16 @@ size_t table_count(const struct table *t)
 	return t->kind->count(t);
 }
 
+bool table_each(const struct table *t, table_entry_call *call, void *arg)
+{
+	struct slice key, value;
+	if (!t->content)
+		return false;
+	for (size_t at = 0; content_next(t->content, &at, &key, &value);)
+		call(arg, key, value);
+	return true;
+}
+
 bool table_write_database(const struct table *t, const char *name, struct error *e)
 {
 	if (!t->content)

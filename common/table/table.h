@@ -71,6 +71,11 @@ bool table_database_use(int fd, enum table_use *use, struct error *e);
 bool table_loaded(const struct table *t);
 size_t table_count(const struct table *t); /* entries */
 
+/* Walks over all entries, in no order; false: they are not in memory (db:, or nothing is loaded).
+ */
+typedef void table_entry_call(void *arg, struct slice key, struct slice value);
+bool table_each(const struct table *t, table_entry_call *call, void *arg);
+
 enum table_result {
 	TABLE_FOUND,
 	TABLE_MISSING, /* a definite no */

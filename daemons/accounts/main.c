@@ -1,19 +1,15 @@
 /*
- * accounts: the only daemon that holds users tables; says whether somebody is a user. See
- * accounts(8).
+ * accounts: the only daemon that holds users tables and passwords; says whether somebody is a user,
+ * and whether he is who he says. See accounts(8).
  */
-#include <unistd.h>
-
-#include "common/dialogue/login.h"
 #include "common/dialogue/maildrop.h"
-#include "common/dialogue/usage.h"
-#include "common/base/log.h"
-#include "common/config/settings.h"
 #include "daemons/accounts/answer.h"
+#include "daemons/accounts/askers.h"
+#include "daemons/accounts/blocked.h"
+#include "daemons/accounts/hasher.h"
+#include "daemons/accounts/login.h"
 #include "daemons/accounts/machine.h"
-#include "daemons/accounts/shelf.h"
-
-static const struct record *const settings[] = {&settings_deliver_record, NULL};
+#include "daemons/accounts/settings.h"
 
 static const struct route none[] = {{0, 0, NULL}};
 
@@ -31,52 +27,24 @@ static const struct service_link links[] = {
     {"router", &accounts_dialogue, answer_routes, answer_router_up, answer_down},
     {"local-system", &accounts_dialogue, answer_routes, answer_local_system_up, answer_down},
     {"accounts-system", &accounts_dialogue, machine_routes, machine_up, machine_down},
-    {"submission", &login_dialogue, none, up, down},
-    {"pop3d", &login_dialogue, none, up, down},
-    {"control", &login_dialogue, none, up, down},
+    {"submission", &login_dialogue, askers_routes, askers_up, askers_down},
+    {"pop3d", &login_dialogue, askers_routes, askers_up, askers_down},
+    {"control", &login_dialogue, askers_control_routes, askers_control_up, askers_down},
     {"maildrop", &maildrop_dialogue, none, up, down},
-    {"usage", &usage_dialogue, none, up, down},
+    {"usage", &usage_dialogue, blocked_routes, blocked_up, blocked_down},
     {NULL, NULL, NULL, NULL, NULL},
 };
-
-static void settings_begin(void)
-{
-	shelf_begin();
-	machine_begin();
-}
-
-static void settings_end(void)
-{
-	shelf_end();
-	machine_end();
-}
-
-static void setting(const struct record *record, const void *value)
-{
-	const struct settings_deliver *deliver = value;
-
-	(void)record;
-	if (slice_equal(deliver->users, MACHINE_USERS))
-		machine_name();
-	else if (deliver->users.len > 0 && !slice_equal(deliver->users, SLICE("any")))
-		shelf_name(deliver->users);
-}
-
-static void descriptor(const struct service_descriptor *d)
-{
-	if (!slice_equal(d->kind, SLICE("file")) || !shelf_load(d->name, d->fd))
-		log_error("accounts has no use for %.*s", SLICE_FMT(d->name));
-	close(d->fd);
-}
 
 static const struct service accounts = {
     .name = "accounts",
     .links = links,
-    .settings = settings,
+    .settings = settings_wanted,
     .settings_begin = settings_begin,
-    .setting = setting,
+    .setting = settings_take,
     .settings_end = settings_end,
-    .descriptor = descriptor, /* a users table's file, new or changed */
+    .descriptor = settings_descriptor, /* a users table's file, new or changed */
+    .warm = login_warm,
+    .start = hasher_start,
 };
 
 int main(int argc, char **argv)

@@ -6,11 +6,14 @@
 #include "common/base/map.h"
 #include "common/base/memory.h"
 #include "common/mail/address.h"
+#include "common/password/password.h"
+#include "daemons/accounts/samples.h"
 #include "daemons/accounts/shelf.h"
 
 struct shelf_table {
 	struct table *table;
-	bool named; /* in the new set */
+	bool named;	  /* in the new set */
+	bool scram_alone; /* all passwords are SCRAM keys */
 };
 
 struct asked {
@@ -75,6 +78,61 @@ static void report(void *arg, bool warning, const char *text)
 	log_sentence(warning ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "users", text);
 }
 
+struct counted {
+	size_t scram, others, plain, faults;
+};
+
+static void count_entry(void *arg, struct slice key, struct slice value)
+{
+	struct counted *c = arg;
+	struct table_user user;
+	struct slice hash;
+
+	(void)key;
+	table_user_read(value, &user);
+	if (user.password.len == 0)
+		return;
+	samples_note(user.password);
+	switch (password_scheme(user.password, &hash)) {
+	case PASSWORD_SCRAM_SHA_256:
+		c->scram++;
+		return;
+	case PASSWORD_PLAIN:
+		c->plain++;
+		c->others++;
+		return;
+	case PASSWORD_CRYPT:
+		c->others++;
+		return;
+	default:
+		c->faults += password_fault(user.password) != NULL;
+	}
+}
+
+/* What the table has of passwords; those that can't be used are told of, not shown. */
+static void look_through(struct shelf_table *t, struct slice spec)
+{
+	struct counted c = {0};
+
+	samples_fade();
+	t->scram_alone = table_each(t->table, count_entry, &c) && c.others == 0 && c.scram > 0;
+	if (c.plain > 0)
+		log_warning("users %.*s: %zu passwords are kept as they are ({PLAIN}); "
+			    "`stagepost user passwd` keeps SCRAM keys instead",
+			    SLICE_FMT(spec), c.plain);
+	if (c.faults > 0)
+		log_warning("users %.*s: %zu passwords are of schemes that can't be checked here; "
+			    "these users can't log in",
+			    SLICE_FMT(spec), c.faults);
+}
+
+bool shelf_scram_alone(struct slice spec)
+{
+	const struct shelf_table *t = shelf ? map_get(shelf, spec) : NULL;
+
+	return t != NULL && t->scram_alone;
+}
+
 bool shelf_load(struct slice spec, int fd)
 {
 	struct shelf_table *t = shelf ? map_get(shelf, spec) : NULL;
@@ -82,13 +140,15 @@ bool shelf_load(struct slice spec, int fd)
 
 	if (t == NULL)
 		return false;
-	if (table_load_fd(t->table, fd, report, NULL, &e))
+	if (table_load_fd(t->table, fd, report, NULL, &e)) {
 		log_info("users %.*s: %zu entries", SLICE_FMT(spec), table_count(t->table));
-	else if (table_loaded(t->table))
+		look_through(t, spec);
+	} else if (table_loaded(t->table)) {
 		log_error("users %.*s: the file is bad, its former content stays in use",
 			  SLICE_FMT(spec));
-	else
+	} else {
 		log_error("users %.*s: the file is bad; mail for its users waits", SLICE_FMT(spec));
+	}
 	return true;
 }
 
@@ -132,23 +192,31 @@ static bool key_of(struct slice user, struct slice domain, char text[ADDRESS_SIZ
 	return true;
 }
 
-void shelf_ask(struct slice spec, struct slice user, struct slice domain, shelf_done *done,
-	       void *arg)
+void shelf_entry(struct slice spec, struct slice user, struct slice domain, table_done *done,
+		 void *arg)
 {
 	struct shelf_table *t = shelf ? map_get(shelf, spec) : NULL;
 	char text[2 * ADDRESS_SIZE];
 	struct slice key;
+
+	if (t == NULL)
+		done(arg, TABLE_ERROR, SLICE_EMPTY);
+	else if (!key_of(user, domain, text, &key))
+		done(arg, TABLE_MISSING, SLICE_EMPTY);
+	else
+		table_lookup(t->table, key, done, arg);
+}
+
+void shelf_ask(struct slice spec, struct slice user, struct slice domain, shelf_done *done,
+	       void *arg)
+{
 	struct asked *a;
 
-	if (t == NULL) {
+	if (shelf == NULL || map_get(shelf, spec) == NULL) {
 		give(done, arg, ACCOUNTS_TROUBLE, "the configuration names no such users table");
-		return;
-	}
-	if (!key_of(user, domain, text, &key)) {
-		give(done, arg, ACCOUNTS_MISSING, "");
 		return;
 	}
 	a = memory_get(sizeof(*a));
 	*a = (struct asked){done, arg};
-	table_lookup(t->table, key, found, a);
+	shelf_entry(spec, user, domain, found, a);
 }

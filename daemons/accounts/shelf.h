@@ -16,6 +16,14 @@ void shelf_end(void);
  */
 bool shelf_load(struct slice spec, int fd);
 
+/* The entry of user@domain, or of user alone; value is what table_user_read() reads, and lives
+ * during the call. A table that is not named is an error. Answers once, before it returns or later.
+ */
+void shelf_entry(struct slice spec, struct slice user, struct slice domain, table_done *done,
+		 void *arg);
+/* Are all passwords of the table SCRAM keys, and is there one? A database is not looked through. */
+bool shelf_scram_alone(struct slice spec);
+
 /* The answer lives during the call; its request is not set. */
 typedef void shelf_done(void *arg, const struct accounts_answer *answer);
 /* Is user@domain in the table, or user alone, who counts in every domain that uses it? user is the

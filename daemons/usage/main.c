@@ -16,6 +16,15 @@ static void up(struct channel *c, unsigned instance)
 	(void)c, (void)instance;
 }
 
+/* Nobody is blocked. */
+static void accounts_up(struct channel *c, unsigned instance)
+{
+	struct usage_blocked_end m = {0};
+
+	(void)instance;
+	channel_send(c, USAGE_BLOCKED_END, &m);
+}
+
 static void down(struct channel *c)
 {
 	(void)c;
@@ -33,7 +42,7 @@ static void descriptor(const struct service_descriptor *d)
 
 static const struct service_link links[] = {
     {"submission", &usage_dialogue, none, up, down},
-    {"accounts", &usage_dialogue, none, up, down},
+    {"accounts", &usage_dialogue, none, accounts_up, down},
     {"control", &usage_dialogue, none, up, down},
     {NULL, NULL, NULL, NULL, NULL},
 };
