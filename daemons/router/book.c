@@ -95,6 +95,7 @@ void book_release(struct book **book)
 		outbound_free(&b->outbounds[i]);
 	memory_free(b->outbounds);
 	list_free(&b->top);
+	list_free(&b->senders);
 	memory_free(b->hostname);
 	memory_free(b->origin);
 	memory_free(b->postmaster);
@@ -142,6 +143,11 @@ static void take_routes(struct book *b, const struct settings_routes *s)
 {
 	if (s->domain != 0)
 		list_add(&domain_of(b, s->domain)->routes, s->table, TABLE_ROUTES);
+}
+
+static void take_senders(struct book *b, const struct settings_senders *s)
+{
+	list_add(&b->senders, s->table, TABLE_PLAIN);
 }
 
 static void put_name(struct book *b, struct slice key, struct slice name, struct domain *d)
@@ -261,6 +267,8 @@ void book_setting(struct book *b, const struct record *record, const void *value
 		take_routes(b, value);
 	else if (record == &settings_outbound_record)
 		take_outbound(b, value);
+	else if (record == &settings_senders_record)
+		take_senders(b, value);
 }
 
 const struct domain *book_domain(const struct book *b, struct slice name, struct slice *canonical)

@@ -49,6 +49,7 @@ struct book {
 	char *hostname, *origin, *postmaster; /* never NULL */
 	char *first;			      /* name of the first domain; NULL: there is none */
 	struct table_list top;		      /* aliases of names without a domain */
+	struct table_list senders;	      /* ADDRESS or @DOMAIN -> who else may send as it */
 	struct domain host;		      /* hostname, when it is no `domain` itself */
 	struct map *names;		      /* folded name -> entry of book.c */
 	struct idmap *domains;		      /* number -> struct domain */

@@ -109,7 +109,7 @@ static void alias_found(struct walk *w, struct slice value)
 	struct node *last = NULL;
 
 	say_alias(w, value);
-	if (has_unsupported(value, &item)) {
+	if (w->kind != WALK_OWNER && has_unsupported(value, &item)) {
 		walk_fail(w, 451, "4.3.5",
 			  "<%.*s>: its alias has a target that is not supported (command, file or "
 			  ":include:)",
@@ -134,11 +134,17 @@ static void alias_found(struct walk *w, struct slice value)
 	}
 	w->stage = STAGE_NEXT;
 	while (!w->over && table_alias_next(&value, &item))
-		last = add_target(w, item.text, last);
+		if (item.kind == TABLE_ALIAS_ADDRESS)
+			last = add_target(w, item.text, last);
 }
 
 static void found(struct walk *w, struct slice value)
 {
+	if (w->stage == STAGE_SENDERS) {
+		if (!owners_listed(w, value))
+			w->index++;
+		return;
+	}
 	if (w->stage != STAGE_ROUTE && w->stage != STAGE_ROUTE_ALL) {
 		alias_found(w, value);
 		return;

@@ -9,13 +9,10 @@
 #include "daemons/router/users.h"
 
 static const struct record *const settings[] = {
-    &settings_server_record,
-    &settings_domain_record,
-    &settings_aliases_record,
-    &settings_deliver_record,
-    &settings_routes_record,
-    &settings_outbound_record,
-    NULL,
+    &settings_server_record,  &settings_domain_record,
+    &settings_aliases_record, &settings_deliver_record,
+    &settings_routes_record,  &settings_outbound_record,
+    &settings_senders_record, NULL,
 };
 
 static const struct service_link links[] = {

@@ -34,10 +34,16 @@ static bool beginning;
 
 static void begin_waiting(void);
 
+/* Of a client that waits: walked at once, answered with a verdict. */
+static bool is_check(const struct question *q)
+{
+	return q->asked.kind == WALK_CHECK || q->asked.kind == WALK_OWNER;
+}
+
 static void question_end(struct question *q)
 {
 	TAILQ_REMOVE(q->walk ? &walked : &waiting, q, link);
-	if (q->walk && q->asked.kind != WALK_CHECK)
+	if (q->walk && !is_check(q))
 		routes--;
 	questions--;
 	walk_free(&q->walk);
@@ -82,7 +88,7 @@ static void send_routed(struct channel *c, uint64_t request, const struct walk_r
 
 static void send_result(const struct question *q, const struct walk_result *r)
 {
-	if (q->asked.kind == WALK_CHECK)
+	if (is_check(q))
 		send_verdict(q->channel, q->request, r, q->settings);
 	else
 		send_routed(q->channel, q->request, r, q->settings);
@@ -155,7 +161,7 @@ static void question_walk(struct question *q)
 {
 	TAILQ_REMOVE(&waiting, q, link);
 	TAILQ_INSERT_TAIL(&walked, q, link);
-	if (q->asked.kind != WALK_CHECK)
+	if (!is_check(q))
 		routes++;
 	q->settings = settings;
 	q->walk =
@@ -186,16 +192,19 @@ static void begin_waiting(void)
 static struct question *question_new(struct channel *c, uint64_t request,
 				     const struct walk_question *asked)
 {
-	struct slice recipient = asked->recipient, sender = asked->sender;
-	struct question *q = memory_get(sizeof(*q) + recipient.len + sender.len);
+	struct slice recipient = asked->recipient, sender = asked->sender, login = asked->login;
+	struct question *q = memory_get(sizeof(*q) + recipient.len + sender.len + login.len);
 
 	*q = (struct question){.channel = c, .request = request, .asked = *asked};
 	if (recipient.len > 0)
 		memcpy(q->text, recipient.ptr, recipient.len);
 	if (sender.len > 0)
 		memcpy(q->text + recipient.len, sender.ptr, sender.len);
+	if (login.len > 0)
+		memcpy(q->text + recipient.len + sender.len, login.ptr, login.len);
 	q->asked.recipient.ptr = q->text;
 	q->asked.sender.ptr = q->text + recipient.len;
+	q->asked.login.ptr = q->text + recipient.len + sender.len;
 	return q;
 }
 
@@ -210,25 +219,57 @@ static void question_take(struct channel *c, uint64_t request, const struct walk
 	}
 	questions++;
 	TAILQ_INSERT_TAIL(&waiting, q, link);
-	if (asked->kind == WALK_CHECK)
+	if (is_check(q))
 		question_walk(q);
 	else
 		begin_waiting();
 }
 
-static void on_check(struct channel *c, const void *record)
+/* Is it a listener for users, who say who they are? */
+static bool is_submission(const struct router_check *m)
 {
-	static const struct walk_result fine;
-	const struct router_check *m = record;
+	return slice_equal(m->listener, SLICE("submission")) ||
+	       slice_equal(m->listener, SLICE("submissions"));
+}
+
+/* To whom: whoever is trusted may send to every domain, and so may whoever has logged in. The
+ * network that he comes from makes up for no login. */
+static void check_recipient(struct channel *c, const struct router_check *m)
+{
 	struct walk_question asked = {
 	    .kind = WALK_CHECK,
 	    .recipient = m->recipient,
 	    .sender = m->sender,
-	    .trusted = m->trusted || slice_equal(m->listener, SLICE("local")),
+	    .trusted = is_submission(m) ? m->user.len > 0
+					: m->trusted || slice_equal(m->listener, SLICE("local")),
 	};
 
-	if (m->step == STEP_RCPT)
-		question_take(c, m->request, &asked);
+	question_take(c, m->request, &asked);
+}
+
+/* As whom: a user sends as what is his. The null sender is nobody's and everybody's: notifications
+ * of having read a mail come with it (RFC 8098 3). */
+static void check_sender(struct channel *c, const struct router_check *m)
+{
+	struct walk_question asked = {
+	    .kind = WALK_OWNER, .recipient = m->sender, .sender = m->sender, .login = m->user};
+
+	question_take(c, m->request, &asked);
+}
+
+static void on_check(struct channel *c, const void *record)
+{
+	static const struct walk_result fine,
+	    nobody = {.code = 530, .enhanced = "5.7.0", .text = "Authentication required"};
+	const struct router_check *m = record;
+	bool users = is_submission(m);
+
+	if (users && m->user.len == 0 && (m->step == STEP_MAIL || m->step == STEP_RCPT))
+		send_verdict(c, m->request, &nobody, 0);
+	else if (m->step == STEP_RCPT)
+		check_recipient(c, m);
+	else if (m->step == STEP_MAIL && users && m->sender.len > 0)
+		check_sender(c, m);
 	else
 		send_verdict(c, m->request, &fine, 0);
 }

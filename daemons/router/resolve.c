@@ -55,6 +55,7 @@ static void form_set(struct walk *w, bool base)
 	slice_lower(local, w->user_text);
 	w->user = slice_make(w->user_text, local.len);
 	w->key = address_key(&form, w->key_text);
+	owners_reached(w);
 }
 
 void resolve_accept(struct walk *w)
@@ -85,8 +86,11 @@ void resolve_no_user(struct walk *w)
 
 void resolve_trouble(struct walk *w, struct slice what, struct slice why)
 {
-	/* A stranger needs no path of ours; the queue's log does. */
-	if (w->kind == WALK_CHECK)
+	/* A stranger needs no path of ours, nor does a user; the queue's log does. */
+	if (w->kind == WALK_OWNER)
+		walk_end(w, 451, "4.3.0", "<%.*s>: Sender can't be looked up now, try later",
+			 SLICE_FMT(w->node->text));
+	else if (w->kind == WALK_CHECK)
 		walk_end(w, 451, "4.3.0", "<%.*s>: Recipient can't be looked up now, try later",
 			 SLICE_FMT(w->node->text));
 	else
@@ -95,16 +99,21 @@ void resolve_trouble(struct walk *w, struct slice what, struct slice why)
 			 SLICE_FMT(slice_sub(why, 0, 100)));
 }
 
-static void begin_node(struct walk *w)
+void resolve_begin(struct walk *w)
 {
 	struct slice text = w->node->text, base, extension, name = SLICE_EMPTY;
 
 	address_parse(text, ADDRESS_UTF8 | ADDRESS_DOMAINLESS, &w->address);
+	if (owners_senders(w))
+		return;
 	w->domain = w->address.kind == ADDRESS_NAME
 			? book_domain(w->book, address_domain(&w->address), &name)
 			: NULL;
 	if (w->domain == NULL && !w->node->bare) {
-		onward_begin(w);
+		if (w->kind == WALK_OWNER)
+			owners_elsewhere(w);
+		else
+			onward_begin(w);
 		return;
 	}
 	if (resolve_is_root(w) && resolve_is_postmaster(w)) {
@@ -134,7 +143,7 @@ static void next_node(struct walk *w)
 		return;
 	}
 	TAILQ_REMOVE(&w->todo, w->node, link);
-	begin_node(w);
+	resolve_begin(w);
 }
 
 /* No deliver statement knew the user: without the extension then, at last without a user. */
@@ -146,7 +155,7 @@ static void without_user(struct walk *w)
 		resolve_enter(w, w->node->final ? STAGE_ROUTE : STAGE_ALIAS);
 	} else if (w->expanded && resolve_is_root(w)) {
 		w->expanded = false; /* no such user: an alias may say more */
-		begin_node(w);
+		resolve_begin(w);
 	} else {
 		resolve_enter(w, STAGE_POSTMASTER);
 	}
@@ -169,6 +178,9 @@ void resolve_without(struct walk *w)
 		break;
 	case STAGE_CATCH_ALL:
 		resolve_enter(w, STAGE_ROUTE_ALL);
+		break;
+	case STAGE_SENDERS:
+		owners_without(w);
 		break;
 	default:
 		if (w->domain == NULL)
@@ -226,6 +238,7 @@ void resolve_step(struct walk *w)
 	case STAGE_TOP:
 	case STAGE_CATCH_ALL:
 	case STAGE_ROUTE_ALL:
+	case STAGE_SENDERS:
 		lists_ask(w);
 		break;
 	}

@@ -42,13 +42,15 @@ struct walk *walk_new(struct book *book, const struct walk_question *question,
 	TAILQ_INIT(&w->todo);
 	TAILQ_INIT(&w->outcomes);
 	w->sender = arena_copy(&w->arena, question->sender);
+	if (w->kind == WALK_OWNER)
+		owners_login(w, question->login);
 	fault = address_parse(recipient, ADDRESS_UTF8 | ADDRESS_DOMAINLESS, &w->address);
 	if (fault == ADDRESS_FINE)
 		walk_add(w, &w->address, w->address.kind == ADDRESS_NO_DOMAIN, false, NULL);
 	else
-		walk_end(w, 553, "5.1.3", "<%.*s>: Recipient address rejected: %s",
+		walk_end(w, 553, "5.1.3", "<%.*s>: %s address rejected: %s",
 			 SLICE_FMT(slice_sub(recipient, 0, ADDRESS_MAX)),
-			 address_fault_text(fault));
+			 w->kind == WALK_OWNER ? "Sender" : "Recipient", address_fault_text(fault));
 	return w;
 }
 
@@ -93,6 +95,11 @@ static void walk_finish(struct walk *w)
 {
 	const struct outcome *o;
 
+	if (w->kind == WALK_OWNER) {
+		owners_finish(w);
+		w->hooks->done(w->arg, &w->result);
+		return;
+	}
 	if (w->outcome_count > 1)
 		w->result.code = 0;
 	if (w->outcome_count == 0 && w->result.code == 0 && w->kind != WALK_CHECK)
@@ -175,6 +182,7 @@ void walk_end(struct walk *w, unsigned code, const char *enhanced, const char *f
 	va_start(ap, format);
 	result_set(w, code, enhanced, format, ap);
 	va_end(ap);
+	w->ended = true;
 	outcomes_drop(w);
 	walk_say(w, "refuse", "%u %s %s", code, enhanced, w->result.text);
 }
@@ -330,7 +338,13 @@ static bool is_root_key(const struct node *n, struct slice key)
 
 static struct node *node_new(struct walk *w, struct slice text, struct slice key)
 {
-	struct node *n = arena_get(&w->arena, sizeof(*n));
+	struct node *n;
+
+	if (w->kind == WALK_OWNER && w->nodes >= WALK_OWNER_NODES_MAX) {
+		outcomes_drop(w); /* a list so long is nobody's own address */
+		return NULL;
+	}
+	n = arena_get(&w->arena, sizeof(*n));
 
 	if (n == NULL || w->nodes >= WALK_NODES_MAX) {
 		walk_end(w, 451, "4.6.0", "aliases lead to too many addresses");

@@ -6,6 +6,8 @@
  * postmaster the configured address; then `@domain` of the aliases, then of the routes. Any other
  * address goes by the outbound statements. An address that an alias leads to walks the same way,
  * but one that the alias itself names passes the aliases by (S29, S33).
+ *
+ * Whose an address is (WALK_OWNER) is seen by the same walk: it is his to whom its mail goes.
  */
 #ifndef DAEMONS_ROUTER_WALK_H
 #define DAEMONS_ROUTER_WALK_H
@@ -18,6 +20,7 @@ enum {
 	WALK_RESULTS_MAX = 10000,	    /* addresses that a recipient may lead to (S34) */
 	WALK_DEPTH_MAX = 100,		    /* nesting of aliases (S29) */
 	WALK_NODES_MAX = 40000,		    /* addresses looked at */
+	WALK_OWNER_NODES_MAX = 1000,	    /* the same, to see whose an address is */
 	WALK_MEMORY_MAX = 16 * 1024 * 1024, /* octets for them */
 	WALK_USER_MAX = 64,		    /* octets of a local part that can be a user */
 };
@@ -26,12 +29,14 @@ enum walk_kind {
 	WALK_CHECK,   /* may the recipient have mail? Looks at its own entries, expands nothing */
 	WALK_ROUTE,   /* where does it go? */
 	WALK_EXPLAIN, /* the same for a human: an address that RCPT refuses is refused */
+	WALK_OWNER,   /* may `login` send as the recipient? Yes when it leads to him */
 };
 
 struct walk_question {
 	enum walk_kind kind;
 	struct slice recipient;
 	struct slice sender; /* reverse-path; empty: null */
+	struct slice login;  /* WALK_OWNER: address of who has logged in */
 	bool expanded;	     /* the recipient is the result of an alias: that is passed by */
 	bool trusted;	     /* who asks may send to every domain */
 };

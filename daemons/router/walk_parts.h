@@ -1,7 +1,8 @@
 /*
  * What the files of walk share: walk.c keeps the addresses still to be looked at and what came of
  * the others, resolve.c takes one address through the order of look-ups, which are in lists.c
- * (aliases and routes), mailboxes.c (users) and onward.c (what is not ours).
+ * (aliases and routes), mailboxes.c (users), onward.c (what is not ours) and owners.c (who may send
+ * as it).
  */
 #ifndef DAEMONS_ROUTER_WALK_PARTS_H
 #define DAEMONS_ROUTER_WALK_PARTS_H
@@ -38,6 +39,7 @@ enum stage {
 	STAGE_CATCH_ALL,  /* @domain in the domain's alias tables */
 	STAGE_ROUTE_ALL,  /* and in its routes tables */
 	STAGE_OUTBOUND,	  /* outbound statements */
+	STAGE_SENDERS,	  /* tables of who may send as an address */
 };
 
 enum { SEEN_FEW = 8 }; /* addresses that are compared one by one; more are in a map */
@@ -57,6 +59,9 @@ struct walk {
 	bool waiting; /* for a look-up */
 	bool over, gone;
 	bool for_postmaster; /* the recipient is postmaster of one of our domains */
+	bool ended;	     /* as a whole, by walk_end() */
+	bool owned;	     /* WALK_OWNER: it is his */
+	bool senders_asked;
 
 	struct arena arena;
 	TAILQ_HEAD(, node) todo; /* depth first */
@@ -82,14 +87,17 @@ struct walk {
 	struct slice user, key, domain_name; /* folded: local part, look-up key, domain */
 	/* of outbound statements: sender and recipient, folded, with A-labels; empty: none fits */
 	struct slice from, to;
+	struct slice login; /* folded, its domain spelled as the book does */
 
 	/* what those point to; not cleared at the start, as all before is */
 	char user_text[ADDRESS_SIZE], key_text[ADDRESS_SIZE], domain_text[ADDRESS_SIZE];
 	char from_text[SUBJECT_SIZE], to_text[SUBJECT_SIZE];
+	char login_text[ADDRESS_SIZE];
 };
 
 /* resolve.c: one step of the address under way, and to the next source. */
 void resolve_step(struct walk *w);
+void resolve_begin(struct walk *w); /* the order of look-ups from its front */
 void resolve_enter(struct walk *w, enum stage stage);
 /* A source knows nothing more of the address. */
 void resolve_without(struct walk *w);
@@ -107,6 +115,18 @@ void mailboxes_ask(struct walk *w); /* mailboxes.c */
 void onward_begin(struct walk *w);  /* onward.c: it is on another server */
 void onward_ask(struct walk *w);
 void onward_route(struct walk *w, struct slice value); /* a routes table has said this */
+/* owners.c: keeps who has logged in. */
+void owners_login(struct walk *w, struct slice login);
+/* WALK_OWNER: is the key that is looked up now the login itself? Then the walk is over. */
+bool owners_reached(struct walk *w);
+/* Asks the tables of senders before anything else of the recipient; false: there are none, or it
+ * was done. */
+bool owners_senders(struct walk *w);
+/* Does what such a table says name the login? Then the walk is over. */
+bool owners_listed(struct walk *w, struct slice users);
+void owners_without(struct walk *w); /* the tables do not know this key */
+void owners_finish(struct walk *w);
+void owners_elsewhere(struct walk *w); /* the address is of no domain of ours */
 /* Begins or goes on until a look-up is waited for or all is over. */
 void walk_run(struct walk *w);
 

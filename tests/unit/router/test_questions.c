@@ -228,6 +228,51 @@ START_TEST(steps_other_than_rcpt_go_on)
 }
 END_TEST
 
+/* Who may do what where: the users are u0 to u9 at example.org. */
+START_TEST(listeners_for_users_want_a_login_and_its_own_addresses)
+{
+	static const struct {
+		const char *listener, *user, *sender, *recipient; /* NULL: at MAIL */
+		bool trusted;
+		unsigned code;
+	} cases[] = {
+	    {"submission", "u1@example.org", "u1@example.org", NULL, false, 1},
+	    {"submissions", "u1@example.org", "U1@example.org", NULL, false, 1},
+	    {"submission", "u1@example.org", "", NULL, false, 1}, /* the null sender */
+	    {"submission", "u1@example.org", "u2@example.org", NULL, false, 553},
+	    {"submission", "u1@example.org", "u1@elsewhere.example", NULL, true, 553},
+	    {"submission", "", "u1@example.org", NULL, false, 530},
+	    {"submission", "", "", NULL, true, 530},
+	    {"submissions", "", "u1@example.org", "u2@example.org", true, 530},
+	    {"submission", "u1@example.org", "u1@example.org", "x@elsewhere.example", false, 1},
+	    {"smtp", "", "u1@example.org", NULL, false, 1},
+	    {"smtp", "", "", NULL, false, 1},
+	    {"smtp", "", "u1@example.org", "x@elsewhere.example", false, 554},
+	    {"smtp", "", "u1@example.org", "x@elsewhere.example", true, 1},
+	    {"local", "", "u1@example.org", NULL, false, 1},
+	    {"local", "", "u1@example.org", "x@elsewhere.example", false, 1},
+	};
+	enum { CASES = sizeof(cases) / sizeof(cases[0]) };
+
+	link_client(questions_of_smtpd);
+	for (unsigned i = 0; i < CASES; i++) {
+		struct router_check m = {
+		    .request = i + 1,
+		    .step = cases[i].recipient ? STEP_RCPT : STEP_MAIL,
+		    .listener = slice_str(cases[i].listener),
+		    .user = slice_str(cases[i].user),
+		    .sender = slice_str(cases[i].sender),
+		    .recipient = slice_str(cases[i].recipient),
+		    .trusted = cases[i].trusted,
+		};
+		ck_assert(channel_send(client, ROUTER_CHECK, &m));
+	}
+	run(CASES);
+	for (unsigned i = 0; i < CASES; i++)
+		ck_assert_msg(codes[i + 1] == cases[i].code, "case %u: %u", i, codes[i + 1]);
+}
+END_TEST
+
 START_TEST(more_recipients_than_are_followed_at_once_are_all_answered)
 {
 	link_client(questions_of_queue);
@@ -463,6 +508,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, every_check_is_answered_once_and_known_users_are_asked_for_once);
 	tcase_add_test(t, steps_other_than_rcpt_go_on);
+	tcase_add_test(t, listeners_for_users_want_a_login_and_its_own_addresses);
 	tcase_add_test(t, more_recipients_than_are_followed_at_once_are_all_answered);
 	tcase_add_test(t, checks_that_wait_hold_up_no_routes);
 	tcase_add_test(t, answers_that_fill_the_channel_are_all_given);

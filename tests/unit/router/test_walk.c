@@ -161,14 +161,14 @@ static void setup(void)
 }
 
 static bool trusted;
-static const char *sender = "";
+static const char *sender = "", *login = "";
 
 static void teardown(void)
 {
 	book_release(&book);
 	known_count = asked = late_count = 0;
 	slow = trusted = false;
-	sender = "";
+	sender = login = "";
 	postmaster[0] = '\0';
 }
 
@@ -227,6 +227,7 @@ static void begin(enum walk_kind kind, const char *recipient, bool expanded)
 	    .kind = kind,
 	    .recipient = slice_str(recipient),
 	    .sender = slice_str(sender),
+	    .login = slice_str(login),
 	    .expanded = expanded,
 	    .trusted = trusted,
 	};
@@ -1074,6 +1075,171 @@ START_TEST(a_walk_keeps_the_rules_that_it_began_with)
 }
 END_TEST
 
+/* Whose an address is */
+
+static void may_send(const char *user, const char *as, unsigned want)
+{
+	login = user;
+	sender = as;
+	go(WALK_OWNER, as, false);
+	ck_assert_msg(code == want, "%s as %s: %u %s %s", user, as, code, enhanced, text);
+	ck_assert_str_eq(heard, "");
+}
+
+static void add_senders(const char *spec, const char *content)
+{
+	struct settings_senders s = {.table = slice_str(spec)};
+
+	book_setting(book, &settings_senders_record, &s);
+	if (content)
+		load(spec, TABLE_PLAIN, content);
+}
+
+START_TEST(a_user_sends_as_what_is_his)
+{
+	static const struct {
+		const char *login, *as;
+		bool his;
+	} cases[] = {
+	    {"alice@example.org", "alice@example.org", true},
+	    {"alice@example.org", "Alice@Example.ORG", true},
+	    {"alice@example.org", "alice+list@example.org", true},
+	    {"alice@example.org", "alice+a+b@example.org", true},
+	    {"alice@example.org", "bob@example.org", false},
+	    {"alice@example.org", "bob+alice@example.org", false},
+	    {"alice@example.org", "alice@example.com", false},
+	    {"alice@example.org", "nobody@example.org", false},
+	    {"alice@example.org", "alice@elsewhere.example", false},
+	    {"alice@example.org", "alicex@example.org", false},
+	    {"alice@example.org", "alice@[192.0.2.1]", false},
+	    /* another's own address, though it looks like one of his */
+	    {"alice@example.org", "alice+taken@example.org", false},
+	    {"alice+taken@example.org", "alice+taken@example.org", true},
+	    {"alice+taken@example.org", "alice+taken+x@example.org", false},
+	    {"alice@example.org", "alice+alias@example.org", false},
+	    {"bob@example.org", "alice+alias@example.org", true},
+	    /* by aliases, also through others and with an extension */
+	    {"alice@example.org", "info@example.org", true},
+	    {"alice@example.org", "info+x@example.org", true},
+	    {"bob@example.org", "info@example.org", true},
+	    {"carol@example.com", "info@example.org", false},
+	    {"alice@example.org", "deep@example.org", true},
+	    {"alice@example.org", "tagged@example.org", true},
+	    /* only downwards: who is in a list is not the list's other members */
+	    {"info@example.org", "alice@example.org", false},
+	    {"alice@example.org", "both@example.org", true},
+	    {"alice@example.org", "command@example.org", true},
+	    {"alice@example.org", "loop@example.org", false},
+	    {"alice@example.org", "outside@example.org", false},
+	    {"me@elsewhere.example", "outside@example.org", true},
+	    {"me@elsewhere.example", "me@elsewhere.example", true},
+	    {"me@elsewhere.example", "me+x@elsewhere.example", true},
+	    {"me@elsewhere.example", "you@elsewhere.example", false},
+	    /* names without a domain are at origin */
+	    {"alice@example.org", "root", true},
+	    {"alice@example.org", "root@example.org", true},
+	    {"alice@example.org", "alice", true},
+	    /* a catch-all is of what nobody else has */
+	    {"carol@example.com", "whoever@example.com", true},
+	    {"carol@example.com", "whoever+x@example.com", true},
+	    {"alice@example.org", "whoever@example.com", false},
+	    {"carol@example.com", "whoever@example.org", false},
+	    {"dave@any.example", "dave+x@any.example", true},
+	    {"dave@any.example", "erin@any.example", false},
+	    {"alice@example.org", "postmaster@example.org", false},
+	    {"", "alice@example.org", false},
+	    {"alice", "alice@example.org", false},
+	    {"not an address", "alice@example.org", false},
+	};
+
+	add_user("alice+taken@example.org");
+	add_aliases(1, "file:/aliases",
+		    "info: alice, bob\n"
+		    "alice+alias: bob\n"
+		    "deep: deeper\ndeeper: deepest+x\ndeepest: alice\n"
+		    "tagged: alice+tag\n"
+		    "both: both, alice\n"
+		    "command: \"|/bin/true\", alice\n"
+		    "loop: loop2\nloop2: loop\n"
+		    "outside: me@elsewhere.example\n"
+		    "@example.com: carol@example.com\n");
+	add_aliases(0, "file:/top", "root: alice\n");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		may_send(cases[i].login, cases[i].as, cases[i].his ? 0 : 553);
+	may_send("alice@example.org", "Bob@example.org", 553);
+	ck_assert_str_eq(enhanced, "5.7.1");
+	ck_assert_str_eq(
+	    text,
+	    "<Bob@example.org>: Sender address rejected: not owned by user alice@example.org");
+}
+END_TEST
+
+START_TEST(who_reads_postmasters_mail_sends_as_postmaster)
+{
+	snprintf(postmaster, sizeof(postmaster), "bob@example.org");
+	book_release(&book);
+	setup();
+	may_send("bob@example.org", "postmaster@example.org", 0);
+	may_send("alice@example.org", "postmaster@example.org", 553);
+}
+END_TEST
+
+START_TEST(tables_of_senders_let_users_send_as_others)
+{
+	static const struct {
+		const char *login, *as;
+		bool may;
+	} cases[] = {
+	    {"alice@example.org", "sales@other.example", true},
+	    {"bob@example.org", "Sales@Other.example", true},
+	    {"bob@example.org", "sales+x@other.example", true},
+	    {"carol@example.com", "sales@other.example", false},
+	    {"carol@example.com", "any@all.example", true},
+	    {"bob@example.org", "any@all.example", false},
+	    {"bob@example.org", "bob@example.org", true},
+	    {"bob@example.org", "alice@example.org", true},
+	    {"alice@example.org", "bob@example.org", false},
+	    {"carol@example.com", "second@other.example", true},
+	};
+
+	add_senders("file:/senders", "sales@other.example alice,bob@example.org\n"
+				     "@all.example carol@example.com\n"
+				     "alice@example.org , Bob ,\n");
+	add_senders("file:/senders2", "second@other.example carol@example.com\n");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		may_send(cases[i].login, cases[i].as, cases[i].may ? 0 : 553);
+}
+END_TEST
+
+START_TEST(S55_whose_an_address_is_may_be_unknown_for_now)
+{
+	may_send("alice@example.org", "alice@sick.example", 451);
+	ck_assert_str_eq(enhanced, "4.3.0");
+	may_send("alice@sick.example", "alice@sick.example", 0);
+	add_senders("file:/not-loaded", NULL);
+	may_send("alice@example.org", "alice@example.org", 451);
+}
+END_TEST
+
+START_TEST(S34_a_list_that_is_too_long_is_nobodys_own)
+{
+	static char lines[64 * 1024];
+
+	for (int over = 0; over < 2; over++) {
+		size_t len = (size_t)snprintf(lines, sizeof(lines), "list: ");
+		for (int i = 0; i < WALK_OWNER_NODES_MAX - 2 + over; i++)
+			len += (size_t)snprintf(lines + len, sizeof(lines) - len,
+						"m%d@elsewhere.example, ", i);
+		snprintf(lines + len, sizeof(lines) - len, "alice@example.org\n");
+		if (over == 0)
+			add_aliases(1, "file:/list", lines);
+		else
+			load("file:/list", TABLE_ALIASES, lines);
+		may_send("alice@example.org", "list@example.org", over ? 553 : 0);
+	}
+}
+END_TEST
+
 START_TEST(explain_names_every_step)
 {
 	add_aliases(1, "file:/talk", "team: alice, gone\n");
@@ -1179,6 +1345,11 @@ int main(void)
 
 	suite_add_tcase(s, walks());
 	tcase_add_checked_fixture(p, setup_postmaster, teardown);
+	tcase_add_test(p, a_user_sends_as_what_is_his);
+	tcase_add_test(p, who_reads_postmasters_mail_sends_as_postmaster);
+	tcase_add_test(p, tables_of_senders_let_users_send_as_others);
+	tcase_add_test(p, S55_whose_an_address_is_may_be_unknown_for_now);
+	tcase_add_test(p, S34_a_list_that_is_too_long_is_nobodys_own);
 	tcase_add_test(p, mail_for_postmaster_goes_to_alias_user_configured_address_in_this_order);
 	tcase_add_checked_fixture(n, setup_null_client, teardown);
 	tcase_add_test(n, a_null_client_sends_all_to_its_relay);
