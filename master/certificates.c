@@ -1,9 +1,11 @@
 /*
- * A file that several statements name is opened once for each use.
+ * A file that several statements name is opened once for each use. What daemons get is the newest
+ * content that may be given: a file that turns bad is not given to one that is started anew either.
  */
 #include "master/certificates.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sysexits.h>
 #include <bsd/sys/queue.h>
@@ -22,6 +24,7 @@ struct certificate_file {
 	TAILQ_ENTRY(certificate_file) next;
 	const char *detail;
 	struct watched file;
+	int given; /* a descriptor of what daemons get; -1: none */
 };
 
 struct certificates {
@@ -30,17 +33,44 @@ struct certificates {
 	bool good;
 };
 
-/* A file with both would hand the key to whoever gets the certificate. */
-static bool holds_key(int fd)
+/* NULL: it may be given. A certificate's file with the key would hand that to all that speak TLS.
+ * Room for all of it at once: growing would leave pieces of a key behind. */
+static const char *unfit(const char *detail, int fd)
 {
 	static const char mark[] = "PRIVATE KEY-----";
 	struct buffer text;
-	bool found;
+	size_t room;
+	const char *why = NULL;
+	if (detail != certificate_detail)
+		return NULL;
 	buffer_init(&text, CERTIFICATE_FILE_MAX);
-	found = disk_read_whole(fd, CERTIFICATE_FILE_MAX, &text) == 0 &&
-		memmem(text.data, text.len, mark, sizeof(mark) - 1) != NULL;
+	(void)buffer_reserve(&text, CERTIFICATE_FILE_MAX, &room);
+	if (disk_read_whole(fd, CERTIFICATE_FILE_MAX, &text) < 0)
+		why = strerror(errno);
+	else if (memmem(text.data, text.len, mark, sizeof(mark) - 1))
+		why = "the file holds a private key too; keep the key in a file of its own";
+	explicit_bzero(text.data, text.size);
 	buffer_free(&text);
-	return found;
+	return why;
+}
+
+static void give_up(struct certificate_file *f)
+{
+	if (f->given >= 0)
+		disk_close(f->given);
+	f->given = -1;
+}
+
+/* NULL, or why it may not be given; what was given before still is. */
+static const char *take(struct certificate_file *f)
+{
+	const char *why = unfit(f->detail, f->file.fd);
+	int fd = why ? -1 : fcntl(f->file.fd, F_DUPFD_CLOEXEC, 0);
+	if (fd < 0)
+		return why ? why : strerror(errno);
+	give_up(f);
+	f->given = fd;
+	return NULL;
 }
 
 static struct certificate_file *find(struct certificates *c, const char *path, const char *detail)
@@ -55,20 +85,19 @@ static struct certificate_file *find(struct certificates *c, const char *path, c
 static void add(struct certificates *c, const char *path, const char *detail)
 {
 	struct certificate_file *f;
+	const char *why;
 	if (!c->good || find(c, path, detail))
 		return;
 	f = memory_zero(1, sizeof(*f));
 	f->detail = detail;
+	f->given = -1;
 	watched_init(&f->file, path);
 	TAILQ_INSERT_TAIL(&c->files, f, next);
 	if (!watched_open(&f->file))
 		c->good = error_set(c->e, EX_NOINPUT, "%s %s: %s", detail, path,
 				    errno == EINVAL ? "is not a regular file" : strerror(errno));
-	else if (detail == certificate_detail && holds_key(f->file.fd))
-		c->good = error_set(c->e, EX_CONFIG,
-				    "certificate %s: the file holds a private key too; keep the "
-				    "key in a file of its own",
-				    path);
+	else if ((why = take(f)))
+		c->good = error_set(c->e, EX_CONFIG, "%s %s: %s", detail, path, why);
 }
 
 static void add_pair(void *arg, const struct record *record, const void *value)
@@ -102,6 +131,7 @@ void certificates_free(struct certificates **c)
 		return;
 	while ((f = TAILQ_FIRST(&(*c)->files))) {
 		TAILQ_REMOVE(&(*c)->files, f, next);
+		give_up(f);
 		watched_free(&f->file);
 		memory_free(f);
 	}
@@ -109,24 +139,26 @@ void certificates_free(struct certificates **c)
 	*c = NULL;
 }
 
+/* An old descriptor leads to new content where the file was written over. */
 void certificates_each(const struct certificates *c, certificates_call *call, void *arg)
 {
 	struct certificate_file *f;
 	TAILQ_FOREACH (f, &c->files, next)
-		call(arg, f->file.path, f->detail, f->file.fd);
+		if (!unfit(f->detail, f->given))
+			call(arg, f->file.path, f->detail, f->given);
 }
 
 void certificates_look(struct certificates *c, certificates_call *call, void *arg)
 {
 	struct certificate_file *f;
+	const char *why;
 	TAILQ_FOREACH (f, &c->files, next) {
 		if (!watched_look(&f->file, f->detail))
 			continue;
-		if (f->detail == certificate_detail && holds_key(f->file.fd))
-			log_error("certificate %s: the file holds a private key too; the old "
-				  "certificate stays in use",
-				  f->file.path);
+		if ((why = take(f)))
+			log_error("%s %s: %s; the old one stays in use", f->detail, f->file.path,
+				  why);
 		else
-			call(arg, f->file.path, f->detail, f->file.fd);
+			call(arg, f->file.path, f->detail, f->given);
 	}
 }
