@@ -20,7 +20,7 @@ enum {
 	KEYS_NAMES_MAX = 1024,
 };
 
-/* Is this key there? keys answers at once, and once more (present true) when it comes later. */
+/* Is this key there? keys answers at once, and tells all who speak TLS when one comes or goes. */
 #define KEYS_ASK_FIELDS(F, S) F(S, bytes, name, KEYS_NAME_SIZE, "of the key")
 RECORD_DECLARE(keys_ask, KEYS_ASK_FIELDS)
 #define KEYS_PRESENT_FIELDS(F, S)                       \
