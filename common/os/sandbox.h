@@ -27,6 +27,7 @@ enum sandbox_flag {
 	SANDBOX_DATAGRAM = 1 << 7, /* make UDP sockets, IPv4 and IPv6, and send anywhere */
 	SANDBOX_GROUP = 1 << 8,	   /* go to and fro between the groups that it has */
 	SANDBOX_SYNC_ALL = 1 << 9, /* sync a file system whole */
+	SANDBOX_PAIR = 1 << 10,	   /* make pairs of connected local stream sockets */
 };
 
 struct sandbox_profile {

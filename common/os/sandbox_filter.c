@@ -153,8 +153,11 @@ static int add_sockets(scmp_filter_ctx f, unsigned flags)
 	    {IPPROTO_IPV6, IPV6_MTU, SANDBOX_DATAGRAM},
 	};
 	int r = 0;
-	if (flags & (SANDBOX_ACCEPT | SANDBOX_CONNECT))
+	if (flags & (SANDBOX_ACCEPT | SANDBOX_CONNECT | SANDBOX_PAIR))
 		r |= ALLOW(shutdown, 1, ARG_INT(1, SHUT_WR));
+	if (flags & SANDBOX_PAIR)
+		r |= ALLOW(socketpair, 3, ARG_INT(0, AF_UNIX), ARG_TYPE(1, SOCK_STREAM),
+			   ARG_INT(2, 0));
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
 		if (options[i].flags & flags)
 			r |= ALLOW(setsockopt, 2, ARG_INT(1, options[i].level),
