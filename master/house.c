@@ -72,13 +72,26 @@ static void set_owner(void)
 	}
 }
 
+/* The spool is the queue's, the drop directory pickup's; the group of both is that of sendmail. */
+static bool open_spool(const char *path, struct error *e)
+{
+	struct identity queue = process_find(SLICE("queue"), 0)->as;
+	struct identity pickup = process_find(SLICE("pickup"), 0)->as;
+	if (one_uid)
+		return place_spool(path, NULL, NULL, e);
+	if (!user_find_group("stagepost-drop", &queue.gid, e)) {
+		e->code = EX_CONFIG;
+		return error_prefix(e, "make the system users as INSTALL says");
+	}
+	pickup.gid = queue.gid;
+	return place_spool(path, &queue, &pickup, e);
+}
+
 static bool open_places(struct error *e)
 {
 	const struct config *config = settings_config(fixed);
-	struct process *queue = process_find(SLICE("queue"), 0);
-	struct process *local = process_find(SLICE("local"), 0);
-	nobody = local->as;
-	return place_spool(config_string(config, "spool"), one_uid ? NULL : &queue->as, e) &&
+	nobody = process_find(SLICE("local"), 0)->as;
+	return open_spool(config_string(config, "spool"), e) &&
 	       place_run(config_string(config, "run"), e) && listeners_open(fixed, e) &&
 	       stock_open(&stock, e);
 }
@@ -299,6 +312,8 @@ void house_equip(struct process *p)
 		process_send_fd(p, "listener", "control", "control", place_control_fd());
 	if (gifts & GIFT_SPOOL)
 		process_send_fd(p, "directory", "spool", "", place_spool_fd());
+	if (gifts & GIFT_DROP)
+		process_send_fd(p, "directory", "drop", "", place_drop_fd());
 	if (gifts & GIFT_MAILBOXES)
 		mailboxes_each(stock.mailboxes, give_mailbox, p);
 	tables_each(stock.tables, give_table, p);

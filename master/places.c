@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -19,9 +20,17 @@
 #include "common/os/disk.h"
 #include "common/os/lock.h"
 
-enum { CONTROL_BACKLOG = 128, SUBMIT_BACKLOG = 1024 };
+enum {
+	CONTROL_BACKLOG = 128,
+	SUBMIT_BACKLOG = 1024,
+	SPOOL_MODE = 0710, /* the group gets through to the drop directory, and no farther */
+	/* Its group makes files there, and lists it, since a directory must be open to be synced;
+	 * nobody but their owner and pickup takes them away. */
+	DROP_MODE = 01770,
+	MODE_MASK = 07777,
+};
 
-static int spool_fd = -1, spool_lock = -1, run_fd = -1, run_lock = -1, empty_fd = -1;
+static int spool_fd = -1, drop_fd = -1, spool_lock = -1, run_fd = -1, run_lock = -1, empty_fd = -1;
 static int control_fd = -1, submit_fd = -1;
 
 static bool is_there(const char *path)
@@ -104,13 +113,47 @@ static bool lock_place(const char *what, const char *path, int dir, int *lock, s
 	return error_prefix(e, "%s %s", what, path);
 }
 
-bool place_spool(const char *path, const struct identity *queue, struct error *e)
+/* A directory that was made by another version, or by hand. */
+static bool mend_mode(const char *path, int fd, mode_t mode, struct error *e)
 {
-	if (!place_directory(path, 0700, queue, &spool_fd, e)) {
+	struct stat st;
+	if (disk_stat(fd, &st) == 0 &&
+	    ((st.st_mode & MODE_MASK) == mode || disk_chmod(fd, mode) == 0))
+		return true;
+	return error_set(e, EX_OSERR, "%s can't get the mode %o: %s", path, (unsigned)mode,
+			 strerror(errno));
+}
+
+static bool place_below(const char *path, const char *name, mode_t mode,
+			const struct identity *owner, int *fd, struct error *e)
+{
+	char whole[PATH_MAX];
+	int len = snprintf(whole, sizeof(whole), "%s/%s", path, name);
+	if (len < 0 || (size_t)len >= sizeof(whole))
+		return error_set(e, EX_OSERR, "%s: the path is too long", path);
+	if (place_directory(whole, mode, owner, fd, e))
+		return true;
+	place_failed(e);
+	return false;
+}
+
+bool place_spool(const char *path, const struct identity *queue, const struct identity *pickup,
+		 struct error *e)
+{
+	if (!place_directory(path, SPOOL_MODE, queue, &spool_fd, e)) {
 		place_failed(e);
 		return error_prefix(e, "spool");
 	}
-	return lock_place("spool", path, spool_fd, &spool_lock, e);
+	if (!lock_place("spool", path, spool_fd, &spool_lock, e))
+		return false;
+	return place_below(path, "drop", DROP_MODE, pickup, &drop_fd, e) &&
+	       (!queue || (mend_mode(path, spool_fd, SPOOL_MODE, e) &&
+			   mend_mode("drop", drop_fd, DROP_MODE, e)));
+}
+
+int place_drop_fd(void)
+{
+	return drop_fd;
 }
 
 int place_spool_fd(void)
@@ -149,25 +192,14 @@ static bool open_socket(const char *run, const char *name, int type, int backlog
 
 bool place_run(const char *path, struct error *e)
 {
-	char empty[PATH_MAX];
-	struct buffer b;
-	bool fits;
 	if (!place_directory(path, 0755, NULL, &run_fd, e)) {
 		place_failed(e);
 		return error_prefix(e, "run");
 	}
 	if (!lock_place("run directory", path, run_fd, &run_lock, e))
 		return false;
-	buffer_init(&b, sizeof(empty) - 1);
-	fits = buffer_printf(&b, "%s/empty", path) &&
-	       slice_copy(buffer_slice(&b), empty, sizeof(empty));
-	buffer_free(&b);
-	if (!fits)
-		return error_set(e, EX_OSERR, "run: the path is too long");
-	if (!place_directory(empty, 0555, NULL, &empty_fd, e)) {
-		place_failed(e);
+	if (!place_below(path, "empty", 0555, NULL, &empty_fd, e))
 		return error_prefix(e, "run");
-	}
 	return open_socket(path, "control", SOCK_SEQPACKET, CONTROL_BACKLOG, &control_fd, e) &&
 	       open_socket(path, "submit", SOCK_STREAM, SUBMIT_BACKLOG, &submit_fd, e);
 }

@@ -20,10 +20,15 @@ struct identity {
 bool place_directory(const char *path, mode_t mode, const struct identity *owner, int *fd,
 		     struct error *e);
 
-/* The spool's directory and the lock in it. code 75 (EX_TEMPFAIL): another master has it, the text
- * names its process id; 77 (EX_NOPERM) it is another's; 71 (EX_OSERR) anything else. */
-bool place_spool(const char *path, const struct identity *queue, struct error *e);
+/* The spool's directory, the lock in it, and the directory `drop` in it, where `sendmail` leaves
+ * mail while nobody listens. They are given to these two, and get the modes that let `sendmail` in,
+ * by the group that both have there; NULL: all is one user's. code 75 (EX_TEMPFAIL): another master
+ * has it, the text names its process id; 77 (EX_NOPERM) it is another's; 71 (EX_OSERR) anything
+ * else. */
+bool place_spool(const char *path, const struct identity *queue, const struct identity *pickup,
+		 struct error *e);
 int place_spool_fd(void);
+int place_drop_fd(void);
 
 /* The run directory with a lock and the empty directory in it, the socket for commands and
  * the one on which programs of this machine submit mail (SMTP). code

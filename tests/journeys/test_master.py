@@ -538,7 +538,7 @@ def test_each_daemon_is_confined(house):
         if house.mode == "root":
             user = "vmail" if name.startswith("local") else "stagepost-" + name.split("-")[0]
             assert uid == pwd.getpwnam(user).pw_uid
-            root = {"queue": "/spool", "local": "/mail"}.get(name.split("-")[0], "/run/empty")
+            root = {"queue": "/spool", "local": "/mail", "pickup": "/spool/drop"}.get(name.split("-")[0], "/run/empty")
             assert os.readlink(f"/proc/{pid}/root").endswith(root), name
         else:
             assert uid == (NOBODY if os.getuid() == 0 else os.getuid())
