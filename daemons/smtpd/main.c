@@ -55,7 +55,7 @@ static const struct service_link submission_links[] = {
     {"keys", &keys_dialogue, none, up, down},
     {"accounts", &login_dialogue, none, up, down},
     {"usage", &usage_dialogue, none, up, down},
-    {"pickup", &pickup_dialogue, none, up, down},
+    {"pickup", &pickup_dialogue, server_pickup_routes, up, down},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

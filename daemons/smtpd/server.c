@@ -11,12 +11,14 @@
 #include <unistd.h>
 
 #include "common/base/memory.h"
+#include "common/dialogue/pickup.h"
 #include "common/net/listen.h"
 #include "common/os/loop.h"
 #include "daemons/smtpd/smtpd.h"
 
 enum {
 	QUEUE_PATIENCE_US = 5000000,
+	PARKED_MAX = 64,			  /* sessions of pickup before the queue is there */
 	DESCRIPTORS_KEPT = WRITER_FILES_MAX + 64, /* from connections, for what the queue lends */
 };
 
@@ -35,6 +37,8 @@ struct listener {
 static TAILQ_HEAD(, listener) listeners = TAILQ_HEAD_INITIALIZER(listeners);
 static TAILQ_HEAD(session_list, session) sessions = TAILQ_HEAD_INITIALIZER(sessions);
 static uint32_t connections;
+static TAILQ_HEAD(, parked) parking = TAILQ_HEAD_INITIALIZER(parking);
+static uint32_t parked_count;
 static struct loop_timer opener, checker;
 static bool opened, draining;
 static int descriptors_end; /* a connection gets no descriptor from here on */
@@ -129,6 +133,72 @@ static void accepted(void *arg, int fd, const struct net_address *peer)
 	session_begin(l, fd, peer, user.uid);
 }
 
+static struct listener *local_listener(void)
+{
+	struct listener *l;
+
+	TAILQ_FOREACH (l, &listeners, link)
+		if (l->local)
+			return l;
+	return NULL;
+}
+
+/* Mail that waited in the drop directory: a session of the user whom the file belongs to. Like
+ * connections it waits until the queue has lent a segment. */
+struct parked {
+	TAILQ_ENTRY(parked) link;
+	int fd;
+	uint32_t uid;
+};
+
+static void pickup_begin(int fd, uint32_t uid)
+{
+	static const struct net_address local = {.family = NET_UNIX};
+	struct listener *l = local_listener();
+
+	if (draining || l == NULL)
+		close(fd); /* it is tried again */
+	else
+		session_begin(l, fd, &local, uid);
+}
+
+static void unpark(void)
+{
+	struct parked *p;
+
+	while ((p = TAILQ_FIRST(&parking)) != NULL) {
+		TAILQ_REMOVE(&parking, p, link);
+		parked_count--;
+		pickup_begin(p->fd, p->uid);
+		memory_free(p);
+	}
+}
+
+static void on_pickup(struct channel *c, const void *record)
+{
+	const struct pickup_session *m = record;
+	struct parked *p;
+
+	(void)c;
+	if (opened) {
+		pickup_begin(m->fd, m->uid);
+		return;
+	}
+	if (parked_count == PARKED_MAX) {
+		close(m->fd);
+		return;
+	}
+	p = memory_zero(1, sizeof(*p));
+	*p = (struct parked){.fd = m->fd, .uid = m->uid};
+	TAILQ_INSERT_TAIL(&parking, p, link);
+	parked_count++;
+}
+
+const struct route server_pickup_routes[] = {
+    {PICKUP_SESSION, ROUTE_ALWAYS, on_pickup},
+    {0, 0, NULL},
+};
+
 void server_forget(struct session *s)
 {
 	TAILQ_REMOVE(&sessions, s, link);
@@ -166,6 +236,7 @@ static void open_up(void *arg)
 	opened = true;
 	TAILQ_FOREACH (l, &listeners, link)
 		acceptor_resume(l->acceptor);
+	unpark();
 }
 
 void server_queue_ready(void)
@@ -223,6 +294,7 @@ void server_drain(void)
 
 	draining = true;
 	loop_timer_stop(&opener);
+	unpark();
 	TAILQ_FOREACH (l, &listeners, link)
 		acceptor_free(&l->acceptor);
 	TAILQ_FOREACH_SAFE (s, &sessions, link, next) {

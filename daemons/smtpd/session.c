@@ -183,7 +183,7 @@ void session_say(struct session *s, unsigned code, const char *enhanced, struct 
 		s->refused = true;
 		s->counts[s->verb].refused++;
 	}
-	if (code >= 500 && ++s->errors > smtpd_settings()->limits.errors) {
+	if (code >= 500 && !s->local && ++s->errors > smtpd_settings()->limits.errors) {
 		session_log_refusal(s, "session", 421, "4.7.0", SLICE("too many errors"),
 				    SLICE_EMPTY);
 		snprintf(last, sizeof(last), "%s too many errors, closing the connection",

@@ -177,6 +177,7 @@ void server_warm(void);
 void server_start(void);
 void server_queue_ready(void); /* there is a segment to write to: connections are welcome */
 void server_drain(void);
+extern const struct route server_pickup_routes[]; /* sessions from the drop directory */
 bool listener_normalizes(const struct listener *l);
 void server_forget(struct session *s); /* the session ends */
 bool server_draining(void);

@@ -26,7 +26,9 @@ static void take_verdict(struct session *s, struct transaction *t, const struct 
 	}
 	slice_copy(v->enhanced, enhanced, sizeof(enhanced));
 	session_log_refusal(s, "RCPT", v->code, enhanced, v->text, recipient_address(&t->asked));
-	if (v->code >= 500 && ++s->unknown > smtpd_settings()->limits.unknown_recipients) {
+	/* A program of this machine has a list to send to; nobody harvests addresses here. */
+	if (v->code >= 500 && !s->local &&
+	    ++s->unknown > smtpd_settings()->limits.unknown_recipients) {
 		session_reply(s, 421, "4.7.0", "%s too many unknown recipients",
 			      smtpd_settings()->hostname);
 		return;
