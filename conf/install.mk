@@ -22,9 +22,15 @@ SENDMAIL := $(filter %/sendmail,$(COMMANDS))
 SENDMAIL_OWNER = $(if $(DESTDIR),,$(shell dpkg -S $(SBIN)/sendmail 2>/dev/null | cut -d: -f1))
 SENDMAIL_INSTALL = $(if $(SENDMAIL),$(if $(SENDMAIL_OWNER),\
 	@echo "$(SBIN)/sendmail belongs to the package $(SENDMAIL_OWNER) and stays",\
-	$(INSTALL) -m 755 $(SENDMAIL) $(DESTDIR)$(SBIN)/ && $(INSTALL) -d $(DESTDIR)$(BIN) $(DESTDIR)$(PREFIX)/lib && \
+	$(INSTALL) -m 755 $(SENDMAIL) $(DESTDIR)$(SBIN)/ && $(SENDMAIL_GROUP) && $(INSTALL) -d $(DESTDIR)$(BIN) $(DESTDIR)$(PREFIX)/lib && \
 	ln -sf ../sbin/sendmail $(DESTDIR)$(PREFIX)/lib/sendmail && \
 	ln -sf ../sbin/sendmail $(DESTDIR)$(BIN)/mailq && ln -sf ../sbin/sendmail $(DESTDIR)$(BIN)/newaliases))
+# Set-group-ID, when the group is there already: INSTALL says how to do it later, and a package does it by
+# dpkg-statoverride.
+DROP_GROUP := stagepost-drop
+SENDMAIL_GROUP = { { getent group $(DROP_GROUP) >/dev/null && chgrp $(DROP_GROUP) $(DESTDIR)$(SBIN)/sendmail && \
+	chmod 2555 $(DESTDIR)$(SBIN)/sendmail; } || echo "$(SBIN)/sendmail can keep mail while the server is down only\
+	for root: make the system users, then chgrp $(DROP_GROUP) and chmod 2555 $(SBIN)/sendmail"; }
 SENDMAIL_UNINSTALL = $(if $(SENDMAIL),$(if $(SENDMAIL_OWNER),,rm -f $(DESTDIR)$(SBIN)/sendmail \
 	$(DESTDIR)$(PREFIX)/lib/sendmail $(DESTDIR)$(BIN)/mailq $(DESTDIR)$(BIN)/newaliases))
 

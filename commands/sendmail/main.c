@@ -14,7 +14,7 @@ int main(int argc, char **argv)
 	struct error e = {0};
 	process_begin(argc, argv);
 	clock_warm();
-	if (options_parse(&o, argc, argv, &e))
+	if (privilege_begin(&e) && options_parse(&o, argc, argv, &e))
 		return sendmail_run(&o);
 	fprintf(stderr, "sendmail: %s\n", e.text);
 	return e.code;

@@ -91,11 +91,20 @@ static bool take_notice(struct options *o, int option, const char *value, struct
 	       error_set(e, EX_DATAERR, "-%c %s: RFC 3461 has no such value", option, value);
 }
 
-/* -oi is -i; the other old options of -o tune what is not ours to tune. */
+/* How refusals are told: m, w and e by mail, q and p by what this program says and its exit code.
+ */
+static void take_errors(struct options *o, const char *mode)
+{
+	o->mails_errors = mode[0] && strchr("mwe", mode[0]) != NULL;
+}
+
+/* -oi is -i, -oe is -e; the other old options of -o tune what is not ours to tune. */
 static void take_old(struct options *o, const char *option)
 {
 	if (strcmp(option, "i") == 0)
 		o->dot_ends = false;
+	else if (option[0] == 'e')
+		take_errors(o, option + 1);
 }
 
 static bool take(struct options *o, int option, struct error *e)
@@ -117,6 +126,9 @@ static bool take(struct options *o, int option, struct error *e)
 	case 't':
 		o->from_header = true;
 		return true;
+	case 'e':
+		take_errors(o, optarg);
+		return true;
 	case 'o':
 		take_old(o, optarg);
 		return true;
@@ -132,7 +144,7 @@ static bool take(struct options *o, int option, struct error *e)
 		return error_set(e, EX_USAGE, "-%c needs a value", optopt);
 	case '?':
 		return error_set(e, EX_USAGE, "-%c is no option", optopt);
-	default: /* -A -B -G -L -O -U -X -c -d -e -h -m -n -p -v */
+	default: /* -A -B -G -L -O -U -X -c -d -h -m -n -p -v */
 		return true;
 	}
 }

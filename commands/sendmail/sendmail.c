@@ -88,6 +88,41 @@ static bool needs_utf8(const struct run *r)
 	return !ascii_only(header) && utf8_valid(header);
 }
 
+/* Nothing that steers a terminal comes out, whatever a server says. */
+static void complain(struct slice text)
+{
+	fputs("sendmail: ", stderr);
+	for (size_t i = 0; i < text.len; i++)
+		fputc(text.ptr[i] >= ' ' && text.ptr[i] < 0x7f ? text.ptr[i] : '?', stderr);
+	fputc('\n', stderr);
+}
+
+static bool neither(struct error *e, const struct error *why)
+{
+	struct error first = *e;
+	return error_set(e, why->code, "%.190s; %.190s", first.text, why->text);
+}
+
+/* What the server does not take now is kept for it. So is what it refuses in part, or when the
+ * author is to hear of it by mail: pickup sends it to whom it can, and tells the author of the
+ * others. */
+static bool keep_for_server(const struct run *r, const struct submission *s, bool some,
+			    struct error *e)
+{
+	struct error why = {0};
+	bool later = e->code == EX_TEMPFAIL;
+	if (!later && !some && !r->options->mails_errors)
+		return false;
+	if (!keep_message(s, config_string(r->config, "spool"),
+			  config_number(r->config, "limits.spool-free"), &why))
+		return later ? neither(e, &why) : false;
+	if (!later && !r->options->mails_errors) {
+		complain(slice_str(e->text));
+		complain(SLICE("the others get it, and the sender is told of this one by mail"));
+	}
+	return true;
+}
+
 static bool hand_over(struct run *r, struct error *e)
 {
 	struct submission s = {.host = r->host,
@@ -98,13 +133,13 @@ static bool hand_over(struct run *r, struct error *e)
 			       .notify = r->options->notify,
 			       .ret = r->options->ret,
 			       .envid = r->options->envid};
-	bool good;
+	bool good = false, some = false;
 	int fd = submit_connect(config_string(r->config, "run"), e);
-	if (fd < 0)
-		return false;
-	good = submit_talk(fd, &s, e);
-	close(fd);
-	return good;
+	if (fd >= 0) {
+		good = submit_talk(fd, &s, &some, e);
+		close(fd);
+	}
+	return good || keep_for_server(r, &s, some, e);
 }
 
 /* SMTP as the program speaks it itself. */
@@ -112,7 +147,10 @@ static bool talk_through(struct run *r, struct error *e)
 {
 	int fd = submit_connect(config_string(r->config, "run"), e);
 	bool good = fd >= 0 && bridge_run(fd, e);
-	if (fd >= 0)
+	if (fd < 0) /* RFC 5321 3.1: a client that hears this keeps its mail */
+		printf("421 4.3.2 %s no mail server is running here, try later\r\n",
+		       config_string(r->config, "hostname"));
+	else
 		close(fd);
 	return good;
 }
@@ -137,24 +175,17 @@ static bool run_all(struct run *r, struct error *e)
 	       find_recipients(r, e) && make_message(r, e) && hand_over(r, e);
 }
 
-/* Nothing that steers a terminal comes out, whatever a server says. */
-static void complain(struct slice text)
-{
-	fputs("sendmail: ", stderr);
-	for (size_t i = 0; i < text.len; i++)
-		fputc(text.ptr[i] >= ' ' && text.ptr[i] < 0x7f ? text.ptr[i] : '?', stderr);
-	fputc('\n', stderr);
-}
-
 int sendmail_run(const struct options *o)
 {
 	struct run r = {.options = o};
 	struct error e = {0};
 	bool good = false;
-	if (o->mode == MODE_MESSAGE || o->mode == MODE_SMTP)
+	if (o->mode == MODE_MESSAGE || o->mode == MODE_SMTP) {
 		good = run_all(&r, &e);
-	else
+	} else {
+		privilege_end();
 		others_run(o, &e);
+	}
 	if (!good)
 		complain(slice_str(e.text));
 	if (r.config) {

@@ -29,7 +29,8 @@ struct options {
 	const char *sender;		      /* -f, -r; NULL: the user who calls */
 	const char *full_name;		      /* -F; NULL: as the system knows the user */
 	bool from_header;		      /* -t: recipients are in the header */
-	bool dot_ends;		 /* a line with a dot alone ends the message: without -i */
+	bool mails_errors; /* -oem: the author is told of refusals by mail, not by the exit code */
+	bool dot_ends;	   /* a line with a dot alone ends the message: without -i */
 	char *const *recipients; /* of argv */
 	int recipient_count;
 };
@@ -84,10 +85,22 @@ struct submission {
 /* The socket for programs in the server's run directory. -1 and EX_TEMPFAIL: nobody answers there.
  */
 int submit_connect(const char *run, struct error *e);
-/* All recipients or none: a refused one ends it, and nothing is sent. False with e->code. */
-bool submit_talk(int fd, const struct submission *s, struct error *e);
+/* All recipients or none: when one is refused nothing is sent. False with e->code; *some: others
+ * would have been taken. */
+bool submit_talk(int fd, const struct submission *s, bool *some, struct error *e);
 /* The exit code for a refusal. */
 int submit_code(unsigned reply, struct slice text);
+
+/* privilege.c: the group of the drop directory, when this program was installed with it. First
+ * thing in main(): false with e->code. */
+bool privilege_begin(struct error *e);
+void privilege_take(void);	/* for what needs it */
+void privilege_give_back(void); /* until it is needed again */
+void privilege_end(void);	/* for good */
+
+/* keep.c: keeps it in the drop directory of that spool, for pickup to send, while so many octets of
+ * the disk stay free. False with e->code, mostly EX_TEMPFAIL. */
+bool keep_message(const struct submission *s, const char *spool, uint64_t spare, struct error *e);
 
 /* bridge.c: octets both ways between standard input and output and the server, until it closes.
  * EX_TEMPFAIL. */

@@ -225,19 +225,27 @@ static bool say_mail(struct session *s, const struct submission *m)
 	       refused(s, m->sender.len > 0 ? m->sender : SLICE("the null sender"));
 }
 
-static bool envelope(struct session *s, const struct submission *m)
+/* All are asked for, also behind one that is refused, which is the one that is told of. One that
+ * can't be judged now ends it: the whole message has to come again. */
+static bool envelope(struct session *s, const struct submission *m, bool *some)
 {
 	struct slice address;
+	size_t taken = 0, left_out = 0;
 	if (!can_take(s, m) || !say_mail(s, m))
 		return false;
 	for (size_t at = 0; recipients_next(m->recipients, &at, &address);) {
 		if (!say(s, "RCPT TO:<%.*s>%s%s\r\n", SLICE_FMT(address),
 			 m->notify ? " NOTIFY=" : "", m->notify ? m->notify : ""))
 			return false;
-		if (s->code != 250 && s->code != 251)
-			return refused(s, address);
+		if (s->code == 250 || s->code == 251)
+			taken++;
+		else if (s->code < 500 || left_out++ == 0)
+			refused(s, address);
+		if (s->code >= 300 && s->code < 500)
+			return false;
 	}
-	return true;
+	*some = taken > 0 && left_out > 0;
+	return left_out == 0;
 }
 
 /* A dot at a line's start is doubled (RFC 5321 4.5.2). */
@@ -278,12 +286,13 @@ static bool data(struct session *s, struct slice content)
 	return s->code == 250 || refused(s, SLICE("the message"));
 }
 
-bool submit_talk(int fd, const struct submission *m, struct error *e)
+bool submit_talk(int fd, const struct submission *m, bool *some, struct error *e)
 {
 	struct session s = {.fd = fd, .e = e};
 	bool good;
+	*some = false;
 	buffer_init(&s.in, REPLY_MAX);
-	good = greet(&s, m->host) && envelope(&s, m) && data(&s, m->content);
+	good = greet(&s, m->host) && envelope(&s, m, some) && data(&s, m->content);
 	if (good || s.code > 0) {
 		struct error ignored; /* the message's fate is settled */
 		s.e = &ignored;

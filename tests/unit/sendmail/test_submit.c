@@ -53,6 +53,7 @@ static _Noreturn void serve(int fd, int seen_fd, const struct script *script)
 }
 
 static char seen[SEEN_MAX];
+static bool some; /* of submit_talk() */
 
 static bool talk(const struct script *script, const char *list, const char *content,
 		 struct error *e)
@@ -78,7 +79,7 @@ static bool talk(const struct script *script, const char *list, const char *cont
 			       .sender = SLICE("s@example.org"),
 			       .recipients = &r,
 			       .content = slice_str(content)};
-	good = submit_talk(fds[0], &s, e);
+	good = submit_talk(fds[0], &s, &some, e);
 	close(fds[0]);
 	while ((n = read(log[0], seen + len, sizeof(seen) - 1 - len)) > 0)
 		len += (size_t)n;
