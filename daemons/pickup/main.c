@@ -1,38 +1,14 @@
 /*
- * pickup: takes mail that programs have left in the drop directory.
+ * pickup: takes mail that `sendmail` has left in the drop directory, and hands it to submission by
+ * SMTP, as if its author had come by the socket for programs. See pickup(8).
  */
-#include <unistd.h>
-
-#include "common/config/settings.h"
-#include "common/dialogue/pickup.h"
-#include "common/service/service.h"
+#include "daemons/pickup/pickup.h"
 
 static const struct record *const settings[] = {&settings_server_record, NULL};
-
 static const struct route none[] = {{0, 0, NULL}};
 
-static void up(struct channel *c, unsigned instance)
-{
-	(void)c, (void)instance;
-}
-
-static void down(struct channel *c)
-{
-	(void)c;
-}
-
-static void setting(const struct record *record, const void *value)
-{
-	(void)record, (void)value;
-}
-
-static void descriptor(const struct service_descriptor *d)
-{
-	close(d->fd);
-}
-
 static const struct service_link links[] = {
-    {"submission", &pickup_dialogue, none, up, down},
+    {"submission", &pickup_dialogue, none, submission_up, submission_down},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -40,8 +16,11 @@ static const struct service pickup = {
     .name = "pickup",
     .links = links,
     .settings = settings,
-    .setting = setting,
-    .descriptor = descriptor,
+    .setting = submission_setting,
+    .descriptor = letters_descriptor,
+    .warm = letters_warm,
+    .start = letters_start,
+    .drain = letters_drain,
 };
 
 int main(int argc, char **argv)
