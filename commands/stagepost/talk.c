@@ -107,6 +107,7 @@ PART(line, queue_line)
 PART(destination, queue_destination)
 PART(counts, queue_counts)
 PART(step, router_step)
+PART(usage, usage_listed)
 
 static void on_master_done(struct channel *c, const void *record)
 {
@@ -147,6 +148,30 @@ static void on_routed(struct channel *c, const void *record)
 		talk_ended(t, (int)m->code);
 }
 
+/* For an administrator only what could not be known is a trouble. */
+static void on_login_done(struct channel *c, const void *record)
+{
+	const struct login_done *m = record;
+	struct talk *t = listening(c, m->request);
+	if (!t)
+		return;
+	slice_copy(m->text, t->end->text, sizeof(t->end->text));
+	slice_copy(m->user, t->end->user, sizeof(t->end->user));
+	talk_ended(t, m->result == LOGIN_HOLDS	   ? EX_OK
+		      : m->result == LOGIN_TROUBLE ? EX_TEMPFAIL
+						   : EXIT_FAILURE);
+}
+
+static void on_usage_done(struct channel *c, const void *record)
+{
+	const struct usage_done *m = record;
+	struct talk *t = listening(c, m->request);
+	if (!t)
+		return;
+	slice_copy(m->text, t->end->text, sizeof(t->end->text));
+	talk_ended(t, (int)m->code);
+}
+
 static const struct route routes[] = {
     {COMMAND_MASTER_PROCESS, ROUTE_ALWAYS, on_process},
     {COMMAND_MASTER_DONE, ROUTE_ALWAYS, on_master_done},
@@ -157,6 +182,9 @@ static const struct route routes[] = {
     {COMMAND_QUEUE_COUNTS, ROUTE_ALWAYS, on_counts},
     {COMMAND_QUEUE_DONE, ROUTE_ALWAYS, on_queue_done},
     {COMMAND_ROUTER_STEP, ROUTE_ALWAYS, on_step},
+    {COMMAND_LOGIN_DONE, ROUTE_ALWAYS, on_login_done},
+    {COMMAND_USAGE_LISTED, ROUTE_ALWAYS, on_usage},
+    {COMMAND_USAGE_DONE, ROUTE_ALWAYS, on_usage_done},
     {COMMAND_ROUTER_ROUTED, ROUTE_ALWAYS, on_routed},
     {0},
 };

@@ -25,13 +25,15 @@ struct talk_calls {
 	void (*destination)(void *arg, const struct queue_destination *m);
 	void (*counts)(void *arg, const struct queue_counts *m);
 	void (*step)(void *arg, const struct router_step *m);
+	void (*usage)(void *arg, const struct usage_listed *m);
 };
 
 enum { TALK_TEXT_SIZE = 4097, TALK_ENHANCED_SIZE = 16 };
 struct talk_end {
-	int code;	/* exit code */
-	unsigned reply; /* of a route: 0, 4xx, 5xx */
-	uint64_t count; /* messages listed or changed */
+	int code;		       /* exit code */
+	unsigned reply;		       /* of a route: 0, 4xx, 5xx */
+	uint64_t count;		       /* messages listed or changed */
+	char user[LOGIN_USER_MAX + 1]; /* of a password that holds: the canonical address */
 	char enhanced[TALK_ENHANCED_SIZE];
 	char text[TALK_TEXT_SIZE]; /* why not, or a remark; may be empty */
 };

@@ -23,8 +23,8 @@ enum {
 
 /* rights.c: who may ask what. */
 enum right { RIGHT_UNKNOWN, RIGHT_EVERYONE, RIGHT_ADMIN };
-/* What a verb asks for. message: COMMAND_MASTER_ASK, COMMAND_QUEUE_ASK or COMMAND_ROUTER_EXPLAIN
- * (verb 0); RIGHT_UNKNOWN: there is no such verb. */
+/* What a verb asks for. message: of dialogue/command.h; verb 0 where it has none. RIGHT_UNKNOWN:
+ * there is no such verb. */
 enum right rights_needed(uint16_t message, uint32_t verb);
 /* Finds the group of administrators; before the sandbox. */
 void rights_warm(void);
@@ -51,7 +51,14 @@ void asker_close(struct asker *a);
 unsigned askers_count(void);
 
 /* relay.c: questions and answers. */
-enum partner { PARTNER_MASTER, PARTNER_QUEUE, PARTNER_ROUTER, PARTNERS };
+enum partner {
+	PARTNER_MASTER,
+	PARTNER_QUEUE,
+	PARTNER_ROUTER,
+	PARTNER_ACCOUNTS,
+	PARTNER_USAGE,
+	PARTNERS
+};
 struct question {
 	TAILQ_ENTRY(question) link;
 	uint64_t request; /* ours */
@@ -61,7 +68,7 @@ struct question {
 	bool waits; /* the walk was told to wait */
 };
 extern const struct route relay_asker_routes[], relay_master_routes[], relay_queue_routes[],
-    relay_router_routes[];
+    relay_router_routes[], relay_accounts_routes[], relay_usage_routes[];
 /* The channel to a partner from now on; NULL: it has gone, its open questions are answered so. */
 void relay_use(enum partner partner, struct channel *c);
 /* The asker reads again: its walks go on. */
@@ -70,5 +77,14 @@ void relay_room(struct asker *a);
 void relay_forget(struct asker *a);
 /* Answers each of the asker's questions with this code and text; the asker is then closed. */
 void relay_refuse_all(struct asker *a, unsigned code, const char *text);
+
+/* partners.c: the links' ends. */
+#define PARTNER_LINK(name)                                              \
+	void partner_##name##_up(struct channel *c, unsigned instance); \
+	void partner_##name##_down(struct channel *c);
+PARTNER_LINK(queue)
+PARTNER_LINK(router)
+PARTNER_LINK(accounts)
+PARTNER_LINK(usage)
 
 #endif

@@ -3,30 +3,6 @@
  */
 #include "daemons/control/control.h"
 
-static void queue_up(struct channel *c, unsigned instance)
-{
-	(void)instance;
-	relay_use(PARTNER_QUEUE, c);
-}
-
-static void queue_down(struct channel *c)
-{
-	(void)c;
-	relay_use(PARTNER_QUEUE, NULL);
-}
-
-static void router_up(struct channel *c, unsigned instance)
-{
-	(void)instance;
-	relay_use(PARTNER_ROUTER, c);
-}
-
-static void router_down(struct channel *c)
-{
-	(void)c;
-	relay_use(PARTNER_ROUTER, NULL);
-}
-
 static void start(void)
 {
 	relay_use(PARTNER_MASTER, service_master());
@@ -46,10 +22,11 @@ static void down(struct channel *c)
 }
 
 static const struct service_link links[] = {
-    {"queue", &queue_dialogue, relay_queue_routes, queue_up, queue_down},
-    {"router", &router_dialogue, relay_router_routes, router_up, router_down},
-    {"accounts", &login_dialogue, none, up, down},
-    {"usage", &usage_dialogue, none, up, down},
+    {"queue", &queue_dialogue, relay_queue_routes, partner_queue_up, partner_queue_down},
+    {"router", &router_dialogue, relay_router_routes, partner_router_up, partner_router_down},
+    {"accounts", &login_dialogue, relay_accounts_routes, partner_accounts_up,
+     partner_accounts_down},
+    {"usage", &usage_dialogue, relay_usage_routes, partner_usage_up, partner_usage_down},
     {"keys", &keys_dialogue, none, up, down},
     {NULL, NULL, NULL, NULL, NULL},
 };

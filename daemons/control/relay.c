@@ -16,12 +16,13 @@ static struct idmap *open_questions; /* by request */
 static uint64_t last_request;
 
 static const char *const partner_names[PARTNERS] = {
-    [PARTNER_MASTER] = "the master",
-    [PARTNER_QUEUE] = "the queue manager",
-    [PARTNER_ROUTER] = "the router",
+    [PARTNER_MASTER] = "the master", [PARTNER_QUEUE] = "the queue manager",
+    [PARTNER_ROUTER] = "the router", [PARTNER_ACCOUNTS] = "accounts",
+    [PARTNER_USAGE] = "usage",
 };
 
-/* The last answer, in the words of the partner's conversation. The codes are exit codes. */
+/* The last answer, in the words of the partner's conversation where they have room for an exit
+ * code, else in the master's. */
 static void send_done(struct asker *a, enum partner partner, uint64_t asked, unsigned code,
 		      const char *text)
 {
@@ -139,10 +140,37 @@ static void ask_router(struct channel *c, const void *record)
 	question_send(q, ROUTER_EXPLAIN, &m);
 }
 
+/* Whatever the command says: an administrator's question opens no maildrop and bans nobody. */
+static void ask_accounts(struct channel *c, const void *record)
+{
+	struct login_check m = *(const struct login_check *)record;
+	struct question *q =
+	    question_new(channel_owner(c), PARTNER_ACCOUNTS, m.request, COMMAND_LOGIN_CHECK, 0);
+	if (!q)
+		return;
+	m.request = q->request;
+	m.service = SLICE("test");
+	m.client = SLICE_EMPTY;
+	question_send(q, LOGIN_CHECK, &m);
+}
+
+static void ask_usage(struct channel *c, const void *record)
+{
+	struct usage_ask m = *(const struct usage_ask *)record;
+	struct question *q =
+	    question_new(channel_owner(c), PARTNER_USAGE, m.request, COMMAND_USAGE_ASK, m.verb);
+	if (!q)
+		return;
+	m.request = q->request;
+	question_send(q, USAGE_ASK, &m);
+}
+
 const struct route relay_asker_routes[] = {
     {COMMAND_MASTER_ASK, ROUTE_ALWAYS, ask_master},
     {COMMAND_QUEUE_ASK, ROUTE_ALWAYS, ask_queue},
     {COMMAND_ROUTER_EXPLAIN, ROUTE_ALWAYS, ask_router},
+    {COMMAND_LOGIN_CHECK, ROUTE_ALWAYS, ask_accounts},
+    {COMMAND_USAGE_ASK, ROUTE_ALWAYS, ask_usage},
     {0},
 };
 
@@ -198,6 +226,9 @@ ANSWER(on_counts, queue_counts, PARTNER_QUEUE, COMMAND_QUEUE_COUNTS, false)
 ANSWER(on_queue_done, queue_done, PARTNER_QUEUE, COMMAND_QUEUE_DONE, true)
 ANSWER(on_step, router_step, PARTNER_ROUTER, COMMAND_ROUTER_STEP, false)
 ANSWER(on_routed, router_routed, PARTNER_ROUTER, COMMAND_ROUTER_ROUTED, true)
+ANSWER(on_login_done, login_done, PARTNER_ACCOUNTS, COMMAND_LOGIN_DONE, true)
+ANSWER(on_usage_listed, usage_listed, PARTNER_USAGE, COMMAND_USAGE_LISTED, false)
+ANSWER(on_usage_done, usage_done, PARTNER_USAGE, COMMAND_USAGE_DONE, true)
 
 const struct route relay_master_routes[] = {
     {MASTER_PROCESS, ROUTE_ALWAYS, on_process},
@@ -216,6 +247,16 @@ const struct route relay_queue_routes[] = {
 const struct route relay_router_routes[] = {
     {ROUTER_STEP, ROUTE_ALWAYS, on_step},
     {ROUTER_ROUTED, ROUTE_ALWAYS, on_routed},
+    {0},
+};
+
+const struct route relay_accounts_routes[] = {
+    {LOGIN_DONE, ROUTE_ALWAYS, on_login_done},
+    {0},
+};
+const struct route relay_usage_routes[] = {
+    {USAGE_LISTED, ROUTE_ALWAYS, on_usage_listed},
+    {USAGE_DONE, ROUTE_ALWAYS, on_usage_done},
     {0},
 };
 

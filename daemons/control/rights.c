@@ -39,6 +39,10 @@ static const struct {
     {COMMAND_QUEUE_ASK, QUEUE_DESTINATIONS, RIGHT_ADMIN},
     {COMMAND_QUEUE_ASK, QUEUE_VERIFY, RIGHT_ADMIN},
     {COMMAND_ROUTER_EXPLAIN, 0, RIGHT_ADMIN}, /* where an address goes */
+    {COMMAND_LOGIN_CHECK, 0, RIGHT_ADMIN},    /* does a password hold? */
+    {COMMAND_USAGE_ASK, USAGE_BLOCK, RIGHT_ADMIN},
+    {COMMAND_USAGE_ASK, USAGE_UNBLOCK, RIGHT_ADMIN},
+    {COMMAND_USAGE_ASK, USAGE_LIST, RIGHT_ADMIN}, /* what users have sent */
 };
 
 enum right rights_needed(uint16_t message, uint32_t verb)

@@ -48,7 +48,7 @@ static void run_until(bool (*come_true)(void))
 struct command {
 	struct channel *channel;
 	struct asker *asker;
-	unsigned items, done, processes, steps;
+	unsigned items, done, processes, steps, listed;
 	uint64_t request, count;
 	unsigned code;
 	char text[200];
@@ -101,6 +101,24 @@ static void got_routed(struct channel *c, const void *record)
 	take_done(channel_owner(c), m->request, m->code, m->text);
 }
 
+static void got_login_done(struct channel *c, const void *record)
+{
+	const struct login_done *m = record;
+	take_done(channel_owner(c), m->request, m->result, m->user);
+}
+
+static void got_listed(struct channel *c, const void *record)
+{
+	(void)record;
+	((struct command *)channel_owner(c))->listed++;
+}
+
+static void got_usage_done(struct channel *c, const void *record)
+{
+	const struct usage_done *m = record;
+	take_done(channel_owner(c), m->request, m->code, m->text);
+}
+
 static const struct route command_routes[] = {
     {COMMAND_MASTER_PROCESS, ROUTE_ALWAYS, got_process},
     {COMMAND_MASTER_DONE, ROUTE_ALWAYS, got_master_done},
@@ -108,6 +126,9 @@ static const struct route command_routes[] = {
     {COMMAND_QUEUE_DONE, ROUTE_ALWAYS, got_queue_done},
     {COMMAND_ROUTER_STEP, ROUTE_ALWAYS, got_step},
     {COMMAND_ROUTER_ROUTED, ROUTE_ALWAYS, got_routed},
+    {COMMAND_LOGIN_DONE, ROUTE_ALWAYS, got_login_done},
+    {COMMAND_USAGE_LISTED, ROUTE_ALWAYS, got_listed},
+    {COMMAND_USAGE_DONE, ROUTE_ALWAYS, got_usage_done},
     {0},
 };
 
@@ -135,7 +156,7 @@ static struct partner_end {
 	uint64_t request[16];
 	uint32_t verb;
 	unsigned asked, cancelled, paused, resumed;
-} queue, master, router;
+} queue, master, router, accounts, usage;
 
 static void asked(struct partner_end *p, uint64_t request, uint32_t verb)
 {
@@ -176,6 +197,26 @@ static void router_asked(struct channel *c, const void *record)
 	asked(channel_owner(c), m->request, 0);
 }
 
+/* A password is asked about as control says it, whatever the command said. */
+static void accounts_asked(struct channel *c, const void *record)
+{
+	const struct login_check *m = record;
+	ck_assert(slice_equal(m->service, SLICE("test")));
+	ck_assert_uint_eq(m->client.len, 0);
+	ck_assert(slice_equal(m->user, SLICE("alice")) &&
+		  slice_equal(m->password, SLICE("secret")));
+	asked(channel_owner(c), m->request, 0);
+}
+
+static void usage_asked(struct channel *c, const void *record)
+{
+	const struct usage_ask *m = record;
+	asked(channel_owner(c), m->request, m->verb);
+}
+
+static const struct route far_accounts_routes[] = {{LOGIN_CHECK, ROUTE_ALWAYS, accounts_asked},
+						   {0}};
+static const struct route far_usage_routes[] = {{USAGE_ASK, ROUTE_ALWAYS, usage_asked}, {0}};
 static const struct route far_queue_routes[] = {
     {QUEUE_ASK, ROUTE_ALWAYS, queue_asked},
     {QUEUE_CANCEL, ROUTE_ALWAYS, queue_cancelled},
@@ -208,6 +249,10 @@ static void connect_all(void)
 			relay_master_routes);
 	connect_partner(&router, PARTNER_ROUTER, &router_dialogue, far_router_routes,
 			relay_router_routes);
+	connect_partner(&accounts, PARTNER_ACCOUNTS, &login_dialogue, far_accounts_routes,
+			relay_accounts_routes);
+	connect_partner(&usage, PARTNER_USAGE, &usage_dialogue, far_usage_routes,
+			relay_usage_routes);
 	connect_command(&one);
 }
 
@@ -302,6 +347,74 @@ START_TEST(explains_a_route)
 	ck_assert_uint_eq(one.steps, 1);
 	ck_assert_uint_eq(one.code, 550);
 	ck_assert_uint_eq(one.request, 9);
+}
+END_TEST
+
+static bool accounts_was_asked(void)
+{
+	return accounts.asked == 1;
+}
+
+static const struct login_check password = {.request = 9,
+					    .service = SLICE("pop3"),
+					    .client = SLICE("192.0.2.1"),
+					    .user = SLICE("alice"),
+					    .password = SLICE("secret")};
+
+START_TEST(asks_accounts_whether_a_password_holds)
+{
+	connect_all();
+	channel_send(one.channel, COMMAND_LOGIN_CHECK, &password);
+	run_until(accounts_was_asked);
+	struct login_done done = {
+	    .request = accounts.request[0], .result = LOGIN_HOLDS, .user = SLICE("alice@x")};
+	channel_send(accounts.far, LOGIN_DONE, &done);
+	run_until(one_done);
+	ck_assert_uint_eq(one.request, 9);
+	ck_assert_uint_eq(one.code, LOGIN_HOLDS);
+	ck_assert_str_eq(one.text, "alice@x");
+}
+END_TEST
+
+static bool usage_was_asked(void)
+{
+	return usage.asked == 1;
+}
+
+START_TEST(asks_usage_who_has_sent_how_much)
+{
+	struct usage_ask m = {.request = 9, .verb = USAGE_LIST};
+	connect_all();
+	channel_send(one.channel, COMMAND_USAGE_ASK, &m);
+	run_until(usage_was_asked);
+	ck_assert_uint_eq(usage.verb, USAGE_LIST);
+	struct usage_listed listed = {.request = usage.request[0]};
+	struct usage_done done = {.request = usage.request[0], .code = 1};
+	channel_send(usage.far, USAGE_LISTED, &listed);
+	channel_send(usage.far, USAGE_LISTED, &listed);
+	channel_send(usage.far, USAGE_DONE, &done);
+	run_until(one_done);
+	ck_assert_uint_eq(one.listed, 2);
+	ck_assert_uint_eq(one.code, 1);
+	ck_assert_uint_eq(one.request, 9);
+}
+END_TEST
+
+START_TEST(keeps_passwords_and_usage_for_administrators)
+{
+	connect_all();
+	one.asker->admin = false;
+	channel_send(one.channel, COMMAND_LOGIN_CHECK, &password);
+	run_until(one_done);
+	ck_assert_uint_eq(one.code, EX_NOPERM);
+	for (uint32_t verb = USAGE_BLOCK; verb <= USAGE_LIST; verb++) {
+		struct usage_ask m = {.request = verb, .verb = verb};
+		one.done = 0;
+		channel_send(one.channel, COMMAND_USAGE_ASK, &m);
+		run_until(one_done);
+		ck_assert_uint_eq(one.code, EX_NOPERM);
+	}
+	ck_assert_uint_eq(accounts.asked + usage.asked, 0);
 }
 END_TEST
 
@@ -505,6 +618,9 @@ int main(void)
 	tcase_add_test(t, relays_a_question_and_its_answers_under_the_askers_number);
 	tcase_add_test(t, relays_to_the_master_and_to_the_router);
 	tcase_add_test(t, explains_a_route);
+	tcase_add_test(t, asks_accounts_whether_a_password_holds);
+	tcase_add_test(t, asks_usage_who_has_sent_how_much);
+	tcase_add_test(t, keeps_passwords_and_usage_for_administrators);
 	tcase_add_test(t, keeps_the_questions_of_two_commands_apart);
 	tcase_add_loop_test(t, gives_each_verb_its_right, 0,
 			    sizeof(others_rights) / sizeof(others_rights[0]));
