@@ -5,6 +5,9 @@
  * that pop3d heard with the login; pop3d can name a ticket alone. maildrop has a child made that is
  * the owner of the mailbox, and gives pop3d the other end of its socket: the session's content
  * never passes through maildrop. A ticket opens once, within MAILDROP_TICKET_US.
+ *
+ * accounts sends the grant before it tells pop3d of the login; but they come to maildrop by two
+ * channels, which it may read in either order: what opens an unknown ticket waits a moment for it.
  */
 #ifndef COMMON_DIALOGUE_MAILDROP_H
 #define COMMON_DIALOGUE_MAILDROP_H
@@ -66,9 +69,9 @@ enum maildrop_standing {
 #define MAILDROP_LISTED_FIELDS(F, S) \
 	F(S, bytes, entries, MAILDROP_LIST_COUNT *MAILDROP_LIST_SIZE, "see above")
 RECORD_DECLARE(maildrop_listed, MAILDROP_LISTED_FIELDS)
-#define MAILDROP_STATE_FIELDS(F, S)                               \
+#define MAILDROP_STATE_FIELDS(F, S)                                  \
 	F(S, u32, state, MAILDROP_TROUBLE, "enum maildrop_standing") \
-	F(S, u32, messages, 0, "how many")                        \
+	F(S, u32, messages, 0, "how many")                           \
 	F(S, string, text, 200, "for the log")
 RECORD_DECLARE(maildrop_state, MAILDROP_STATE_FIELDS)
 

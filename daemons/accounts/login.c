@@ -17,7 +17,9 @@
 #include "daemons/accounts/blocked.h"
 #include "daemons/accounts/failures.h"
 #include "daemons/accounts/hasher.h"
+#include "daemons/accounts/mailbox.h"
 #include "daemons/accounts/samples.h"
+#include "daemons/accounts/sessions.h"
 #include "daemons/accounts/shelf.h"
 
 TAILQ_HEAD(login_list, login);
@@ -192,6 +194,28 @@ void login_fails(struct login *l, const char *text)
 	refuse(l, text, true);
 }
 
+static void succeed(struct login *l)
+{
+	if (l->service != LOGIN_TEST)
+		failures_success(client_of(l), slice_str(l->name.address), loop_now());
+	finish(l, LOGIN_HOLDS);
+}
+
+static void granted(void *arg, enum mailbox_result result, const uint8_t *ticket, const char *text)
+{
+	struct login *l = arg;
+
+	if (result == MAILBOX_GRANTED) {
+		memcpy(l->ticket, ticket, sizeof(l->ticket));
+		l->has_ticket = true;
+		succeed(l);
+	} else if (result == MAILBOX_NONE) {
+		refuse(l, text, false);
+	} else {
+		login_trouble(l, "%s", text);
+	}
+}
+
 void login_holds(struct login *l)
 {
 	wipe_password(l);
@@ -199,9 +223,16 @@ void login_holds(struct login *l)
 		refuse(l, "the user is blocked", false);
 		return;
 	}
-	if (l->service != LOGIN_TEST)
-		failures_success(client_of(l), slice_str(l->name.address), loop_now());
-	finish(l, LOGIN_HOLDS);
+	if (l->by_table && l->service != LOGIN_TEST &&
+	    !sessions_note(&l->name, slice_str(l->sources->list[l->source].text), l->entry)) {
+		login_trouble(l, "the password has changed meanwhile");
+		return;
+	}
+	if (l->service == LOGIN_POP3) {
+		mailbox_grant(&l->name, granted, l);
+		return;
+	}
+	succeed(l);
 }
 
 /* Nobody */
@@ -332,7 +363,8 @@ static void use_entry(struct login *l, struct slice entry)
 		return;
 	}
 	samples_note(entry);
-	EVP_Digest(entry.ptr, entry.len, l->entry, NULL, EVP_sha256(), NULL);
+	sessions_digest(entry, l->entry);
+	l->by_table = true;
 	if (l->scram)
 		use_scram(l, entry);
 	else if (!hasher_ask(client_of(l), entry, slice_make(l->password, l->password_len), hashed,

@@ -49,8 +49,9 @@ struct login {
 	bool has_keys;		/* of somebody who is there */
 	struct scram_keys keys; /* made up, when nobody is */
 	struct sources *sources;
-	size_t source;	   /* that is asked now */
-	uint8_t entry[32]; /* SHA-256 of a table's entry; a source that is no table leaves it 0 */
+	size_t source; /* that is asked now */
+	bool by_table;
+	uint8_t entry[32]; /* by_table: digest of the entry */
 	enum login_result result;
 	char text[LOGIN_TEXT_MAX + 1]; /* for the log */
 	uint8_t signature[SCRAM_KEY_SIZE];

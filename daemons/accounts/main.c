@@ -2,26 +2,14 @@
  * accounts: the only daemon that holds users tables and passwords; says whether somebody is a user,
  * and whether he is who he says. See accounts(8).
  */
-#include "common/dialogue/maildrop.h"
 #include "daemons/accounts/answer.h"
 #include "daemons/accounts/askers.h"
 #include "daemons/accounts/blocked.h"
 #include "daemons/accounts/hasher.h"
 #include "daemons/accounts/login.h"
 #include "daemons/accounts/machine.h"
+#include "daemons/accounts/mailbox.h"
 #include "daemons/accounts/settings.h"
-
-static const struct route none[] = {{0, 0, NULL}};
-
-static void up(struct channel *c, unsigned instance)
-{
-	(void)c, (void)instance;
-}
-
-static void down(struct channel *c)
-{
-	(void)c;
-}
 
 static const struct service_link links[] = {
     {"router", &accounts_dialogue, answer_routes, answer_router_up, answer_down},
@@ -30,7 +18,7 @@ static const struct service_link links[] = {
     {"submission", &login_dialogue, askers_routes, askers_up, askers_down},
     {"pop3d", &login_dialogue, askers_routes, askers_up, askers_down},
     {"control", &login_dialogue, askers_control_routes, askers_control_up, askers_down},
-    {"maildrop", &maildrop_dialogue, none, up, down},
+    {"maildrop", &maildrop_dialogue, mailbox_routes, mailbox_up, mailbox_down},
     {"usage", &usage_dialogue, blocked_routes, blocked_up, blocked_down},
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -11,6 +11,7 @@
 #include "daemons/accounts/machine.h"
 #include "daemons/accounts/offer.h"
 #include "daemons/accounts/ours.h"
+#include "daemons/accounts/sessions.h"
 #include "daemons/accounts/shelf.h"
 #include "daemons/accounts/sources.h"
 
@@ -28,6 +29,12 @@ void settings_begin(void)
 	offer_begin();
 }
 
+static void tables_changed(void)
+{
+	offer_look();
+	sessions_look();
+}
+
 void settings_end(void)
 {
 	shelf_end();
@@ -35,7 +42,7 @@ void settings_end(void)
 	ours_end();
 	sources_end();
 	offer_end();
-	offer_look();
+	tables_changed();
 }
 
 static void name_users(struct slice users)
@@ -75,6 +82,6 @@ void settings_descriptor(const struct service_descriptor *d)
 	if (!slice_equal(d->kind, SLICE("file")) || !shelf_load(d->name, d->fd))
 		log_error("accounts has no use for %.*s", SLICE_FMT(d->name));
 	else
-		offer_look();
+		tables_changed();
 	close(d->fd);
 }

@@ -11,7 +11,7 @@
 #include "common/dialogue/accounts.h"
 #include "common/dialogue/job.h"
 #include "daemons/local/maildir.h"
-#include "daemons/local/path.h"
+#include "common/mail/mailbox_path.h"
 
 enum {
 	ERRAND_BASE_MAX = 4095,

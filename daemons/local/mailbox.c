@@ -16,7 +16,7 @@
 #include "common/base/memory.h"
 #include "common/os/clock.h"
 #include "common/os/disk.h"
-#include "daemons/local/path.h"
+#include "common/mail/mailbox_path.h"
 
 enum {
 	DISKS_MAX = 16,

@@ -371,19 +371,10 @@ void system_accounts_down(struct channel *c)
 static const char *split(struct slice template, const struct job_start *m, struct errand *e,
 			 char path[MAILBOX_PATH_SIZE])
 {
-	struct slice rest = template;
-	e->base = SLICE_EMPTY;
-	if (slice_starts(template, SLICE("~/"))) {
-		rest = slice_from(template, 2);
-	} else {
-		size_t percent = slice_find(template, '%');
-		size_t slash = slice_find_last(slice_sub(template, 0, percent), '/');
-		if (slash == 0 || slash >= percent || template.ptr[0] != '/')
-			return "the configuration's path names no directory";
-		e->base = slice_sub(template, 0, slash);
-		rest = slice_from(template, slash + 1);
-	}
-	const char *fault = path_expand(rest, m->user, m->domain, path);
+	struct slice rest;
+	const char *fault = mailbox_path_split(template, &e->base, &rest);
+	if (!fault)
+		fault = mailbox_path_expand(rest, m->user, m->domain, path);
 	e->path = slice_str(path);
 	return fault;
 }

@@ -10,7 +10,7 @@
 #include "common/base/memory.h"
 #include "common/os/loop.h"
 #include "daemons/local/jobs.h"
-#include "daemons/local/path.h"
+#include "common/mail/mailbox_path.h"
 #include "daemons/local/statements.h"
 #include "daemons/local/workers.h"
 
@@ -79,7 +79,7 @@ static bool find_mailbox(struct delivery *d, const struct job_start *m)
 			    m->deliver);
 		return false;
 	}
-	fault = path_expand(s->path, m->user, m->domain, d->path);
+	fault = mailbox_path_expand(s->path, m->user, m->domain, d->path);
 	if (fault) {
 		outcome_set(&d->maildir.outcome, 553, "5.1.3", false, "%s", fault);
 		return false;

@@ -4,9 +4,9 @@
  */
 #include <stdlib.h>
 
+#include "common/mail/mailbox_path.h"
 /* a room's files are in no library */
 #include "daemons/local/letter.c"
-#include "daemons/local/path.c"
 
 enum { OUT_MAX = 4 * 1024 * 1024, OURS_MAX = 1024 };
 
@@ -51,7 +51,7 @@ static void check_letter(struct slice header, struct slice body, struct slice ad
 static void check_path(struct slice user, struct slice domain)
 {
 	char path[MAILBOX_PATH_SIZE];
-	if (path_expand(SLICE("%d/%n"), user, domain, path))
+	if (mailbox_path_expand(SLICE("%d/%n"), user, domain, path))
 		return;
 	if (strlen(path) != user.len + domain.len + 1 || path[0] == '.' || path[0] == '/' ||
 	    strstr(path, "/.") || strchr(strchr(path, '/') + 1, '/'))

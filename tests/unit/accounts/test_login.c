@@ -17,8 +17,10 @@
 #include "daemons/accounts/failures.h"
 #include "daemons/accounts/hasher.h"
 #include "daemons/accounts/login.h"
+#include "daemons/accounts/mailbox.h"
 #include "daemons/accounts/offer.h"
 #include "daemons/accounts/ours.h"
+#include "daemons/accounts/sessions.h"
 #include "daemons/accounts/shelf.h"
 #include "daemons/accounts/sources.h"
 
@@ -36,6 +38,8 @@ static struct answer {
 	uint8_t signature[SCRAM_KEY_SIZE];
 	size_t signature_len;
 	struct scram_keys salt;
+	char ticket[MAILDROP_TICKET_SIZE];
+	size_t ticket_len;
 	bool salted;
 	uint64_t took; /* us */
 } answers[ANSWERS_MAX];
@@ -43,7 +47,10 @@ static uint64_t asked_at[ANSWERS_MAX];
 static uint64_t waits_for, last;
 static uint32_t mechanisms;
 static char revoked[LOGIN_USER_MAX + 1];
-static struct channel *submission, *control, *theirs[2], *usage_link;
+static struct channel *submission, *control, *theirs[2], *usage_link, *maildrop;
+static struct granted {
+	char ticket[MAILDROP_TICKET_SIZE], user[321], kind[33], owner[33], base[256], path[256];
+} granted;
 
 static void on_mechanisms(struct channel *c, const void *record)
 {
@@ -77,6 +84,8 @@ static void on_done(struct channel *c, const void *record)
 	a->took = clock_boot_us() - asked_at[m->request];
 	ck_assert(slice_copy(m->user, a->user, sizeof(a->user)));
 	ck_assert(slice_copy(m->text, a->text, sizeof(a->text)));
+	a->ticket_len = m->ticket.len;
+	memcpy(a->ticket, m->ticket.ptr, m->ticket.len);
 	a->signature_len = m->signature.len;
 	memcpy(a->signature, m->signature.ptr, m->signature.len);
 	if (m->request == waits_for)
@@ -97,6 +106,26 @@ static const struct route asker_routes[] = {
     {LOGIN_SALT, ROUTE_ALWAYS, on_salt},
     {LOGIN_DONE, ROUTE_ALWAYS, on_done},
     {LOGIN_REVOKED, ROUTE_ALWAYS, on_revoked},
+    {0, 0, NULL},
+};
+static void on_grant(struct channel *c, const void *record)
+{
+	const struct maildrop_grant *m = record;
+
+	(void)c;
+	ck_assert_uint_eq(m->ticket.len, sizeof(granted.ticket));
+	memcpy(granted.ticket, m->ticket.ptr, sizeof(granted.ticket));
+	ck_assert(slice_copy(m->user, granted.user, sizeof(granted.user)));
+	ck_assert(slice_copy(m->kind, granted.kind, sizeof(granted.kind)));
+	ck_assert(slice_copy(m->owner, granted.owner, sizeof(granted.owner)));
+	ck_assert(slice_copy(m->base, granted.base, sizeof(granted.base)));
+	ck_assert(slice_copy(m->path, granted.path, sizeof(granted.path)));
+	ck_assert_uint_eq(m->uid, 0);
+	loop_stop();
+}
+
+static const struct route maildrop_routes[] = {
+    {MAILDROP_GRANT, ROUTE_ALWAYS, on_grant},
     {0, 0, NULL},
 };
 static const struct route usage_routes[] = {{0, 0, NULL}};
@@ -140,6 +169,7 @@ static void load(const char *spec, const char *text)
 	ck_assert(shelf_load(slice_str(spec), fd));
 	close(fd);
 	offer_look();
+	sessions_look();
 }
 
 /* Settings: example.org is ours and the origin; one or two tables. */
@@ -148,6 +178,20 @@ static void configure(const char *first, const char *second, const struct settin
 	struct settings_server server = {.origin = SLICE("example.org")};
 	struct settings_domain domain = {.number = 1, .name = SLICE("example.org")};
 	struct settings_passwords p = {.kind = SLICE("table")};
+	struct settings_deliver delivers[] = {
+	    {.number = 1,
+	     .domain = 1,
+	     .kind = SLICE("relay"),
+	     .users = SLICE("static:bob"),
+	     .next_hop = SLICE("mx")},
+	    {.number = 2,
+	     .domain = 1,
+	     .kind = SLICE("maildir"),
+	     .base = SLICE("/var/mail"),
+	     .path = SLICE("%d/%n"),
+	     .users = SLICE("static:alice,bob"),
+	     .owner = SLICE("vmail")},
+	};
 
 	shelf_begin();
 	ours_begin();
@@ -155,6 +199,10 @@ static void configure(const char *first, const char *second, const struct settin
 	offer_begin();
 	ours_setting(&settings_server_record, &server);
 	ours_setting(&settings_domain_record, &domain);
+	for (unsigned i = 0; i < 2; i++) {
+		ours_setting(&settings_deliver_record, &delivers[i]);
+		shelf_name(delivers[i].users);
+	}
 	offer_setting(auth);
 	failures_settings(auth->ban_after, auth->ban);
 	for (unsigned i = 0; i < 2; i++) {
@@ -169,6 +217,7 @@ static void configure(const char *first, const char *second, const struct settin
 	sources_end();
 	offer_end();
 	offer_look();
+	sessions_look();
 }
 
 static const struct settings_auth usual = {.ban_after = 1000, .ban = 3600 * CLOCK_SECOND};
@@ -188,7 +237,9 @@ static void setup(void)
 	control = pair(&login_dialogue, asker_routes, askers_control_routes, &theirs[1]);
 	askers_up(theirs[0], 0);
 	askers_control_up(theirs[1], 0);
-	struct channel *usage;
+	struct channel *usage, *mailboxes;
+	maildrop = pair(&maildrop_dialogue, maildrop_routes, mailbox_routes, &mailboxes);
+	mailbox_up(mailboxes, 0);
 	usage_link = pair(&usage_dialogue, usage_routes, blocked_routes, &usage);
 	blocked_up(usage, 0);
 	nobody_is_blocked();
@@ -343,6 +394,67 @@ START_TEST(users_are_blocked_and_their_sessions_end)
 }
 END_TEST
 
+static const char *until_revoked(void)
+{
+	revoked[0] = '\0';
+	while (revoked[0] == '\0')
+		run();
+	return revoked;
+}
+
+START_TEST(sessions_end_when_the_password_or_the_user_goes)
+{
+	load("file:/users", "alice:{PLAIN}geheim\nbob:{PLAIN}geheim\ncarol:{PLAIN}geheim\n");
+	ck_assert_int_eq(check("192.0.2.1", "alice", "geheim")->result, LOGIN_HOLDS);
+	ck_assert_int_eq(check("192.0.2.1", "bob", "geheim")->result, LOGIN_HOLDS);
+	ck_assert_int_eq(check("192.0.2.1", "carol", "geheim")->result, LOGIN_HOLDS);
+	/* nothing has changed for carol */
+	load("file:/users", "alice:{PLAIN}other\nbob:{PLAIN}geheim\ncarol:{PLAIN}geheim:1:1\n");
+	ck_assert_str_eq(until_revoked(), "alice@example.org");
+	load("file:/users", "alice:{PLAIN}other\ncarol:{PLAIN}geheim\n");
+	ck_assert_str_eq(until_revoked(), "bob@example.org");
+	configure("static:carol={PLAIN}geheim", "", &usual);
+	ck_assert_str_eq(until_revoked(), "carol@example.org");
+}
+END_TEST
+
+START_TEST(who_logs_in_with_a_new_password_ends_sessions_of_the_old_one)
+{
+	load("file:/users", "alice:{PLAIN}geheim\n");
+	ck_assert_int_eq(check("192.0.2.1", "alice", "geheim")->result, LOGIN_HOLDS);
+	load("file:/users", "alice:{PLAIN}other\n");
+	ask_from(submission, "smtp", "192.0.2.1", "alice", "other");
+	ck_assert_str_eq(until_revoked(), "alice@example.org");
+	ck_assert_int_eq(answer_of(last)->result, LOGIN_HOLDS);
+}
+END_TEST
+
+START_TEST(fetching_mail_needs_a_mailbox_and_gets_a_ticket)
+{
+	const struct answer *a =
+	    answer_of(ask_from(submission, "pop3", "192.0.2.1", "Alice", "geheim"));
+
+	ck_assert_int_eq(a->result, LOGIN_HOLDS);
+	while (granted.user[0] == '\0')
+		run();
+	ck_assert_uint_eq(a->ticket_len, MAILDROP_TICKET_SIZE);
+	ck_assert_mem_eq(a->ticket, granted.ticket, MAILDROP_TICKET_SIZE);
+	ck_assert_str_eq(granted.user, "alice@example.org");
+	ck_assert_str_eq(granted.kind, "maildir");
+	ck_assert_str_eq(granted.owner, "vmail");
+	ck_assert_str_eq(granted.base, "/var/mail");
+	ck_assert_str_eq(granted.path, "example.org/alice");
+	/* the first statement that knows bob sends his mail elsewhere */
+	a = answer_of(ask_from(submission, "pop3", "192.0.2.1", "bob", "geheim"));
+	ck_assert_int_eq(a->result, LOGIN_DENIED);
+	ck_assert_uint_eq(a->ticket_len, 0);
+	ck_assert_int_eq(check("192.0.2.1", "bob", "geheim")->result, LOGIN_HOLDS);
+	a = answer_of(ask_from(submission, "pop3", "192.0.2.1", "alice", "wrong"));
+	ck_assert_int_eq(a->result, LOGIN_DENIED);
+	ck_assert_uint_eq(a->ticket_len, 0);
+}
+END_TEST
+
 static uint64_t scram(const char *user)
 {
 	struct login_scram m = {.request = ++last,
@@ -471,6 +583,9 @@ int main(void)
 	tcase_add_test(t, a_refusal_comes_late_and_others_do_not_wait_for_it);
 	tcase_add_test(t, failures_ban_a_client_whoever_it_says_it_is);
 	tcase_add_test(t, users_are_blocked_and_their_sessions_end);
+	tcase_add_test(t, sessions_end_when_the_password_or_the_user_goes);
+	tcase_add_test(t, who_logs_in_with_a_new_password_ends_sessions_of_the_old_one);
+	tcase_add_test(t, fetching_mail_needs_a_mailbox_and_gets_a_ticket);
 	tcase_add_test(t, scram_proves_a_password_without_sending_it);
 	tcase_add_test(t, scram_tells_nobody_who_is_there);
 	tcase_add_test(t, what_is_offered_goes_by_the_passwords_and_the_configuration);

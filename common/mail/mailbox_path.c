@@ -2,7 +2,7 @@
  * Neither part may add a component to the path or hide one. That the path as a whole stays below
  * its directory, links and all, is then for the kernel to see (disk_open_beneath).
  */
-#include "daemons/local/path.h"
+#include "common/mail/mailbox_path.h"
 
 #include <limits.h>
 
@@ -47,8 +47,8 @@ static bool expand(struct slice template, struct slice user, struct slice domain
 	return components_fit(buffer_slice(b));
 }
 
-const char *path_expand(struct slice template, struct slice user, struct slice domain,
-			char dst[MAILBOX_PATH_SIZE])
+const char *mailbox_path_expand(struct slice template, struct slice user, struct slice domain,
+				char dst[MAILBOX_PATH_SIZE])
 {
 	struct buffer b;
 	bool fits;
@@ -62,4 +62,21 @@ const char *path_expand(struct slice template, struct slice user, struct slice d
 	       slice_copy(buffer_slice(&b), dst, MAILBOX_PATH_SIZE);
 	buffer_free(&b);
 	return fits ? NULL : "the address is too long to name a mailbox";
+}
+
+const char *mailbox_path_split(struct slice template, struct slice *base, struct slice *rest)
+{
+	size_t percent, slash;
+	*base = SLICE_EMPTY;
+	if (slice_starts(template, SLICE("~/"))) {
+		*rest = slice_from(template, 2);
+		return NULL;
+	}
+	percent = slice_find(template, '%');
+	slash = slice_find_last(slice_sub(template, 0, percent), '/');
+	if (slash == 0 || slash >= percent || template.ptr[0] != '/')
+		return "the configuration's path names no directory";
+	*base = slice_sub(template, 0, slash);
+	*rest = slice_from(template, slash + 1);
+	return NULL;
 }
