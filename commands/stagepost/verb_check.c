@@ -1,6 +1,6 @@
 /*
- * check: everything that is wrong with the configuration and its tables, each with its place. The
- * same findings decide a start and a reload.
+ * check: everything that is wrong with the configuration, its tables, certificates and keys, each
+ * with its place. The same findings decide a start and a reload.
  */
 #include <stdio.h>
 #include <sysexits.h>
@@ -23,9 +23,16 @@ static void print_finding(void *arg, enum config_severity severity, const char *
 	fputc('\n', f->to);
 }
 
+int findings_print_pairs(const struct config *config, struct findings *f)
+{
+	return config_check_pairs(config, print_finding, f);
+}
+
 int findings_print(const struct config *config, struct findings *f)
 {
-	return config_check(config, print_finding, f);
+	int code = config_check(config, print_finding, f);
+	int pairs = findings_print_pairs(config, f);
+	return code != EX_OK ? code : pairs;
 }
 
 int verb_check(const char *config_path, int argc, char **argv)

@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 
+#include "commands/stagepost/findings.h"
 #include "commands/stagepost/place.h"
 #include "commands/stagepost/stagepost.h"
 #include "commands/stagepost/talk.h"
@@ -12,6 +13,7 @@
 int verb_reload(const char *config_path, int argc, char **argv)
 {
 	struct master_ask question = {.verb = MASTER_VERB_RELOAD};
+	struct findings f = {.to = stderr};
 	struct talk_end end;
 	struct config *config;
 	struct talk *t;
@@ -22,7 +24,10 @@ int verb_reload(const char *config_path, int argc, char **argv)
 	config = place_config(config_path, &code);
 	if (!config)
 		return complain(code, "a server that runs keeps the configuration that it has");
+	code = findings_print_pairs(config, &f);
 	config_free(&config);
+	if (code != EX_OK)
+		return complain(code, "the server keeps the configuration that it has");
 	t = place_talk(config_path, &code);
 	if (!t)
 		return code;

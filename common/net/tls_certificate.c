@@ -274,3 +274,11 @@ bool tls_certificate_is_for(const struct tls_certificate *c, struct slice host)
 	}
 	return false;
 }
+
+size_t tls_certificate_disorder(const struct tls_certificate *c)
+{
+	for (size_t i = 1; i < c->count; i++)
+		if (X509_check_issued(c->chain[i], c->chain[i - 1]) != X509_V_OK)
+			return i;
+	return 0;
+}

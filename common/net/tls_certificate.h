@@ -41,6 +41,9 @@ struct slice tls_certificate_name(const struct tls_certificate *c, size_t n);
 /* RFC 6125 6.4: "*." stands for one label. Case does not matter. */
 bool tls_certificate_is_for(const struct tls_certificate *c, struct slice host);
 
+/* 0: each is issued by the next one; else the number, from 1, of the first that is not. */
+size_t tls_certificate_disorder(const struct tls_certificate *c);
+
 /* Of a key of which at least the public half is there: the name and the kind that its certificate
  * gives it. False with code 65: TLS is not spoken here with keys of that kind. */
 bool tls_key_name(const struct evp_pkey_st *key, unsigned char name[TLS_KEY_NAME_SIZE],
