@@ -85,9 +85,9 @@ bool config_print(const struct config *config, const char *key, bool changed,
  * (EX_DATAERR: only tables are bad) or 78 (EX_CONFIG). */
 int config_check(const struct config *config, config_report_call *report, void *arg);
 
-/* The files of certificates and keys: do they read, does each key fit, who else may read it, when do
- * certificates end? Commands ask this before a start or a reload, the master does not: it is to have
- * no key in its memory. Returns 0 or 65 (EX_DATAERR). */
+/* The files of certificates and keys: do they read, does each key fit, who else may read it, when
+ * do certificates end? Commands ask this before a start or a reload, the master does not: it is to
+ * have no key in its memory. Returns 0 or 65 (EX_DATAERR). */
 int config_check_pairs(const struct config *config, config_report_call *report, void *arg);
 
 /* The DIRECTIVES section of stagepost.conf(5) in mdoc, from the schema. */
