@@ -23,7 +23,7 @@ void peers_flush(uint64_t microseconds);      /* what is queued, each waiting at
 
 /* Decodes one record of a set and gives it to s when its table lists it; false: it does not decode
  * (another build of the master). */
-bool settings_take(const struct service *s, const struct master_setting *m);
+bool setting_decode(const struct service *s, const struct master_setting *m);
 
 /* Descriptors: directories are remembered for the sandbox, `empty` becomes the root of a daemon
  * that has not just one of them; directories and all else go to the daemon. */

@@ -71,7 +71,7 @@ static void on_settings_begin(struct channel *c, const void *record)
 static void on_setting(struct channel *c, const void *record)
 {
 	(void)c;
-	if (!settings_take(self, record))
+	if (!setting_decode(self, record))
 		fatal("settings of another build of the master");
 }
 

@@ -16,7 +16,7 @@ static const struct record *find_record(const struct record *const *records, str
 	return NULL;
 }
 
-bool settings_take(const struct service *s, const struct master_setting *m)
+bool setting_decode(const struct service *s, const struct master_setting *m)
 {
 	const struct record *record = find_record(s->settings, m->record);
 	void *value;
