@@ -30,7 +30,7 @@ static bool fits_13(struct slice text)
 	return rest.len == SHA256_OCTETS || rest.len == SHA384_OCTETS;
 }
 
-/* NamedCurve (RFC 8422 5.1.1) and the octets of a point on it. */
+/* NamedCurve (RFC 8422 5.1.1) and the octets of a point on it: those that net/tls_server offers. */
 static const struct {
 	unsigned curve;
 	size_t point;
@@ -40,7 +40,6 @@ static const struct {
     {24, 97, true},  /* secp384r1 */
     {25, 133, true}, /* secp521r1 */
     {29, 32, false}, /* x25519 */
-    {30, 56, false}, /* x448 */
 };
 
 /* ClientHello.random, ServerHello.random, ServerECDHParams (RFC 8422 5.4): curve type, curve,
