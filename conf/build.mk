@@ -75,7 +75,7 @@ unit: $(UNIT_TESTS)
 SECONDS ?= 60
 FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(FUZZ_SOURCES))
-FUZZ_LAYERS := base os mail smtp sasl password net wire dialogue table config store schedule
+FUZZ_LAYERS := base os mail smtp pop3 sasl password mailbox net wire dialogue table config store schedule
 FUZZ_CODE = $(foreach l,$(FUZZ_LAYERS),$(filter-out %_san.c %_faults.c,$(wildcard $(DIR_$(l))/*.c)))
 build/fuzz/%.o: %.c
 	@mkdir -p $(@D)

@@ -15,8 +15,7 @@ OSSL_LIB_CTX *tls_library(void)
 		return library;
 	ERR_load_crypto_strings();
 	library = OSSL_LIB_CTX_new();
-	if (!library || !OSSL_PROVIDER_load(library, "default") ||
-	    !EVP_set_default_properties(library, "?provider=default"))
+	if (!library || !OSSL_PROVIDER_load(library, "default"))
 		fatal("TLS: OpenSSL's default provider can't be loaded");
 	return library;
 }

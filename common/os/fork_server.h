@@ -18,8 +18,8 @@
 #include "common/base/slice.h"
 
 enum {
-	FORK_REQUEST_MAX = 8192,	  /* octets */
-	FORK_CHILDREN_MAX = 256,	  /* at once: what a plan may say */
+	FORK_REQUEST_MAX = 12 * 1024,	  /* octets */
+	FORK_CHILDREN_MAX = 2048,	  /* at once: what a plan may say */
 	FORK_SOCKET_BUFFER = 1024 * 1024, /* octets asked for each direction */
 };
 

@@ -66,6 +66,9 @@ struct sandbox_program *sandbox_compile(const struct sandbox_profile *profile, s
 /* In a child with one thread that is already who it shall be: not dumpable, no new privileges, no
  * core, the filter. Its files are all that its user may reach. */
 bool sandbox_enter_compiled(const struct sandbox_program *program, struct error *e);
+/* The same; and where the kernel has Landlock its files are those below this directory alone, and
+ * what is open. dir < 0: nothing but what is open. */
+bool sandbox_enter_beneath(const struct sandbox_program *program, int dir, struct error *e);
 
 /* The kernel's Landlock version; 0: has none, or it is off. Ask before sandbox_enter. */
 int sandbox_landlock_abi(void);

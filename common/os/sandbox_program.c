@@ -78,3 +78,12 @@ bool sandbox_enter_compiled(const struct sandbox_program *program, struct error 
 	return (sandbox_refuse_rights(e) && load(program, e)) ||
 	       error_prefix(e, "sandbox of %s", program->name);
 }
+
+bool sandbox_enter_beneath(const struct sandbox_program *program, int dir, struct error *e)
+{
+	struct sandbox_place place = {.write_dirs = &dir, .write_count = dir >= 0};
+	return (sandbox_refuse_rights(e) &&
+		sandbox_landlock(sandbox_find(program->name), &place, e) &&
+		sandbox_enter_compiled(program, e)) ||
+	       error_prefix(e, "sandbox of %s", program->name);
+}

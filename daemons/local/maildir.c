@@ -99,15 +99,17 @@ void maildir_room_free(struct maildir_room **room)
 }
 
 /* The time alone orders a mailbox; the rest makes the name unique among hosts, processes, messages
- * and attempts, so that it rests neither on a clock nor on a process id. */
+ * and attempts, so that it rests neither on a clock nor on a process id. What follows tells readers
+ * the size, as it is and with CRLF, so that they need not look at the file (Dovecot's form). */
 static void draw_name(struct maildir_job *j, int pid)
 {
 	char id[QUEUE_ID_LEN + 1];
 	uint64_t now = clock_wall_us();
 	queue_id_text(j->message, id);
-	snprintf(j->name, sizeof(j->name), "%llu.M%lluP%dQ%sR%uA%u.%s",
+	snprintf(j->name, sizeof(j->name), "%llu.M%lluP%dQ%sR%uA%u.%s,S=%llu,W=%llu",
 		 (unsigned long long)(now / CLOCK_SECOND), (unsigned long long)(now % CLOCK_SECOND),
-		 pid, id, j->recipient, j->attempt, j->host);
+		 pid, id, j->recipient, j->attempt, j->host, (unsigned long long)j->size,
+		 (unsigned long long)octets_end(&j->octets));
 }
 
 /* The same for the same attempt, which no other is at work on at any time. */
@@ -150,6 +152,8 @@ static bool put(void *arg, struct slice octets)
 {
 	struct maildir_job *j = arg;
 	j->doing = "can't be written to";
+	j->size += octets.len;
+	octets_add(&j->octets, octets);
 	return (j->fd >= 0 || make_file(j)) && disk_write(j->fd, octets.ptr, octets.len) == 0;
 }
 
@@ -208,6 +212,8 @@ static void write_one(struct maildir *m, struct maildir_room *room, struct maild
 	j->fd = -1;
 	j->box = NULL;
 	j->good = j->again = false;
+	j->size = 0;
+	j->octets = (struct octets_count){0};
 	j->tries++;
 	if (j->base < 0) {
 		outcome_set(&j->outcome, 451, "4.2.1", true,

@@ -6,6 +6,7 @@
 #ifndef DAEMONS_LOCAL_MAILDIR_H
 #define DAEMONS_LOCAL_MAILDIR_H
 
+#include "common/mailbox/octets.h"
 #include "daemons/local/letter.h"
 #include "daemons/local/mailbox.h"
 
@@ -38,6 +39,8 @@ struct maildir_job {
 	bool again;	     /* the mailbox was removed meanwhile: it is tried once more */
 	unsigned tries;
 	const char *doing;
+	uint64_t size; /* octets written */
+	struct octets_count octets;
 	char name[MAILDIR_NAME_SIZE]; /* in new/ */
 };
 

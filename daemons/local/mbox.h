@@ -8,12 +8,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "common/mailbox/mbox_hold.h"
 #include "daemons/local/outcome.h"
 
 enum {
-	MBOX_TRIES = 20,		   /* for a lock that another has */
-	MBOX_WAIT_US = 1000 * 1000,	   /* between two of them */
-	MBOX_STALE_US = 500 * 1000 * 1000, /* age at which another's lock file is nobody's */
+	MBOX_TRIES = 20,	    /* for a lock that another has */
+	MBOX_WAIT_US = 1000 * 1000, /* between two of them */
 };
 
 struct mbox_place {

@@ -148,7 +148,6 @@ class Ours(Server):
 hostname us.{DOMAIN}
 origin {DOMAIN}
 spool {self.folder}/spool
-state {self.folder}/state
 run {self.folder}/run
 log file {self.folder}/log text
 listen 127.0.0.1:{self.port} smtp

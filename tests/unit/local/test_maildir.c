@@ -125,16 +125,29 @@ START_TEST(a_name_says_when_who_what_and_where)
 	struct maildir_job j = job_for("bob");
 	unsigned long long seconds, usec;
 	unsigned recipient, attempt;
+	unsigned long long size, wire_size;
 	char id[16], host[32];
+	struct buffer b;
+	size_t lines;
 	int pid;
+	buffer_init(&b, TREE_FILE_MAX);
 	deliver(&j);
-	ck_assert_int_eq(sscanf(tree_list("bob", "new").first, "%llu.M%lluP%dQ%12sR%uA%u.%31s",
-				&seconds, &usec, &pid, id, &recipient, &attempt, host),
-			 7);
+	ck_assert_int_eq(sscanf(tree_list("bob", "new").first,
+				"%llu.M%lluP%dQ%12sR%uA%u.%31[^,],S=%llu,W=%llu", &seconds, &usec,
+				&pid, id, &recipient, &attempt, host, &size, &wire_size),
+			 9);
 	ck_assert_int_eq(pid, getpid());
 	ck_assert_uint_eq(recipient, 1);
 	ck_assert_uint_eq(attempt, 2);
 	ck_assert_str_eq(host, "mx.example");
+	/* as it lies, and with CRLF at each end of a line */
+	tree_read("bob", &b);
+	lines = 0;
+	for (size_t i = 0; i < b.len; i++)
+		lines += buffer_slice(&b).ptr[i] == '\n';
+	ck_assert_uint_eq(size, b.len);
+	ck_assert_uint_eq(wire_size, b.len + lines);
+	buffer_free(&b);
 }
 END_TEST
 

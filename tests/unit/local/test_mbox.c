@@ -10,7 +10,7 @@
 #include "common/os/clock.h"
 #include "common/os/lock.h"
 #include "common/os/user.h"
-#include "daemons/local/dotlock.h"
+#include "common/mailbox/dotlock.h"
 #include "daemons/local/mbox.h"
 #include "daemons/local/mbox_text.h"
 #include "tests/unit/local/tree.h"

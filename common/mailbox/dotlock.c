@@ -4,7 +4,7 @@
  * left that died. Another program's is told by its age. The lock of the mailbox itself, which is
  * taken besides, covers for two who remove the same old one.
  */
-#include "daemons/local/dotlock.h"
+#include "common/mailbox/dotlock.h"
 
 #include <errno.h>
 

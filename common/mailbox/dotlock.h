@@ -2,8 +2,8 @@
  * dotlock: the lock file beside a mailbox, FILE.lock, which every mail program of the machine
  * knows, over NFS too.
  */
-#ifndef DAEMONS_LOCAL_DOTLOCK_H
-#define DAEMONS_LOCAL_DOTLOCK_H
+#ifndef COMMON_MAILBOX_DOTLOCK_H
+#define COMMON_MAILBOX_DOTLOCK_H
 
 #include <stdint.h>
 

@@ -1,0 +1,20 @@
+/*
+ * What the kinds of mailbox share.
+ */
+#include "daemons/maildrop/drop.h"
+
+#include <stdio.h>
+
+#include "common/base/encode.h"
+
+size_t drop_unique(const unsigned char digest[DROP_DIGEST_SIZE], unsigned twin,
+		   char uid[MAILDROP_UIDL_MAX])
+{
+	char text[2 * DROP_DIGEST_SIZE + 16];
+	hex_encode(digest, DROP_DIGEST_SIZE, text);
+	size_t len = 2 * DROP_DIGEST_SIZE;
+	if (twin > 0)
+		len += (size_t)snprintf(text + len, sizeof(text) - len, ".%u", twin + 1);
+	memcpy(uid, text, len);
+	return len;
+}
