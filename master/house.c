@@ -19,6 +19,7 @@
 #include "master/mailboxes.h"
 #include "master/output.h"
 #include "master/settings.h"
+#include "master/sockets.h"
 #include "master/tables.h"
 
 enum { RENEW_LIMIT_US = 30000000 }; /* for a daemon that must be started anew to see a change */
@@ -319,6 +320,11 @@ void house_equip(struct process *p)
 	tables_each(stock.tables, give_table, p);
 	dns_files_each(stock.dns, give_dns_file, p);
 	certificates_each(stock.certificates, give_certificate, p);
+}
+
+void house_want(struct process *p, const struct master_want *m)
+{
+	sockets_want(settings_config(stock.settings), p, m->name);
 }
 
 /* Changing */

@@ -18,6 +18,8 @@ void house_equip(struct process *p);
 /* A whole new configuration, or none: false and e (code 65, 66, 71 or 78) leaves all as it was.
  * remarks gets warnings and what needs a restart. */
 bool house_reload(struct buffer *remarks, struct error *e);
+/* A daemon asks for a connection. */
+void house_want(struct process *p, const struct master_want *m);
 void house_look_at_tables(void); /* twice a second: changed files are given again */
 void house_reopen_log(void);	 /* after a rotation */
 

@@ -181,12 +181,19 @@ static void on_ask(struct channel *c, const void *record)
 	events->ask(channel_owner(c), record);
 }
 
-enum { MAY_SPEAK = 1, MAY_ASK = 2 };
+static void on_want(struct channel *c, const void *record)
+{
+	events->want(channel_owner(c), record);
+}
+
+/* One of them: no daemon has two such rights. */
+enum { MAY_SPEAK = 1, MAY_ASK = 2, MAY_WANT = 4 };
 static const struct route routes[] = {
     {MASTER_READY, ROUTE_ALWAYS, on_ready},	/* serves with these settings */
     {MASTER_DRAINED, ROUTE_ALWAYS, on_drained}, /* is about to end */
     {MASTER_LOST, ROUTE_ALWAYS, on_lost},	/* a peer's channel closed */
     {MASTER_ASK, MAY_ASK, on_ask},		/* an administrator's verb, by control alone */
+    {MASTER_WANT, MAY_WANT, on_want},		/* a connection, by accounts alone */
     {0},
 };
 
@@ -315,7 +322,9 @@ void process_start(struct process *p)
 	p->state = PROCESS_STARTING;
 	p->started = clock_wall_us() / CLOCK_SECOND;
 	p->channel = channel_open(fds[0], &master_dialogue, routes, on_closed, p);
-	channel_set_state(p->channel, services[p->role].gifts & GIFT_ASK ? MAY_ASK : MAY_SPEAK);
+	channel_set_state(p->channel, services[p->role].gifts & GIFT_ASK       ? MAY_ASK
+				      : services[p->role].gifts & GIFT_SOCKETS ? MAY_WANT
+									       : MAY_SPEAK);
 	tell_started(p);
 	events->equip(p);
 }

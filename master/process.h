@@ -47,12 +47,13 @@ struct process {
 
 TAILQ_HEAD(process_list, process);
 
-/* What a process tells, handled where it belongs (supervisor.c, asks.c, links.c). */
+/* What a process tells, handled where it belongs (supervisor.c, asks.c, links.c, sockets.c). */
 struct process_events {
 	void (*ready)(struct process *p); /* serving with p->generation */
 	void (*ended)(struct process *p); /* pid is 0; state WAITING or ENDED */
 	void (*lost)(struct process *p, const struct master_lost *m);
 	void (*ask)(struct process *p, const struct master_ask *m);
+	void (*want)(struct process *p, const struct master_want *m);
 	/* Everything that it needs but go, right after its start. */
 	void (*equip)(struct process *p);
 };

@@ -109,6 +109,7 @@ static const struct process_events events = {
     .ended = daemon_ended,
     .lost = daemon_lost,
     .ask = asks_take,
+    .want = house_want,
 };
 
 /* Verbs */

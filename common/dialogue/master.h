@@ -36,11 +36,12 @@ RECORD_DECLARE(master_settings_end, MASTER_SETTINGS_END_FIELDS)
 RECORD_DECLARE(master_link, MASTER_LINK_FIELDS)
 
 /* master -> daemon: any other descriptor; see struct service_descriptor. */
-#define MASTER_DESCRIPTOR_FIELDS(F, S)                                                \
-	F(S, string, kind, ROLE_MAX, "listener, file, directory, log, output, empty") \
-	F(S, string, name, NAME_MAX_OCTETS, "what it is")                             \
-	F(S, string, detail, ROLE_MAX, "kind of listener")                            \
-	F(S, fd, fd, 0, "the descriptor")
+#define MASTER_DESCRIPTOR_FIELDS(F, S)                                             \
+	F(S, string, kind, ROLE_MAX,                                               \
+	  "listener, file, directory, log, output, empty, socket, no-socket")      \
+	F(S, string, name, NAME_MAX_OCTETS, "what it is")                          \
+	F(S, string, detail, ROLE_MAX, "kind of listener; why there is no socket") \
+	F(S, fd, fd, 0, "the descriptor; -1: none")
 RECORD_DECLARE(master_descriptor, MASTER_DESCRIPTOR_FIELDS)
 
 /* master -> daemon: all is there: the first time enter the sandbox and serve, after later sets of
@@ -67,8 +68,8 @@ RECORD_DECLARE(master_drained, MASTER_DRAINED_FIELDS)
 RECORD_DECLARE(master_lost, MASTER_LOST_FIELDS)
 
 /* daemon -> master: a connection to this Unix socket, which the settings name (GIFT_SOCKETS); it
- * comes as a MASTER_DESCRIPTOR of kind "socket" with that name, a connected stream, or with kind
- * "no-socket" and, as its detail, nothing: the connection can't be made now; ask again later. */
+ * comes as a MASTER_DESCRIPTOR of kind "socket" with that name, a connected stream, or of kind
+ * "no-socket", with the reason as its detail and no descriptor: ask again later. */
 #define MASTER_WANT_FIELDS(F, S) \
 	F(S, string, name, NAME_MAX_OCTETS, "unix:PATH, as in the settings")
 RECORD_DECLARE(master_want, MASTER_WANT_FIELDS)

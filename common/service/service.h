@@ -31,7 +31,7 @@ struct service_link {
  * empty; or the path of a file that says how the DNS is asked, detail resolv.conf or anchor; sent
  * again when the file has changed. kind "directory": name is the directory's role or path. kind
  * "log": name is the role whose lines arrive on it. kind "output": name is stderr, file or syslog.
- * The daemon owns fd. */
+ * kind "socket" and "no-socket": what was asked for by MASTER_WANT. The daemon owns fd. */
 struct service_descriptor {
 	struct slice kind, name, detail;
 	int fd;

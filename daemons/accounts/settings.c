@@ -7,6 +7,7 @@
 
 #include "common/base/log.h"
 #include "common/config/settings.h"
+#include "daemons/accounts/dovecot.h"
 #include "daemons/accounts/failures.h"
 #include "daemons/accounts/machine.h"
 #include "daemons/accounts/offer.h"
@@ -26,6 +27,7 @@ void settings_begin(void)
 	machine_begin();
 	ours_begin();
 	sources_begin();
+	dovecot_begin();
 	offer_begin();
 }
 
@@ -41,6 +43,7 @@ void settings_end(void)
 	machine_end();
 	ours_end();
 	sources_end();
+	dovecot_end();
 	offer_end();
 	tables_changed();
 }
@@ -59,6 +62,8 @@ static void name_passwords(const struct settings_passwords *p)
 		shelf_name(p->source);
 	else if (slice_equal(p->kind, SLICE("pam")))
 		machine_name();
+	else if (slice_equal(p->kind, SLICE("dovecot")))
+		dovecot_name(p->source);
 	sources_setting(p);
 }
 
@@ -79,6 +84,8 @@ void settings_take(const struct record *record, const void *value)
 
 void settings_descriptor(const struct service_descriptor *d)
 {
+	if (dovecot_descriptor(d))
+		return;
 	if (!slice_equal(d->kind, SLICE("file")) || !shelf_load(d->name, d->fd))
 		log_error("accounts has no use for %.*s", SLICE_FMT(d->name));
 	else

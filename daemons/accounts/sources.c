@@ -4,13 +4,14 @@
 #include "daemons/accounts/sources.h"
 
 #include "common/base/memory.h"
-#include "daemons/accounts/login.h"
+#include "daemons/accounts/dovecot.h"
 
 static const struct {
 	struct slice kind;
 	source_ask *ask;
 } kinds[] = {
     {{"table", 5}, login_ask_table}, /* file:, db:, static: */
+    {{"dovecot", 7}, login_ask_dovecot},
 };
 
 static struct sources *used, *next;
