@@ -17,6 +17,7 @@ static const struct verb verbs[] = {
     {"config", verb_config, "[KEY] [--changed]", "print the configuration, with its defaults"},
     {"route", verb_route, "[--json ...] ADDRESS", "every step that mail for an address takes"},
     {"table", verb_table, "build|get ...", "make a database of a table, or look something up"},
+    {"user", verb_user, "VERB ...", "users and their passwords; `user help` says how"},
     {"queue", verb_queue, "VERB ...", "look at the queue and change it; `queue help` says how"},
     {0},
 };

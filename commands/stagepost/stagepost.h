@@ -14,7 +14,7 @@ enum { EXIT_NO = 1 }; /* the answer is no */
 typedef int verb_run(const char *config_path, int argc, char **argv);
 
 verb_run verb_start, verb_run_in_foreground, verb_stop, verb_reload, verb_status;
-verb_run verb_check, verb_config, verb_route, verb_queue, verb_table;
+verb_run verb_check, verb_config, verb_route, verb_queue, verb_table, verb_user;
 
 struct verb {
 	const char *name;

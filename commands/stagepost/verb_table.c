@@ -12,6 +12,7 @@
 #include "commands/stagepost/landing.h"
 #include "commands/stagepost/place.h"
 #include "commands/stagepost/stagepost.h"
+#include "commands/stagepost/verb_table.h"
 #include "commands/stagepost/words.h"
 #include "common/os/disk.h"
 #include "common/table/reader.h"
@@ -138,7 +139,7 @@ static int replace(struct building *b)
 	return code;
 }
 
-static int build(enum table_use use, const char *path)
+int table_build_database(enum table_use use, const char *path)
 {
 	struct building b = {.path = path};
 	struct error e = {0};
@@ -172,7 +173,7 @@ static int table_build(int argc, char **argv)
 				"plain or routes",
 				argv[1]);
 	const char *path = table_spec_path(argv[2]);
-	return build(use, path ? path : argv[2]);
+	return table_build_database(use, path ? path : argv[2]);
 }
 
 /* Getting */
