@@ -8,6 +8,7 @@
 #include <sysexits.h>
 
 #include "commands/stagepost/json.h"
+#include "commands/stagepost/status_certificates.h"
 #include "commands/stagepost/words.h"
 #include "common/base/memory.h"
 #include "common/os/user.h"
@@ -22,26 +23,31 @@ struct one {
 
 struct status {
 	int landlock;
+	uint64_t now;
 	struct one *list;
 	size_t count;
 	bool all_serve, have_counts;
 	struct queue_counts counts;
 	char pressure[PRESSURE_MAX + 1];
 	char trouble[TROUBLE_MAX], remark[TROUBLE_MAX];
+	struct certificates certificates;
 };
 
-struct status *status_new(int landlock)
+struct status *status_new(int landlock, uint64_t now)
 {
 	struct status *s = memory_zero(1, sizeof(*s));
 	s->landlock = landlock;
+	s->now = now;
 	s->all_serve = true;
 	return s;
 }
 
 void status_free(struct status **s)
 {
-	if (*s)
+	if (*s) {
 		memory_free((*s)->list);
+		certificates_free(&(*s)->certificates);
+	}
 	memory_free(*s);
 	*s = NULL;
 }
@@ -59,6 +65,24 @@ void status_process(struct status *s, const struct master_process *m)
 	slice_copy(m->state, p->state, sizeof(p->state));
 	if (strcmp(p->state, "serving") != 0)
 		s->all_serve = false;
+}
+
+bool status_runs(const struct status *s, const char *name)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (strcmp(s->list[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+void status_certificate(struct status *s, const struct keys_certificate *m)
+{
+	certificates_add(&s->certificates, m);
+}
+
+void status_certificates_missing(struct status *s, const char *why)
+{
+	snprintf(s->certificates.missing, sizeof(s->certificates.missing), "%s", why);
 }
 
 void status_counts(struct status *s, const struct queue_counts *m)
@@ -129,6 +153,7 @@ json_t *status_json(const struct status *s, int code)
 		json_put(q, "state", json_text(slice_str(p->state)));
 		json_array_append_new(list, q);
 	}
+	json_put(o, "certificates", certificates_json(&s->certificates, s->now));
 	json_put(o, "landlock", json_count((uint64_t)(s->landlock > 0 ? s->landlock : 0)));
 	if (s->remark[0])
 		json_put(o, "remark", json_text(slice_str(s->remark)));
@@ -170,6 +195,7 @@ void status_text(const struct status *s, FILE *to)
 	char since[TIME_TEXT_SIZE], user[USER_NAME_SIZE];
 	fprintf(to, "%s\n", state(s, EX_OK));
 	queue_text(s, to);
+	certificates_text(&s->certificates, s->now, to);
 	if (s->landlock > 0)
 		fprintf(to, "sandbox   system call filter, and Landlock version %d\n", s->landlock);
 	else

@@ -108,6 +108,7 @@ PART(destination, queue_destination)
 PART(counts, queue_counts)
 PART(step, router_step)
 PART(usage, usage_listed)
+PART(certificate, keys_certificate)
 
 static void on_master_done(struct channel *c, const void *record)
 {
@@ -172,6 +173,14 @@ static void on_usage_done(struct channel *c, const void *record)
 	talk_ended(t, (int)m->code);
 }
 
+static void on_keys_status_end(struct channel *c, const void *record)
+{
+	const struct keys_status_end *m = record;
+	struct talk *t = listening(c, m->request);
+	if (t)
+		talk_ended(t, EX_OK);
+}
+
 static const struct route routes[] = {
     {COMMAND_MASTER_PROCESS, ROUTE_ALWAYS, on_process},
     {COMMAND_MASTER_DONE, ROUTE_ALWAYS, on_master_done},
@@ -185,6 +194,8 @@ static const struct route routes[] = {
     {COMMAND_LOGIN_DONE, ROUTE_ALWAYS, on_login_done},
     {COMMAND_USAGE_LISTED, ROUTE_ALWAYS, on_usage},
     {COMMAND_USAGE_DONE, ROUTE_ALWAYS, on_usage_done},
+    {COMMAND_KEYS_CERTIFICATE, ROUTE_ALWAYS, on_certificate},
+    {COMMAND_KEYS_STATUS_END, ROUTE_ALWAYS, on_keys_status_end},
     {COMMAND_ROUTER_ROUTED, ROUTE_ALWAYS, on_routed},
     {0},
 };

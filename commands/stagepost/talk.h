@@ -26,6 +26,7 @@ struct talk_calls {
 	void (*counts)(void *arg, const struct queue_counts *m);
 	void (*step)(void *arg, const struct router_step *m);
 	void (*usage)(void *arg, const struct usage_listed *m);
+	void (*certificate)(void *arg, const struct keys_certificate *m);
 };
 
 enum { TALK_TEXT_SIZE = 4097, TALK_ENHANCED_SIZE = 16 };

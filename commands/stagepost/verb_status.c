@@ -14,6 +14,7 @@
 #include "commands/stagepost/talk.h"
 #include "commands/stagepost/words.h"
 #include "common/config/config.h"
+#include "common/os/clock.h"
 #include "common/os/sandbox.h"
 
 static void on_process(void *arg, const struct master_process *m)
@@ -26,7 +27,22 @@ static void on_counts(void *arg, const struct queue_counts *m)
 	status_counts(arg, m);
 }
 
-static const struct talk_calls calls = {.process = on_process, .counts = on_counts};
+static void on_certificate(void *arg, const struct keys_certificate *m)
+{
+	status_certificate(arg, m);
+}
+
+static const struct talk_calls calls = {
+    .process = on_process, .counts = on_counts, .certificate = on_certificate};
+
+static void ask_keys(struct status *s, struct talk *t)
+{
+	struct keys_status certificates = {0};
+	struct talk_end end;
+	if (status_runs(s, "keys") && talk_ask(t, COMMAND_KEYS_STATUS, &certificates,
+					       TALK_STATUS_US, &calls, s, &end) != EX_OK)
+		status_certificates_missing(s, end.text);
+}
 
 static int ask(struct status *s, const char *run)
 {
@@ -47,6 +63,8 @@ static int ask(struct status *s, const char *run)
 		status_queue_missing(s, end.text);
 	else
 		status_remark(s, end.text);
+	if (code == EX_OK)
+		ask_keys(s, t);
 	talk_free(&t);
 	return code;
 }
@@ -62,7 +80,7 @@ int verb_status(const char *config_path, int argc, char **argv)
 	config = place_known(config_path, &code);
 	if (!config)
 		return code;
-	s = status_new(sandbox_landlock_abi());
+	s = status_new(sandbox_landlock_abi(), clock_wall_us() / CLOCK_SECOND);
 	code = ask(s, config_string(config, "run"));
 	if (json) {
 		json_line(stdout, status_json(s, code));

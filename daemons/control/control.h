@@ -57,6 +57,7 @@ enum partner {
 	PARTNER_ROUTER,
 	PARTNER_ACCOUNTS,
 	PARTNER_USAGE,
+	PARTNER_KEYS,
 	PARTNERS
 };
 struct question {
@@ -68,7 +69,7 @@ struct question {
 	bool waits; /* the walk was told to wait */
 };
 extern const struct route relay_asker_routes[], relay_master_routes[], relay_queue_routes[],
-    relay_router_routes[], relay_accounts_routes[], relay_usage_routes[];
+    relay_router_routes[], relay_accounts_routes[], relay_usage_routes[], relay_keys_routes[];
 /* The channel to a partner from now on; NULL: it has gone, its open questions are answered so. */
 void relay_use(enum partner partner, struct channel *c);
 /* The asker reads again: its walks go on. */
@@ -86,5 +87,6 @@ PARTNER_LINK(queue)
 PARTNER_LINK(router)
 PARTNER_LINK(accounts)
 PARTNER_LINK(usage)
+PARTNER_LINK(keys)
 
 #endif

@@ -9,25 +9,13 @@ static void start(void)
 	askers_start();
 }
 
-static const struct route none[] = {{0, 0, NULL}};
-
-static void up(struct channel *c, unsigned instance)
-{
-	(void)c, (void)instance;
-}
-
-static void down(struct channel *c)
-{
-	(void)c;
-}
-
 static const struct service_link links[] = {
     {"queue", &queue_dialogue, relay_queue_routes, partner_queue_up, partner_queue_down},
     {"router", &router_dialogue, relay_router_routes, partner_router_up, partner_router_down},
     {"accounts", &login_dialogue, relay_accounts_routes, partner_accounts_up,
      partner_accounts_down},
     {"usage", &usage_dialogue, relay_usage_routes, partner_usage_up, partner_usage_down},
-    {"keys", &keys_dialogue, none, up, down},
+    {"keys", &keys_dialogue, relay_keys_routes, partner_keys_up, partner_keys_down},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -18,7 +18,7 @@ static uint64_t last_request;
 static const char *const partner_names[PARTNERS] = {
     [PARTNER_MASTER] = "the master", [PARTNER_QUEUE] = "the queue manager",
     [PARTNER_ROUTER] = "the router", [PARTNER_ACCOUNTS] = "accounts",
-    [PARTNER_USAGE] = "usage",
+    [PARTNER_USAGE] = "usage",	     [PARTNER_KEYS] = "keys",
 };
 
 /* The last answer, in the words of the partner's conversation where they have room for an exit
@@ -165,12 +165,24 @@ static void ask_usage(struct channel *c, const void *record)
 	question_send(q, USAGE_ASK, &m);
 }
 
+static void ask_keys(struct channel *c, const void *record)
+{
+	struct keys_status m = *(const struct keys_status *)record;
+	struct question *q =
+	    question_new(channel_owner(c), PARTNER_KEYS, m.request, COMMAND_KEYS_STATUS, 0);
+	if (!q)
+		return;
+	m.request = q->request;
+	question_send(q, KEYS_STATUS, &m);
+}
+
 const struct route relay_asker_routes[] = {
     {COMMAND_MASTER_ASK, ROUTE_ALWAYS, ask_master},
     {COMMAND_QUEUE_ASK, ROUTE_ALWAYS, ask_queue},
     {COMMAND_ROUTER_EXPLAIN, ROUTE_ALWAYS, ask_router},
     {COMMAND_LOGIN_CHECK, ROUTE_ALWAYS, ask_accounts},
     {COMMAND_USAGE_ASK, ROUTE_ALWAYS, ask_usage},
+    {COMMAND_KEYS_STATUS, ROUTE_ALWAYS, ask_keys},
     {0},
 };
 
@@ -229,6 +241,8 @@ ANSWER(on_routed, router_routed, PARTNER_ROUTER, COMMAND_ROUTER_ROUTED, true)
 ANSWER(on_login_done, login_done, PARTNER_ACCOUNTS, COMMAND_LOGIN_DONE, true)
 ANSWER(on_usage_listed, usage_listed, PARTNER_USAGE, COMMAND_USAGE_LISTED, false)
 ANSWER(on_usage_done, usage_done, PARTNER_USAGE, COMMAND_USAGE_DONE, true)
+ANSWER(on_certificate, keys_certificate, PARTNER_KEYS, COMMAND_KEYS_CERTIFICATE, false)
+ANSWER(on_status_end, keys_status_end, PARTNER_KEYS, COMMAND_KEYS_STATUS_END, true)
 
 const struct route relay_master_routes[] = {
     {MASTER_PROCESS, ROUTE_ALWAYS, on_process},
@@ -257,6 +271,11 @@ const struct route relay_accounts_routes[] = {
 const struct route relay_usage_routes[] = {
     {USAGE_LISTED, ROUTE_ALWAYS, on_usage_listed},
     {USAGE_DONE, ROUTE_ALWAYS, on_usage_done},
+    {0},
+};
+const struct route relay_keys_routes[] = {
+    {KEYS_CERTIFICATE, ROUTE_ALWAYS, on_certificate},
+    {KEYS_STATUS_END, ROUTE_ALWAYS, on_status_end},
     {0},
 };
 

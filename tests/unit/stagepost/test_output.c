@@ -361,9 +361,11 @@ END_TEST
 
 /* Status */
 
+enum { NOW = 1700000000, DAY = 86400 };
+
 static struct status *running(void)
 {
-	struct status *s = status_new(4);
+	struct status *s = status_new(4, NOW);
 	struct master_process p = {.name = SLICE("smtpd"),
 				   .pid = 12,
 				   .uid = 34,
@@ -412,12 +414,67 @@ END_TEST
 
 START_TEST(says_stopped_when_nobody_listens)
 {
-	struct status *s = status_new(0);
+	struct status *s = status_new(0, NOW);
 	status_stopped(s, "the server is not running");
 	json_t *o = status_json(s, EX_UNAVAILABLE);
 	ck_assert_str_eq(string(o, "state"), "stopped");
 	ck_assert(json_is_null(json_object_get(o, "queue")));
 	ck_assert_uint_eq(json_array_size(json_object_get(o, "processes")), 0);
+	json_decref(o);
+	status_free(&s);
+}
+END_TEST
+
+static const struct {
+	const char *state, *says;
+	struct keys_certificate m;
+} papers[] = {
+    {"fine",
+     ": RSA 2048, until ",
+     {.names = SLICE("a.example b.example"), .kind = SLICE("RSA 2048"), .until = NOW + 15 * DAY}},
+    {"ending",
+     "renew it SOON",
+     {.names = SLICE("a.example b.example"), .kind = SLICE("Ed25519"), .until = NOW + 13 * DAY}},
+    {"ended",
+     "it has ENDED",
+     {.names = SLICE("a.example b.example"), .kind = SLICE("EC P-256"), .until = NOW - 1}},
+    {"missing", "no certificate", {.trouble = SLICE("the certificate: bad\033[2J")}},
+};
+
+START_TEST(tells_of_certificates_and_when_they_end)
+{
+	struct keys_certificate m = papers[_i].m;
+	struct status *s = running();
+	json_t *o, *list, *p;
+	m.certificate = SLICE("/etc/a.pem");
+	m.key = SLICE("/etc/a.key");
+	status_certificate(s, &m);
+	o = status_json(s, EX_OK);
+	list = json_object_get(o, "certificates");
+	ck_assert_uint_eq(json_array_size(list), 1);
+	p = json_array_get(list, 0);
+	ck_assert_str_eq(string(p, "state"), papers[_i].state);
+	ck_assert_str_eq(string(p, "certificate"), "/etc/a.pem");
+	ck_assert_uint_eq(json_array_size(json_object_get(p, "names")), m.names.len > 0 ? 2 : 0);
+	ck_assert_int_eq(json_is_null(json_object_get(p, "trouble")), m.trouble.len == 0);
+	open_text();
+	status_text(s, to);
+	fflush(to);
+	ck_assert_msg(strstr(text, papers[_i].says) != NULL, "%s", text);
+	ck_assert_ptr_null(strchr(text, '\033'));
+	close_text();
+	json_decref(o);
+	status_free(&s);
+}
+END_TEST
+
+START_TEST(says_when_keys_does_not_answer)
+{
+	struct status *s = running();
+	json_t *o;
+	status_certificates_missing(s, "keys has gone");
+	o = status_json(s, EX_OK);
+	ck_assert(json_is_null(json_object_get(o, "certificates")));
 	json_decref(o);
 	status_free(&s);
 }
@@ -463,6 +520,9 @@ int main(void)
 	tcase_add_test(t, says_degraded_when_a_process_does_not_serve);
 	tcase_add_test(t, says_stopped_when_nobody_listens);
 	tcase_add_test(t, tells_people_the_state);
+	tcase_add_loop_test(t, tells_of_certificates_and_when_they_end, 0,
+			    sizeof(papers) / sizeof(papers[0]));
+	tcase_add_test(t, says_when_keys_does_not_answer);
 	srunner_run_all(sr, CK_ENV);
 	int failed = srunner_ntests_failed(sr);
 	srunner_free(sr);
