@@ -40,6 +40,7 @@ static struct settings *fixed; /* as at the start: listeners, paths, numbers of 
 static struct identity nobody; /* whom local runs as when nothing is delivered */
 static uint64_t generation = 1;
 static bool one_uid;
+static int state_fds[ROLES]; /* 0: not open */
 
 static void stock_free(struct stock *s)
 {
@@ -86,6 +87,24 @@ static bool open_spool(const char *path, struct error *e)
 	}
 	pickup.gid = queue.gid;
 	return place_spool(path, &queue, &pickup, e);
+}
+
+/* Of those that are there, or will be. */
+static bool open_states(const unsigned counts[ROLES], struct error *e)
+{
+	const char *path = config_string(settings_config(fixed), "state");
+	for (unsigned role = 0; role < ROLES; role++) {
+		struct identity as;
+		if (!(services[role].gifts & GIFT_STATE) || counts[role] == 0 ||
+		    state_fds[role] > 0)
+			continue;
+		if (!one_uid && !process_user((enum role_id)role, &as, e))
+			return false;
+		if (!place_state(path, services[role].name, one_uid ? NULL : &as, &state_fds[role],
+				 e))
+			return false;
+	}
+	return true;
 }
 
 static bool open_places(struct error *e)
@@ -173,7 +192,8 @@ bool house_open(const char *config_path, const struct process_events *events, st
 		error_take_all(e, &remarks);
 	stock.settings = fixed;
 	good = good && count_processes(settings_config(fixed), counts, e) &&
-	       processes_make(counts, one_uid, events, e) && open_places(e);
+	       processes_make(counts, one_uid, events, e) && open_places(e) &&
+	       open_states(counts, e);
 	if (good) {
 		set_owner();
 		settings_log_remarks(&remarks);
@@ -315,6 +335,8 @@ void house_equip(struct process *p)
 		process_send_fd(p, "directory", "spool", "", place_spool_fd());
 	if (gifts & GIFT_DROP)
 		process_send_fd(p, "directory", "drop", "", place_drop_fd());
+	if (gifts & GIFT_STATE)
+		process_send_fd(p, "directory", "state", "", state_fds[p->role]);
 	if (gifts & GIFT_MAILBOXES)
 		mailboxes_each(stock.mailboxes, give_mailbox, p);
 	tables_each(stock.tables, give_table, p);
@@ -357,7 +379,7 @@ static bool add_processes(const struct config *config, struct error *e)
 	for (unsigned role = 0; role < ROLES; role++)
 		if (services[role].count_key)
 			counts[role] = 0;
-	return processes_add(counts, one_uid, e);
+	return open_states(counts, e) && processes_add(counts, one_uid, e);
 }
 
 static void start_added(void)

@@ -31,7 +31,7 @@ enum {
 };
 
 static int spool_fd = -1, drop_fd = -1, spool_lock = -1, run_fd = -1, run_lock = -1, empty_fd = -1;
-static int control_fd = -1, submit_fd = -1;
+static int control_fd = -1, submit_fd = -1, state_fd = -1, state_lock = -1;
 
 static bool is_there(const char *path)
 {
@@ -159,6 +159,25 @@ int place_drop_fd(void)
 int place_spool_fd(void)
 {
 	return spool_fd;
+}
+
+bool place_state(const char *path, const char *role, const struct identity *owner, int *fd,
+		 struct error *e)
+{
+	char below[PATH_MAX];
+	int written = snprintf(below, sizeof(below), "%s/%s", path, role);
+	if (written < 0 || (size_t)written >= sizeof(below))
+		return error_set(e, EX_OSERR, "state: the path is too long");
+	if (state_fd < 0 && !place_directory(path, 0755, NULL, &state_fd, e)) {
+		place_failed(e);
+		return error_prefix(e, "state");
+	}
+	if (state_lock < 0 && !lock_place("state directory", path, state_fd, &state_lock, e))
+		return false;
+	if (place_directory(below, 0700, owner, fd, e))
+		return true;
+	place_failed(e);
+	return error_prefix(e, "state");
 }
 
 /* A relative name is what the kernel sees; the way there does not count. */

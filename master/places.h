@@ -1,5 +1,6 @@
 /*
- * places: the spool with its lock, the run directory, the directories of mailboxes.
+ * places: the spool and the state directory with their locks, the run directory, the directories
+ * of mailboxes.
  */
 #ifndef MASTER_PLACES_H
 #define MASTER_PLACES_H
@@ -29,6 +30,11 @@ bool place_spool(const char *path, const struct identity *queue, const struct id
 		 struct error *e);
 int place_spool_fd(void);
 int place_drop_fd(void);
+
+/* A role's directory below the state directory, on the first call with the lock there. code as
+ * place_spool(). */
+bool place_state(const char *path, const char *role, const struct identity *owner, int *fd,
+		 struct error *e);
 
 /* The run directory with a lock and the empty directory in it, the socket for commands and
  * the one on which programs of this machine submit mail (SMTP). code

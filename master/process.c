@@ -66,7 +66,7 @@ static bool log_pair_make(int *end, int *reader, struct error *e)
 	return true;
 }
 
-static bool find_user(enum role_id role, struct identity *as, struct error *e)
+bool process_user(enum role_id role, struct identity *as, struct error *e)
 {
 	char name[ROLE_MAX + 16];
 	snprintf(name, sizeof(name), "stagepost-%s", services[role].name);
@@ -93,7 +93,7 @@ static struct process *process_new(enum role_id role, unsigned instance, bool on
 	else
 		snprintf(p->name, sizeof(p->name), "%s", services[role].name);
 	p->as = (struct identity){getuid(), getgid()};
-	if ((one_uid || find_user(role, &p->as, e)) &&
+	if ((one_uid || process_user(role, &p->as, e)) &&
 	    log_pair_make(&p->log_end, &p->log_reader, e))
 		return p;
 	memory_free(p);

@@ -64,6 +64,8 @@ bool processes_make(const unsigned counts[ROLES], bool one_uid, const struct pro
 		    struct error *e);
 /* Adds what counts has beyond those that are there, all of it or none; none is started. */
 bool processes_add(const unsigned counts[ROLES], bool one_uid, struct error *e);
+/* Whom a role's processes run as when root starts them. code 78: there is no such user. */
+bool process_user(enum role_id role, struct identity *as, struct error *e);
 struct process_list *processes(void);
 struct process *process_find(struct slice role, unsigned instance);
 /* The name and the end to read of the master's own log channel. */

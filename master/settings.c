@@ -32,7 +32,7 @@ struct settings {
 };
 
 /* Directives whose value is fixed at the start. */
-static const char *const fixed_strings[] = {"spool", "run"};
+static const char *const fixed_strings[] = {"spool", "run", "state"};
 
 struct report {
 	struct buffer *remarks;

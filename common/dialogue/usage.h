@@ -11,8 +11,10 @@
 enum { USAGE_USER_MAX = 320, USAGE_RECIPIENTS_MAX = 100000, USAGE_RECIPIENTS_PART = 4096 };
 
 /* submission -> usage: a message of this user is complete. Recipients follow as hashes in
- * USAGE_TO, then the answer comes: it counts, unless it is to be held. hold: over a limit, or the
- * user is blocked; the message is taken and waits (state hold), and the administrator is told. */
+ * USAGE_TO, as long as the next USAGE_SENDS has not begun; then the answer comes, and the message
+ * counts. hold: over a limit, or the user is blocked; the message is taken and arrives held, with
+ * the text as its reason (queue/store/record.h). Held messages count too. tell: submission mails
+ * the postmaster that this user is over a limit; once a user and day. */
 #define USAGE_SENDS_FIELDS(F, S)                                \
 	F(S, u64, request, 0, "repeated in the answer")         \
 	F(S, string, user, USAGE_USER_MAX, "canonical address") \
@@ -24,9 +26,10 @@ RECORD_DECLARE(usage_sends, USAGE_SENDS_FIELDS)
 	F(S, bytes, hashes, USAGE_RECIPIENTS_PART * 8, \
 	  "u64 each: first octets of the SHA-256 of the folded address")
 RECORD_DECLARE(usage_to, USAGE_TO_FIELDS)
-#define USAGE_VERDICT_FIELDS(F, S)                  \
-	F(S, u64, request, 0, "of the question")    \
-	F(S, bool, hold, 0, "take it, and hold it") \
+#define USAGE_VERDICT_FIELDS(F, S)                     \
+	F(S, u64, request, 0, "of the question")       \
+	F(S, bool, hold, 0, "take it, and hold it")    \
+	F(S, bool, tell, 0, "and mail the postmaster") \
 	F(S, string, text, 200, "which limit, for queue and log")
 RECORD_DECLARE(usage_verdict, USAGE_VERDICT_FIELDS)
 

@@ -101,8 +101,10 @@ bool stream_ready(const struct stream *s)
  * when some come in a pause. */
 void stream_watch_set(struct stream *s)
 {
-	if (s->state == STATE_LINGERING || s->handshaking ||
-	    (stream_ready(s) && stream_input(s).len < s->kind->input_limit))
+	if (s->held)
+		s->reads = false;
+	else if (s->state == STATE_LINGERING || s->handshaking ||
+		 (stream_ready(s) && stream_input(s).len < s->kind->input_limit))
 		s->reads = true;
 	loop_watch_set(&s->watch, (s->waiting ? LOOP_WRITE : 0) | (s->reads ? LOOP_READ : 0));
 }
@@ -133,7 +135,9 @@ static void stream_read(struct stream *s)
 {
 	size_t kept = s->in.len, room = s->kind->input_limit - kept;
 	ssize_t n = s->transport->read(s->transport_state, s->fd, scratch + kept, room);
-	if (n < 0 && errno == EAGAIN)
+	if (n < 0 && errno == EBUSY)
+		s->held = s->waiting = true;
+	if (n < 0 && (errno == EAGAIN || errno == EBUSY))
 		return;
 	if (n <= 0) {
 		s->peer_done = n == 0;
@@ -217,6 +221,7 @@ static void handshake(struct stream *s)
 {
 	enum transport_step step = s->transport->handshake(s->transport_state, s->fd);
 	s->waiting = step == TRANSPORT_WRITE;
+	s->held = step == TRANSPORT_WRITE || step == TRANSPORT_WAIT;
 	if (step == TRANSPORT_FAILED) {
 		stream_die(s, STREAM_UNSAFE);
 	} else if (step == TRANSPORT_DONE) {
@@ -329,6 +334,19 @@ void stream_set_transport(struct stream *s, const struct transport *transport, v
 	s->transport = transport;
 	s->transport_state = state;
 	s->handshaking = s->handshake_due = true;
+	stream_timer_by(s, loop_now());
+}
+
+void *stream_transport_state(const struct stream *s, const struct transport *transport)
+{
+	return s->transport == transport ? s->transport_state : NULL;
+}
+
+void stream_go_on(struct stream *s)
+{
+	if (s->state != STATE_OPEN || !s->handshaking)
+		return;
+	s->handshake_due = true;
 	stream_timer_by(s, loop_now());
 }
 

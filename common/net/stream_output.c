@@ -73,6 +73,7 @@ static void write_failed(struct stream *s)
 /* Writes what it can. May close a finishing stream. */
 void stream_write(struct stream *s)
 {
+	s->held = false;
 	if (s->out.len > 0) {
 		ssize_t n = s->transport->write(s->transport_state, s->fd, buffer_slice(&s->out),
 						s->state == STATE_FINISHING);

@@ -25,6 +25,7 @@ struct stream {
 	bool dirty;	/* in the list for the turn's end */
 	bool waiting;	/* for room to write */
 	bool reads;	/* the watch asks for octets */
+	bool held;	/* it must not: what the transport needs first is something else */
 	bool paused;
 	bool in_input;	  /* inside the owner's input() */
 	bool input_again; /* paused and resumed in there */

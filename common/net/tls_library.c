@@ -15,7 +15,8 @@ OSSL_LIB_CTX *tls_library(void)
 		return library;
 	ERR_load_crypto_strings();
 	library = OSSL_LIB_CTX_new();
-	if (!library || !OSSL_PROVIDER_load(library, "default"))
+	if (!library || !OSSL_PROVIDER_load(library, "default") ||
+	    !EVP_set_default_properties(library, "?provider=default"))
 		fatal("TLS: OpenSSL's default provider can't be loaded");
 	return library;
 }

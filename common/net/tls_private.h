@@ -12,7 +12,6 @@
 
 enum {
 	TLS_PRIVATE_FILE_MAX = 64 * 1024,   /* octets of a key's file */
-	TLS_SIGNATURE_MAX = 1024,	    /* octets: RSA of TLS_RSA_BITS_MAX */
 	TLS_PRIVATE_HEAP = 4 * 1024 * 1024, /* octets for the secret parts: about 4,000 keys */
 };
 

@@ -15,6 +15,9 @@ enum {
 	TLS_TICKET_SECRET_SIZE = 64, /* 32 octets for AES-256, 32 for HMAC-SHA-256 */
 	TLS_CERTIFICATES_MAX = 1000,
 	TLS_BINDING_MAX = 64,
+	TLS_SIGNATURE_MAX = 1024, /* RSA of TLS_RSA_BITS_MAX */
+	TLS_JOBS_MAX = 128,	  /* handshakes that wait for a signature; others wait for them */
+	TLS_TICKET_SECONDS = 2 * 3600,
 };
 
 struct tls_server;

@@ -148,6 +148,7 @@ class Ours(Server):
 hostname us.{DOMAIN}
 origin {DOMAIN}
 spool {self.folder}/spool
+state {self.folder}/state
 run {self.folder}/run
 log file {self.folder}/log text
 listen 127.0.0.1:{self.port} smtp

@@ -156,6 +156,7 @@ origin {DOMAIN}
 postmaster alice@{DOMAIN}
 spool spool
 run run
+state state
 log file log/mail.log {log}
 aliases file:names
 listen 127.0.0.1:{self.port} smtp {listen}

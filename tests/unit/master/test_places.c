@@ -24,8 +24,8 @@ static void setup(void)
 
 static void teardown(void)
 {
-	static const char *const names[] = {"run/control", "run/lock", "run/empty",
-					    "run",	   "a/b",      "a"};
+	static const char *const names[] = {"run/control", "run/submit", "run/lock", "run/empty",
+					    "run/usage",   "run",	 "a/b",	     "a"};
 	char path[128];
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
@@ -112,6 +112,24 @@ START_TEST(a_directory_that_is_there_keeps_its_mode)
 }
 END_TEST
 
+/* What a role remembers is nobody else's, and of one server only. */
+START_TEST(a_roles_state_is_its_own_and_another_master_stays_out)
+{
+	struct error e = {0};
+	struct stat st;
+	int status = -1, fd = -1;
+	ck_assert_msg(place_state(run, "usage", NULL, &fd, &e), "%s", e.text);
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0700);
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(take_run());
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(WEXITSTATUS(status), EX_TEMPFAIL);
+	close(fd);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("places");
@@ -123,6 +141,7 @@ int main(void)
 	tcase_add_test(t, a_socket_that_was_left_over_is_replaced);
 	tcase_add_test(t, makes_what_is_missing_whatever_the_umask);
 	tcase_add_test(t, a_directory_that_is_there_keeps_its_mode);
+	tcase_add_test(t, a_roles_state_is_its_own_and_another_master_stays_out);
 	suite_add_tcase(s, t);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);

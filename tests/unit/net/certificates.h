@@ -1,10 +1,12 @@
 /*
  * Keys and self-signed certificates, made while a test runs. Included once per test program.
  */
+#include <check.h>
 #include <openssl/bio.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <stdlib.h>
 
 #include "common/base/slice.h"
 
