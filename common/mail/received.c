@@ -16,6 +16,7 @@ enum {
 	HELO_MAX = 255,
 	ADDRESS_TEXT_MAX = 64,
 	UID_TEXT_MAX = 16,
+	BITS_TEXT_MAX = 32,
 };
 
 struct folder {
@@ -102,6 +103,22 @@ static void write_client(struct folder *f, const struct received *r)
 }
 
 /* In the words that Postfix uses for it, which people look for. */
+static void write_tls(struct folder *f, const struct received *r)
+{
+	char bits[BITS_TEXT_MAX];
+	int len = snprintf(bits, sizeof(bits), "(%u", r->cipher_bits);
+
+	word(f, SLICE("(using"));
+	word(f, r->tls);
+	word(f, SLICE("with"));
+	word(f, SLICE("cipher"));
+	word(f, r->cipher);
+	word(f, slice_make(bits, (size_t)len));
+	word(f, SLICE("bits))"));
+	fold(f);
+}
+
+/* In Postfix's words too. */
 static void write_user(struct folder *f, const struct received *r)
 {
 	char uid[UID_TEXT_MAX];
@@ -128,8 +145,10 @@ bool received_write(const struct received *r, struct buffer *out)
 	struct slice rest = date_text(r->seconds, r->zone, date);
 
 	put(&f, SLICE("Received:"));
-	if (!r->local)
+	if (!r->local && !r->hidden)
 		write_client(&f, r);
+	if (r->tls.len > 0)
+		write_tls(&f, r);
 	word(&f, SLICE("by"));
 	word(&f, r->host);
 	if (r->local) {

@@ -91,6 +91,18 @@ void stream_consume(struct stream *s, size_t n)
 	s->unread = slice_from(s->unread, n);
 }
 
+void stream_wipe(struct stream *s, size_t n)
+{
+	struct slice input = stream_input(s), rest = slice_from(input, n);
+	if (n > input.len)
+		panic("stream: %zu octets wiped of %zu", n, input.len);
+	explicit_bzero((void *)(uintptr_t)input.ptr, n);
+	stream_consume(s, n);
+	/* a line that came in pieces was at another place there */
+	if (rest.len == 0)
+		explicit_bzero(scratch, sizeof(scratch));
+}
+
 bool stream_ready(const struct stream *s)
 {
 	return s->state == STATE_OPEN && !s->paused && !s->handshaking &&

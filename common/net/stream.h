@@ -65,6 +65,8 @@ void *stream_owner(const struct stream *s);
 /* The unread octets; valid until stream_consume(), stream_resume() or the end of the call. */
 struct slice stream_input(const struct stream *s);
 void stream_consume(struct stream *s, size_t n);
+/* The same, of octets that may be a password: the memory where they were read is wiped. */
+void stream_wipe(struct stream *s, size_t n);
 /* May more input be taken now? Not while paused, dead, or with half of output_limit unsent; input()
  * comes again when that is over. */
 bool stream_ready(const struct stream *s);

@@ -4,10 +4,11 @@
 #include "common/smtp/command.h"
 
 static const struct slice names[VERB_COUNT] = {
-    [VERB_UNKNOWN] = {"unknown", 7}, [VERB_HELO] = {"HELO", 4}, [VERB_EHLO] = {"EHLO", 4},
-    [VERB_MAIL] = {"MAIL", 4},	     [VERB_RCPT] = {"RCPT", 4}, [VERB_DATA] = {"DATA", 4},
-    [VERB_BDAT] = {"BDAT", 4},	     [VERB_RSET] = {"RSET", 4}, [VERB_NOOP] = {"NOOP", 4},
-    [VERB_VRFY] = {"VRFY", 4},	     [VERB_HELP] = {"HELP", 4}, [VERB_QUIT] = {"QUIT", 4},
+    [VERB_UNKNOWN] = {"unknown", 7},   [VERB_HELO] = {"HELO", 4}, [VERB_EHLO] = {"EHLO", 4},
+    [VERB_STARTTLS] = {"STARTTLS", 8}, [VERB_AUTH] = {"AUTH", 4}, [VERB_MAIL] = {"MAIL", 4},
+    [VERB_RCPT] = {"RCPT", 4},	       [VERB_DATA] = {"DATA", 4}, [VERB_BDAT] = {"BDAT", 4},
+    [VERB_RSET] = {"RSET", 4},	       [VERB_NOOP] = {"NOOP", 4}, [VERB_VRFY] = {"VRFY", 4},
+    [VERB_HELP] = {"HELP", 4},	       [VERB_QUIT] = {"QUIT", 4},
 };
 
 const char *verb_name(enum verb verb)

@@ -8,6 +8,7 @@
 #include "common/mail/date.h"
 #include "common/mail/message_id.h"
 #include "common/mail/received.h"
+#include "common/net/tls_server.h"
 #include "common/os/clock.h"
 #include "daemons/smtpd/smtpd.h"
 
@@ -16,6 +17,8 @@ enum { RECEIVED_MAX = 4096, SECONDS_A_MINUTE = 60 };
 static const struct refusal header_too_large = {552, "5.3.4", "Header is larger than the limit"};
 static const struct refusal no_room = {452, "4.3.1", "Too much mail at once, try later"};
 static const struct refusal no_file = {451, "4.3.0", "The message can't be stored, try later"};
+static const struct refusal not_counted = {451, "4.3.0",
+					   "What you send can't be counted now, try later"};
 static const char queued[] = "Ok: queued as ";
 static const struct refusal queue_full = {452, "4.3.1", "The queue is full, try later"};
 
@@ -44,19 +47,27 @@ static bool write_trace(struct session *s, struct transaction *t, uint64_t now,
 {
 	char id[QUEUE_ID_LEN + 1];
 	struct slice first = recipient_address(&t->recipients[0]);
+	struct tls_facts tls = {.version = ""};
 	struct received received = {
 	    .local = s->local,
 	    .uid = s->uid,
+	    .hidden = s->mechanism != NULL && smtpd_settings()->hide_client,
 	    .helo = slice_str(s->helo),
 	    .name = slice_str(s->name),
 	    .address = slice_str(s->address),
 	    .host = slice_str(smtpd_settings()->hostname),
-	    .protocol = received_protocol(s->esmtp, false, false, (t->flags & JOB_UTF8) != 0),
+	    .protocol = received_protocol(s->esmtp, s->secure, s->mechanism != NULL,
+					  (t->flags & JOB_UTF8) != 0),
 	    .recipient = t->recipient_count == 1 && ascii_only(first) ? first : SLICE_EMPTY,
 	    .seconds = (int64_t)(now / CLOCK_SECOND),
 	    .zone = clock_offset_minutes(now) * SECONDS_A_MINUTE,
 	};
 
+	if (s->secure)
+		tls_server_facts(s->stream, &tls);
+	received.tls = slice_str(tls.version);
+	received.cipher = slice_str(tls.cipher);
+	received.cipher_bits = tls.bits;
 	queue_id_text(t->id, id);
 	received.id = slice_str(id);
 	return received_write(&received, trace);
@@ -113,6 +124,7 @@ static void commit(struct session *s, struct transaction *t, uint64_t now, struc
 	    .user = slice_str(s->user),
 	    .flags = t->flags,
 	    .envid = t->envid,
+	    .hold = t->hold,
 	    .header = header,
 	    .recipients = stored_recipients(t),
 	    .recipient_count = t->recipient_count,
@@ -151,9 +163,8 @@ static bool rewrite(struct session *s, struct transaction *t, uint64_t now, stru
 	return header_complete(header, &t->look, &c, out);
 }
 
-void enqueue_message(struct session *s)
+static void complete(struct session *s, struct transaction *t)
 {
-	struct transaction *t = s->transaction;
 	const struct header_look *look = &t->look;
 	uint64_t now = clock_wall_us();
 	bool lacks = !look->date || !look->message_id || (s->local && !look->from) || look->bcc;
@@ -169,4 +180,27 @@ void enqueue_message(struct session *s)
 	else
 		enqueue_refuse(s, &header_too_large);
 	buffer_free(&fresh);
+}
+
+static void counted(struct session *s, const struct slice *hold)
+{
+	struct transaction *t = s->transaction;
+
+	if (hold == NULL) {
+		enqueue_refuse(s, &not_counted);
+		return;
+	}
+	t->hold = arena_copy(&t->arena, *hold);
+	if (hold->len > 0 && t->hold.len == 0)
+		enqueue_refuse(s, &no_room);
+	else
+		complete(s, t);
+}
+
+void enqueue_message(struct session *s)
+{
+	if (s->mechanism != NULL)
+		usage_count(s, counted);
+	else
+		complete(s, s->transaction);
 }

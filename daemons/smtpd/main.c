@@ -1,6 +1,7 @@
 /*
  * smtpd: receives mail by SMTP (RFC 5321) and puts it into the queue. A stranger talks with this
  * process alone, and it can do nothing but talk, append to a segment that it was lent, and ask.
+ * submission is the same program with users (RFC 6409) and the socket for programs.
  */
 #include "common/dialogue/keys.h"
 #include "common/dialogue/login.h"
@@ -8,32 +9,46 @@
 #include "common/dialogue/resolver.h"
 #include "common/dialogue/usage.h"
 #include "common/dialogue/writer.h"
+#include "common/service/logins.h"
+#include "common/service/secure.h"
 #include "daemons/smtpd/smtpd.h"
 
 static const struct record *const settings[] = {
-    &settings_server_record, &settings_listen_record,	&settings_network_record,
-    &settings_limits_record, &settings_resolver_record, NULL,
+    &settings_server_record,	  &settings_listen_record,
+    &settings_network_record,	  &settings_limits_record,
+    &settings_resolver_record,	  &settings_tls_record,
+    &settings_certificate_record, NULL,
 };
 
-static const struct route none[] = {{0, 0, NULL}};
-
-static void up(struct channel *c, unsigned instance)
-{
-	(void)c, (void)instance;
-}
-
-static void down(struct channel *c)
-{
-	(void)c;
-}
+static const struct record *const submission_settings[] = {
+    &settings_server_record,	  &settings_listen_record,
+    &settings_network_record,	  &settings_limits_record,
+    &settings_resolver_record,	  &settings_tls_record,
+    &settings_certificate_record, &settings_auth_record,
+    &settings_submission_record,  NULL,
+};
 
 static const struct service_link links[] = {
     {"router", &router_dialogue, verdict_routes, verdict_up, verdict_down},
     {"queue", &writer_dialogue, queue_routes, queue_up, queue_down},
     {"resolver", &resolver_dialogue, names_routes, names_up, names_down},
-    {"keys", &keys_dialogue, none, up, down},
+    {"keys", &keys_dialogue, secure_routes, secure_up, secure_down},
     {NULL, NULL, NULL, NULL, NULL},
 };
+
+static void smtpd_warm(void)
+{
+	secure_warm("smtpd");
+	server_warm();
+}
+
+static void submission_warm(void)
+{
+	secure_warm("submission");
+	logins_warm(server_end_user);
+	usage_warm();
+	server_warm();
+}
 
 static const struct service smtpd = {
     .name = "smtpd",
@@ -43,7 +58,7 @@ static const struct service smtpd = {
     .setting = smtpd_setting,
     .settings_end = smtpd_settings_end,
     .descriptor = server_descriptor,
-    .warm = server_warm,
+    .warm = smtpd_warm,
     .start = server_start,
     .drain = server_drain,
 };
@@ -52,22 +67,22 @@ static const struct service_link submission_links[] = {
     {"router", &router_dialogue, verdict_routes, verdict_up, verdict_down},
     {"queue", &writer_dialogue, queue_routes, queue_up, queue_down},
     {"resolver", &resolver_dialogue, names_routes, names_up, names_down},
-    {"keys", &keys_dialogue, none, up, down},
-    {"accounts", &login_dialogue, none, up, down},
-    {"usage", &usage_dialogue, none, up, down},
-    {"pickup", &pickup_dialogue, server_pickup_routes, up, down},
+    {"keys", &keys_dialogue, secure_routes, secure_up, secure_down},
+    {"accounts", &login_dialogue, logins_routes, logins_up, logins_down},
+    {"usage", &usage_dialogue, usage_routes, usage_up, usage_down},
+    {"pickup", &pickup_dialogue, pickup_routes, pickup_up, pickup_down},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
 static const struct service submission = {
     .name = "submission",
     .links = submission_links,
-    .settings = settings,
+    .settings = submission_settings,
     .settings_begin = smtpd_settings_begin,
     .setting = smtpd_setting,
     .settings_end = smtpd_settings_end,
     .descriptor = server_descriptor,
-    .warm = server_warm,
+    .warm = submission_warm,
     .start = server_start,
     .drain = server_drain,
 };

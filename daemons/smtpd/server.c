@@ -5,20 +5,20 @@
  * 451. On the local socket, where `sendmail` submits, the client is the user whom the kernel names.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/base/memory.h"
-#include "common/dialogue/pickup.h"
 #include "common/net/listen.h"
 #include "common/os/loop.h"
+#include "common/service/secure.h"
 #include "daemons/smtpd/smtpd.h"
 
 enum {
 	QUEUE_PATIENCE_US = 5000000,
-	PARKED_MAX = 64,			  /* sessions of pickup before the queue is there */
 	DESCRIPTORS_KEPT = WRITER_FILES_MAX + 64, /* from connections, for what the queue lends */
 };
 
@@ -30,15 +30,26 @@ static const rlim_t file_octets_max = (UINT64_C(4) << 30) + (UINT64_C(16) << 20)
 struct listener {
 	TAILQ_ENTRY(listener) link;
 	struct slice name; /* its address as configured; memory of ours */
-	bool local;	   /* the socket for sendmail */
+	const struct listener_kind *kind;
 	struct acceptor *acceptor;
 };
 
+static const struct listener_kind kinds[] = {
+    /* name         wrapped login  local */
+    {"smtp", false, false, false},
+    {"submission", false, true, false},
+    {"submissions", true, true, false},
+    {"local", false, false, true}, /* the socket for sendmail */
+};
+enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
+static const struct listener_kind *const local_kind = &kinds[KINDS - 1];
+
+/* As if pickup's sessions came there. */
+static struct listener pickup_listener;
+static uint32_t pickup_sessions;
 static TAILQ_HEAD(, listener) listeners = TAILQ_HEAD_INITIALIZER(listeners);
 static TAILQ_HEAD(session_list, session) sessions = TAILQ_HEAD_INITIALIZER(sessions);
 static uint32_t connections;
-static TAILQ_HEAD(, parked) parking = TAILQ_HEAD_INITIALIZER(parking);
-static uint32_t parked_count;
 static struct loop_timer opener, checker;
 static bool opened, draining;
 static int descriptors_end; /* a connection gets no descriptor from here on */
@@ -49,13 +60,19 @@ bool listener_normalizes(const struct listener *l)
 	return smtpd_normalizes(l->name);
 }
 
+bool server_opened(void)
+{
+	return opened;
+}
+
 bool server_draining(void)
 {
 	return draining;
 }
 
-/* Says so and closes, without a session, which would live on while the client reads. */
-static void turn_away(int fd, const char *address)
+/* Says so and closes, without a session, which would live on while the client reads; says nothing
+ * to one that waits for TLS. */
+static void turn_away(int fd, const struct listener_kind *kind, const char *address)
 {
 	struct buffer reply;
 
@@ -68,7 +85,8 @@ static void turn_away(int fd, const char *address)
 	buffer_init(&reply, REPLY_LINE_MAX);
 	reply_write(&reply, 421, "4.7.0", "%s too many connections, try later",
 		    smtpd_settings()->hostname);
-	(void)send(fd, reply.data, reply.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (!kind->wrapped)
+		(void)send(fd, reply.data, reply.len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	buffer_free(&reply);
 	close(fd);
 }
@@ -76,7 +94,19 @@ static void turn_away(int fd, const char *address)
 static void refuse_connection(struct session *s, const char *why)
 {
 	session_log_refusal(s, "connect", 421, "4.7.0", slice_str(why), SLICE_EMPTY);
-	session_reply(s, 421, "4.7.0", "%s %s", smtpd_settings()->hostname, why);
+	if (s->kind->wrapped)
+		session_close(s, "refused"); /* no handshake only to say so */
+	else
+		session_reply(s, 421, "4.7.0", "%s %s", smtpd_settings()->hostname, why);
+}
+
+static void welcome(struct session *s)
+{
+	if (s->kind->wrapped) {
+		s->phase = PHASE_SECURING;
+		handshake_begin(s);
+	} else
+		session_greet(s);
 }
 
 /* A session is there: may it stay? Neither our own clients nor root are held to a client's share:
@@ -84,39 +114,41 @@ static void refuse_connection(struct session *s, const char *why)
 static void judge(struct session *s)
 {
 	const struct settings_limits *limits = &smtpd_settings()->limits;
-	bool free = s->local ? s->uid == 0 : s->trusted;
+	bool free = s->local ? s->uid == 0 : s->in_trust;
 
 	if (connections > limits->connections)
 		refuse_connection(s, "too many connections, try later");
 	else if (client_connections(s->client) > limits->per_client && !free)
 		refuse_connection(s, "too many connections from your address");
-	else if (!s->trusted && !client_count(s->client, CLIENT_CONNECTION))
+	else if (!s->in_trust && !client_count(s->client, CLIENT_CONNECTION))
 		refuse_connection(s, "too many connections from your address in a minute");
 	else {
 		names_ask(s);
-		session_greet(s);
+		welcome(s);
 	}
 }
 
-static void session_begin(struct listener *l, int fd, const struct net_address *peer, uint32_t uid)
+static struct session *session_begin(struct listener *l, const struct listener_kind *kind, int fd,
+				     const struct net_address *peer, uint32_t uid)
 {
 	char address[NET_IP_TEXT] = "local";
 	struct session *s;
 
-	if (!l->local)
+	if (!kind->local)
 		net_ip_format(peer, address);
 	if (fd >= descriptors_end) {
-		turn_away(fd, address);
-		return;
+		turn_away(fd, kind, address);
+		return NULL;
 	}
 	connections++;
-	s = session_open(fd, l, client_enter(peer, uid), address);
+	s = session_open(fd, l, kind, client_enter(peer, uid), address);
 	TAILQ_INSERT_TAIL(&sessions, s, link);
-	if (l->local)
+	if (kind->local)
 		session_set_user(s, uid);
 	(void)session_trusted(s);
 	session_log_begin(s);
 	judge(s);
+	return s;
 }
 
 static void accepted(void *arg, int fd, const struct net_address *peer)
@@ -125,94 +157,71 @@ static void accepted(void *arg, int fd, const struct net_address *peer)
 	struct ucred user = {.uid = 0};
 	socklen_t len = sizeof(user);
 
-	if (l->local && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &user, &len) < 0) {
+	if (l->kind->local && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &user, &len) < 0) {
 		log_error("a local client's user is not known: %s", strerror(errno));
 		close(fd);
 		return;
 	}
-	session_begin(l, fd, peer, user.uid);
+	(void)session_begin(l, l->kind, fd, peer, user.uid);
 }
 
-static struct listener *local_listener(void)
+void server_take(int fd, uint32_t uid)
 {
-	struct listener *l;
+	struct net_address nobody = {.family = NET_UNIX};
+	struct session *s;
 
-	TAILQ_FOREACH (l, &listeners, link)
-		if (l->local)
-			return l;
-	return NULL;
-}
-
-/* Mail that waited in the drop directory: a session of the user whom the file belongs to. Like
- * connections it waits until the queue has lent a segment. */
-struct parked {
-	TAILQ_ENTRY(parked) link;
-	int fd;
-	uint32_t uid;
-};
-
-static void pickup_begin(int fd, uint32_t uid)
-{
-	static const struct net_address local = {.family = NET_UNIX};
-	struct listener *l = local_listener();
-
-	if (draining || l == NULL)
-		close(fd); /* it is tried again */
-	else
-		session_begin(l, fd, &local, uid);
-}
-
-static void unpark(void)
-{
-	struct parked *p;
-
-	while ((p = TAILQ_FIRST(&parking)) != NULL) {
-		TAILQ_REMOVE(&parking, p, link);
-		parked_count--;
-		pickup_begin(p->fd, p->uid);
-		memory_free(p);
-	}
-}
-
-static void on_pickup(struct channel *c, const void *record)
-{
-	const struct pickup_session *m = record;
-	struct parked *p;
-
-	(void)c;
-	if (opened) {
-		pickup_begin(m->fd, m->uid);
+	if (draining || pickup_sessions >= PICKUP_SESSIONS_MAX ||
+	    fcntl(fd, F_SETFL, O_NONBLOCK) < 0) {
+		close(fd); /* it comes again */
 		return;
 	}
-	if (parked_count == PARKED_MAX) {
-		close(m->fd);
-		return;
+	s = session_begin(&pickup_listener, local_kind, fd, &nobody, uid);
+	if (s != NULL) {
+		s->pickup = true;
+		pickup_sessions++;
 	}
-	p = memory_zero(1, sizeof(*p));
-	*p = (struct parked){.fd = m->fd, .uid = m->uid};
-	TAILQ_INSERT_TAIL(&parking, p, link);
-	parked_count++;
 }
 
-const struct route server_pickup_routes[] = {
-    {PICKUP_SESSION, ROUTE_ALWAYS, on_pickup},
-    {0, 0, NULL},
-};
+void server_end_user(struct slice user)
+{
+	struct session *s, *next;
+
+	TAILQ_FOREACH_SAFE (s, &sessions, link, next) {
+		if (s->mechanism == NULL || !slice_equal(slice_str(s->user), user))
+			continue;
+		s->how = s->how ? s->how : "revoked";
+		session_reply(s, 421, "4.7.0", "%s you may not stay logged in",
+			      smtpd_settings()->hostname);
+	}
+}
 
 void server_forget(struct session *s)
 {
 	TAILQ_REMOVE(&sessions, s, link);
 	client_leave(s->client);
 	connections--;
+	if (s->pickup)
+		pickup_sessions--;
 	if (connections < (uint32_t)descriptors_end / 2)
 		short_of_descriptors = false;
 }
 
+static const struct listener_kind *kind_named(struct slice name)
+{
+	for (size_t i = 0; i < KINDS; i++)
+		if (slice_equal(name, slice_str(kinds[i].name)))
+			return &kinds[i];
+	return NULL;
+}
+
 void server_descriptor(const struct service_descriptor *d)
 {
+	const struct listener_kind *kind = kind_named(d->detail);
 	struct listener *l;
 
-	if (!slice_equal(d->kind, SLICE("listener"))) {
+	if (secure_descriptor(d))
+		return;
+	if (!slice_equal(d->kind, SLICE("listener")) || kind == NULL) {
 		log_warning("smtpd was given a descriptor it has no use for: %.*s",
 			    SLICE_FMT(d->kind));
 		close(d->fd);
@@ -220,7 +229,7 @@ void server_descriptor(const struct service_descriptor *d)
 	}
 	l = memory_zero(1, sizeof(*l));
 	l->name = slice_make(memory_string(d->name), d->name.len);
-	l->local = slice_equal(d->detail, SLICE("local"));
+	l->kind = kind;
 	l->acceptor = acceptor_open(d->fd, accepted, l);
 	if (!opened)
 		acceptor_pause(l->acceptor);
@@ -236,7 +245,7 @@ static void open_up(void *arg)
 	opened = true;
 	TAILQ_FOREACH (l, &listeners, link)
 		acceptor_resume(l->acceptor);
-	unpark();
+	pickup_go_on();
 }
 
 void server_queue_ready(void)
@@ -294,11 +303,13 @@ void server_drain(void)
 
 	draining = true;
 	loop_timer_stop(&opener);
-	unpark();
+	pickup_go_on();
 	TAILQ_FOREACH (l, &listeners, link)
 		acceptor_free(&l->acceptor);
 	TAILQ_FOREACH_SAFE (s, &sessions, link, next) {
-		if (s->phase == PHASE_COMMAND && s->transaction == NULL && s->verdict == 0)
+		if (s->phase == PHASE_SECURING)
+			session_close(s, "stopped");
+		else if (session_idle(s))
 			session_reply(s, 421, "4.3.2", "%s is shutting down",
 				      smtpd_settings()->hostname);
 	}

@@ -1,7 +1,6 @@
 /*
- * A session: from the accepted connection to its end. Octets become lines, lines become verbs; a
- * verb that must wait (for a verdict, for the disk) pauses the stream, and what the client has
- * pipelined waits with it.
+ * A session: from the accepted connection to its end. A verb that must wait (for a verdict, for the
+ * disk) pauses the stream, and what the client has pipelined waits with it.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,31 +9,9 @@
 #include "common/os/loop.h"
 #include "daemons/smtpd/smtpd.h"
 
-enum { SESSION_INPUT_MAX = 64 * 1024 };
-
-struct verb_row {
-	void (*run)(struct session *s, struct slice argument);
-	bool junk; /* counts against COMMAND_JUNK_MAX while no mail comes */
-	bool last; /* of a pipelined group (RFC 2920 3.1): nothing may follow before its reply */
-};
-
-static void verb_helo(struct session *s, struct slice argument)
-{
-	verb_hello(s, argument, false);
-}
-
-static void verb_ehlo(struct session *s, struct slice argument)
-{
-	verb_hello(s, argument, true);
-}
-
-static const struct verb_row verbs[VERB_COUNT] = {
-    [VERB_HELO] = {verb_helo, true, true},   [VERB_EHLO] = {verb_ehlo, true, true},
-    [VERB_MAIL] = {verb_mail, false, false}, [VERB_RCPT] = {verb_rcpt, false, false},
-    [VERB_DATA] = {verb_data, false, true},  [VERB_BDAT] = {verb_bdat, false, false},
-    [VERB_RSET] = {verb_rset, true, false},  [VERB_NOOP] = {verb_noop, true, true},
-    [VERB_VRFY] = {verb_vrfy, true, true},   [VERB_HELP] = {verb_help, true, false},
-    [VERB_QUIT] = {verb_quit, false, false},
+enum {
+	SESSION_INPUT_MAX = 64 * 1024,
+	USER_TEXT_SIZE = 16, /* "uid=4294967295" */
 };
 
 static TAILQ_HEAD(, session) closing = TAILQ_HEAD_INITIALIZER(closing);
@@ -42,19 +19,27 @@ static struct loop_turn closer;
 
 static void session_input(struct stream *stream);
 static void session_ended(struct stream *stream, enum stream_end reason);
+static void session_drained(struct stream *stream);
+static void session_secured(struct stream *stream);
 
 static const struct stream_kind session_kind = {
     .input_limit = SESSION_INPUT_MAX,
     .output_limit = SESSION_OUTPUT_MAX,
     .input = session_input,
     .end = session_ended,
+    .drained = session_drained,
+    .secured = session_secured,
 };
 
-struct session *session_open(int fd, struct listener *l, struct client *c, const char *address)
+struct session *session_open(int fd, struct listener *l, const struct listener_kind *kind,
+			     struct client *c, const char *address)
 {
 	struct session *s = memory_zero(1, sizeof(*s));
 
 	s->listener = l;
+	s->kind = kind;
+	s->local = kind->local;
+	s->phase = PHASE_GREETING;
 	s->client = c;
 	s->refused = true;
 	s->after = "CONNECT";
@@ -67,9 +52,11 @@ struct session *session_open(int fd, struct listener *l, struct client *c, const
 
 void session_set_user(struct session *s, uint32_t uid)
 {
-	s->local = true;
+	char user[USER_TEXT_SIZE];
+	int len = snprintf(user, sizeof(user), "uid=%u", uid);
+
 	s->uid = uid;
-	snprintf(s->user, sizeof(s->user), "uid=%u", uid);
+	s->user = memory_string(slice_make(user, (size_t)len));
 }
 
 bool session_trusted(struct session *s)
@@ -78,10 +65,18 @@ bool session_trusted(struct session *s)
 
 	if (s->judged_by != smtpd_settings()->number) {
 		s->judged_by = smtpd_settings()->number;
-		s->trusted =
+		s->in_trust =
 		    s->local || (net_ip_parse(slice_str(s->address), &a) && smtpd_trusts(&a));
 	}
+	s->trusted = s->kind->login ? s->mechanism != NULL : s->in_trust;
 	return s->trusted;
+}
+
+bool session_idle(const struct session *s)
+{
+	if (s->phase == PHASE_LOGIN)
+		return !login_waits(s);
+	return s->phase == PHASE_COMMAND && s->transaction == NULL && s->verdict == 0;
 }
 
 void session_reset(struct session *s)
@@ -95,6 +90,8 @@ static void session_free(struct session *s)
 	session_log_end(s, s->how);
 	verdict_cancel(s);
 	names_cancel(s);
+	usage_cancel(s);
+	login_end(s);
 	if (s->closing)
 		TAILQ_REMOVE(&closing, s, closing_link);
 	/* A commit under way goes on without us; its done() frees the transaction. */
@@ -105,6 +102,7 @@ static void session_free(struct session *s)
 	server_forget(s);
 	memory_free(s->helo);
 	memory_free(s->name);
+	memory_free(s->user);
 	memory_free(s);
 }
 
@@ -149,13 +147,22 @@ void session_close(struct session *s, const char *how)
 	TAILQ_INSERT_TAIL(&closing, s, closing_link);
 }
 
+static const char *fault_of(const struct stream *stream, enum stream_end reason)
+{
+	const char *fault = stream_fault(stream);
+
+	return *fault ? fault : stream_end_name(reason);
+}
+
 static void session_ended(struct stream *stream, enum stream_end reason)
 {
 	struct session *s = stream_owner(stream);
 
 	if (s->how == NULL)
 		s->how = stream_end_name(reason);
-	if (reason == STREAM_LATE || reason == STREAM_SLOW) {
+	if (s->phase == PHASE_SECURING && s->begun) {
+		session_log_unsecured(s, fault_of(stream, reason));
+	} else if (reason == STREAM_LATE || reason == STREAM_SLOW) {
 		s->refused = true; /* no verb of the client's is to blame */
 		session_reply(s, 421, "4.4.2", "%s timeout, closing the connection",
 			      smtpd_settings()->hostname);
@@ -164,6 +171,20 @@ static void session_ended(struct stream *stream, enum stream_end reason)
 	session_free(s);
 	stream_free(&stream);
 	server_check_drained();
+}
+
+/* What was to be said before TLS begins has left. */
+static void session_drained(struct stream *stream)
+{
+	struct session *s = stream_owner(stream);
+
+	if (s->phase == PHASE_SECURING && !s->begun)
+		handshake_begin(s);
+}
+
+static void session_secured(struct stream *stream)
+{
+	handshake_done(stream_owner(stream));
 }
 
 static void say_line(struct session *s, unsigned code, const char *enhanced, struct slice text)
@@ -246,122 +267,6 @@ void session_resume(struct session *s)
 		stream_resume(s->stream);
 }
 
-/* Did the client send on before it could know the reply to a command that ends a group? */
-static bool pipelines_wrongly(struct session *s, const struct verb_row *row, size_t used)
-{
-	bool more = stream_input(s->stream).len > used;
-
-	/* RFC 2920 3.1; a client that said HELO was not told of PIPELINING at all (S11). */
-	return more && !s->local && (row->last || (s->helo != NULL && !s->esmtp));
-}
-
-/* Counts for the log; from here on replies are to this verb. */
-static void verb_begins(struct session *s, enum verb verb)
-{
-	s->verb = verb;
-	s->refused = false;
-	s->counts[verb].all++;
-	s->after = verb_name(verb);
-}
-
-/* Browsers that were led here by a page. */
-static bool is_web(struct slice word)
-{
-	return slice_equal_fold(word, SLICE("GET")) || slice_equal_fold(word, SLICE("POST")) ||
-	       slice_equal_fold(word, SLICE("CONNECT"));
-}
-
-static void run_unknown(struct session *s, struct slice word)
-{
-	if (is_web(word)) {
-		session_reply(s, 554, "5.5.1", "This is no web server");
-		session_close(s, "refused");
-		return;
-	}
-	session_reply(s, 500, "5.5.2", "Command not known");
-}
-
-static void run_verb(struct session *s, const struct command *command, size_t used)
-{
-	const struct verb_row *row = &verbs[command->verb];
-
-	if (pipelines_wrongly(s, row, used)) {
-		session_log_refusal(s, verb_name(command->verb), 554, "5.5.0",
-				    SLICE("improper pipelining"), SLICE_EMPTY);
-		session_reply(s, 554, "5.5.0", "Improper command pipelining");
-		session_close(s, "refused");
-	} else if (row->junk && ++s->junk > COMMAND_JUNK_MAX) {
-		s->how = "errors";
-		session_reply(s, 421, "4.7.0", "%s too many commands without mail",
-			      smtpd_settings()->hostname);
-	} else if (server_draining() && s->transaction == NULL && command->verb != VERB_QUIT) {
-		s->how = "stopped";
-		session_reply(s, 421, "4.3.2", "%s is shutting down", smtpd_settings()->hostname);
-	} else
-		row->run(s, command->argument);
-}
-
-/* A line that is no command. One that begins as BDAT does may have a chunk behind it, and nobody
- * knows how long it is: as for any BDAT that can't be read, the connection ends (S5). */
-static void refuse_line(struct session *s, struct slice line, const struct refusal *why)
-{
-	static const struct refusal lost = {521, "5.5.4", "Bad BDAT line; closing the connection"};
-
-	if (!slice_starts_fold(line, slice_str(verb_name(VERB_BDAT)))) {
-		verb_begins(s, VERB_UNKNOWN);
-		session_refuse(s, why);
-		return;
-	}
-	verb_begins(s, VERB_BDAT);
-	session_log_refusal(s, "BDAT", lost.code, lost.enhanced, slice_str(why->text), SLICE_EMPTY);
-	session_refuse(s, &lost);
-	session_close(s, "refused");
-}
-
-static void run_command(struct session *s, struct slice text, size_t used)
-{
-	struct command command;
-	struct refusal why;
-
-	stream_deadline(s->stream, smtpd_settings()->limits.idle);
-	if (!command_parse(text, &command, &why)) {
-		refuse_line(s, text, &why);
-		return;
-	}
-	verb_begins(s, command.verb);
-	if (verbs[command.verb].run == NULL)
-		run_unknown(s, command.word);
-	else
-		run_verb(s, &command, used);
-}
-
-/* One line off the input; false: more octets are needed. */
-static bool take_command(struct session *s)
-{
-	static const struct refusal too_long = {500, "5.5.2", "Line too long"};
-	static const struct refusal bare = {550, "5.5.2", "A bare LF or CR ends no line"};
-	struct slice line;
-	size_t used = 0;
-
-	switch (line_next(&s->lines, stream_input(s->stream), &line, &used)) {
-	case LINE_MORE:
-		stream_consume(s->stream, used);
-		return used > 0;
-	case LINE_COMPLETE:
-		run_command(s, line, used);
-		break;
-	case LINE_TOO_LONG:
-		refuse_line(s, line, &too_long);
-		break;
-	case LINE_BARE_LF:
-	case LINE_BARE_CR:
-		refuse_line(s, line, &bare);
-		break;
-	}
-	stream_consume(s->stream, used);
-	return true;
-}
-
 static void session_input(struct stream *stream)
 {
 	struct session *s = stream_owner(stream);
@@ -371,7 +276,11 @@ static void session_input(struct stream *stream)
 			receive_data_input(s);
 		else if (s->phase == PHASE_CHUNK)
 			verb_bdat_input(s);
-		else if (!take_command(s))
+		else if (s->phase == PHASE_SECURING)
+			stream_consume(stream, stream_input(stream).len);
+		else if (!command_take(s))
 			break;
 	}
+	if (s->phase == PHASE_SECURING && !s->begun && !s->closing)
+		handshake_begin(s);
 }

@@ -3,10 +3,13 @@
  * servers' logs (daemons/log):
  *
  *	connected	client
+ *	secured		TLS has begun, with what; unsecured: why it did not
+ *	login		who has logged in; login-failed: who has not, and why
  *	accepted	what a message is, under its queue id
  *	refused		a step that got a 4xx or 5xx which the client's mail has to do with
  *	disconnected	how, after which verb, and how often each was said
  */
+#include "common/net/tls_server.h"
 #include "daemons/smtpd/smtpd.h"
 
 enum { MESSAGE_ID_MAX = 250 };
@@ -18,6 +21,16 @@ static void log_client(struct log_line *line, const struct session *s)
 		log_pair(line, "name", slice_str(s->name));
 	if (s->local)
 		log_number(line, "uid", s->uid);
+	if (s->kind != NULL && s->kind->login)
+		log_pair(line, "listener", slice_str(s->kind->name));
+}
+
+static void log_user(struct log_line *line, const struct session *s)
+{
+	if (s->mechanism == NULL)
+		return;
+	log_pair(line, "mechanism", slice_str(s->mechanism));
+	log_pair(line, "user", slice_str(s->user));
 }
 
 static void log_hello(struct log_line *line, const struct session *s)
@@ -34,6 +47,58 @@ void session_log_begin(const struct session *s)
 
 	log_start(&line, LOG_LEVEL_INFO, 0, "connected");
 	log_client(&line, s);
+	log_end(&line);
+}
+
+void session_log_secured(const struct session *s)
+{
+	struct log_line line;
+	struct tls_facts facts;
+
+	tls_server_facts(s->stream, &facts);
+	log_start(&line, LOG_LEVEL_INFO, 0, "secured");
+	log_client(&line, s);
+	log_pair(&line, "version", slice_str(facts.version));
+	log_pair(&line, "cipher", slice_str(facts.cipher));
+	log_number(&line, "bits", facts.bits);
+	log_pair(&line, "resumed", facts.resumed ? SLICE("yes") : SLICE("no"));
+	if (facts.host[0] != '\0')
+		log_pair(&line, "host", slice_str(facts.host));
+	log_end(&line);
+}
+
+void session_log_unsecured(const struct session *s, const char *why)
+{
+	struct log_line line;
+
+	log_start(&line, LOG_LEVEL_INFO, 0, "unsecured");
+	log_client(&line, s);
+	log_pair(&line, "text", slice_str(why));
+	log_end(&line);
+}
+
+void session_log_login(const struct session *s)
+{
+	struct log_line line;
+
+	log_start(&line, LOG_LEVEL_INFO, 0, "login");
+	log_client(&line, s);
+	log_user(&line, s);
+	log_end(&line);
+}
+
+void session_log_login_failed(const struct session *s, const char *mechanism, const char *result,
+			      struct slice why, struct slice user)
+{
+	struct log_line line;
+
+	log_start(&line, LOG_LEVEL_WARNING, 0, "login-failed");
+	log_client(&line, s);
+	log_pair(&line, "mechanism", slice_str(mechanism));
+	log_pair(&line, "result", slice_str(result));
+	log_pair(&line, "text", why);
+	if (user.len > 0)
+		log_pair(&line, "user", user);
 	log_end(&line);
 }
 
@@ -93,6 +158,8 @@ void session_log_refusal(const struct session *s, const char *step, unsigned cod
 	log_start(&line, LOG_LEVEL_INFO, t ? t->id : 0, "refused");
 	log_pair(&line, "step", slice_str(step));
 	log_client(&line, s);
+	if (s->mechanism != NULL)
+		log_pair(&line, "user", slice_str(s->user));
 	log_hello(&line, s);
 	/* before what a stranger can make long: no name cuts it off (daemons/log, fail2ban) */
 	log_text(&line, "reply", "%u %s%s%.*s", code, enhanced, *enhanced ? " " : "",
@@ -112,11 +179,14 @@ void session_log_accepted(const struct session *s)
 
 	log_start(&line, LOG_LEVEL_INFO, t->id, "accepted");
 	log_client(&line, s);
+	log_user(&line, s);
 	log_hello(&line, s);
 	log_pair(&line, "from", t->sender);
 	log_number(&line, "recipients", t->recipient_count);
 	log_number(&line, "size", t->stored);
 	/* what follows it in its field is comment or worse */
 	log_pair(&line, "message-id", slice_sub(slice_word(&rest), 0, MESSAGE_ID_MAX));
+	if (t->hold.len > 0)
+		log_pair(&line, "held", t->hold);
 	log_end(&line);
 }

@@ -4,6 +4,7 @@
  */
 #include "common/base/memory.h"
 #include "common/net/cidr.h"
+#include "common/service/secure.h"
 #include "daemons/smtpd/smtpd.h"
 
 /* Addresses of listeners that have `bare-newline normalize`. */
@@ -51,6 +52,7 @@ void smtpd_settings_begin(void)
 {
 	set_free(&coming);
 	coming.is.number = current.is.number + 1;
+	secure_settings_begin();
 }
 
 static void take_listen(const struct settings_listen *v)
@@ -86,6 +88,13 @@ void smtpd_setting(const struct record *record, const void *value)
 		take_listen(value);
 	else if (record == &settings_resolver_record)
 		coming.is.peer_names = ((const struct settings_resolver *)value)->peer_names;
+	else if (record == &settings_submission_record)
+		coming.is.hide_client = ((const struct settings_submission *)value)->hide_client;
+	else if (record == &settings_auth_record)
+		coming.is.mechanisms = ((const struct settings_auth *)value)->mechanisms;
+	else if (record == &settings_certificate_record)
+		coming.is.tls = true;
+	secure_setting(record, value);
 }
 
 void smtpd_settings_end(void)
@@ -95,4 +104,5 @@ void smtpd_settings_end(void)
 	current = coming;
 	memset(&coming, 0, sizeof(coming));
 	set_free(&old);
+	secure_settings_end();
 }

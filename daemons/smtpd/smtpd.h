@@ -2,14 +2,19 @@
  * smtpd: what the files of this room share: the session, its transaction, and who calls whom.
  *
  *	settings.c     what the configuration says; each set has a number
- *	server.c       listeners, accepting, drain
+ *	server.c       listeners and what differs between them, accepting, drain
+ *	pickup.c       sessions that pickup hands over
  *	clients.c      connections and rates of each client network
- *	session.c      a connection's life: octets -> command lines -> verbs
+ *	session.c      a connection's life, and what is said on it
+ *	command.c      octets -> command lines -> verbs
  *	session_log.c  what is logged of it
+ *	handshake.c    TLS begins
  *	verb_X.c       one SMTP verb each
+ *	login.c        an AUTH exchange: what the client says, and whether accounts believes it
  *	transaction.c  what MAIL begins and DATA or BDAT LAST ends
  *	receive.c      content: header and body, to the draft
  *	enqueue.c      a complete message: what we add, the commit, the 250
+ *	usage.c        asks whether a user may send so much
  *	verdict.c      asks at each step whether to go on
  *	names.c        the clients' names by DNS
  *	queue.c        the writer of the queue, and its talk with the queue manager
@@ -33,6 +38,7 @@
 #include "common/mail/header.h"
 #include "common/net/sockaddr.h"
 #include "common/net/stream.h"
+#include "common/sasl/sasl.h"
 #include "common/service/service.h"
 #include "common/smtp/bdat.h"
 #include "common/smtp/command.h"
@@ -42,7 +48,6 @@
 
 enum {
 	SESSION_OUTPUT_MAX = 64 * 1024,	   /* replies a client has not read */
-	USER_TEXT_SIZE = 16,		   /* "uid=4294967295" */
 	TRANSACTION_ARENA_FIXED = 4096,	   /* octets, and a recipient takes at most ... */
 	TRANSACTION_ARENA_RECIPIENT = 832, /* ... so many more, with its ORCPT */
 	RECIPIENT_MEMORY = 96,		   /* octets that one takes besides its key */
@@ -53,17 +58,33 @@ enum {
 	HOPS_MAX = 100,			/* Received fields; RFC 5321 6.3 */
 	DATA_RATE_WINDOW_US = 60000000, /* over which limits { min-rate } is looked at */
 	VERDICT_TIMEOUT_US = 10000000,
+	HANDSHAKE_TIMEOUT_US = 30000000,     /* from the connection, or STARTTLS, to TLS */
+	LINE_LOGIN_MAX = SASL_LINE_MAX + 64, /* with `AUTH MECHANISM ` and CRLF */
+	LOGIN_FAILURES_MAX = 5,		     /* in a session; then 421 */
+	PICKUP_SESSIONS_MAX = 64,	     /* of pickup, at once */
 };
 
 struct listener;
 struct client;
 struct question;
+struct login;
+
+/* What differs between the places where clients come. */
+struct listener_kind {
+	const char *name; /* as configured; the router hears it */
+	bool wrapped;	  /* TLS from the first octet (RFC 8314 3.3) */
+	bool login;	  /* users log in here, under TLS, and must (RFC 6409 4.3) */
+	bool local;	  /* programs of this machine; the kernel says whose */
+};
 
 enum phase {
+	PHASE_SECURING, /* TLS begins; what comes before it is thrown away (RFC 3207 4.2) */
 	PHASE_GREETING, /* waits for the verdict on the connection */
 	PHASE_COMMAND,
+	PHASE_LOGIN,  /* AUTH: waits for the client's next line, or for accounts */
 	PHASE_DATA,   /* content arrives */
 	PHASE_CHUNK,  /* a chunk of content arrives, of BDAT */
+	PHASE_COUNT,  /* content is complete; may the user send so much? */
 	PHASE_COMMIT, /* content is complete; waits for the disk */
 };
 
@@ -112,6 +133,7 @@ struct transaction {
 	uint64_t stored;		 /* octets of header and body as they are kept */
 	struct content_flags flags_seen; /* when content is complete */
 	struct header_look look;	 /* when content is complete; points into head */
+	struct slice hold;		 /* why it is to be held when it is committed; empty: not */
 	struct refusal refusal;		 /* why the content is not kept; code 0: it is */
 };
 
@@ -125,6 +147,7 @@ struct session {
 	TAILQ_ENTRY(session) closing_link; /* of those that end at this turn's end */
 	struct stream *stream;
 	struct listener *listener;
+	const struct listener_kind *kind; /* of it */
 	struct client *client;
 	struct line_reader lines;
 	struct transaction *transaction;
@@ -134,9 +157,13 @@ struct session {
 	bool chunk_last;	      /* the chunk under way is the last of its message */
 	struct refusal chunk_refusal; /* CHUNKS_REFUSED: why */
 	bool esmtp, closing;
-	bool quits;   /* has said QUIT */
-	bool local;   /* by the socket for sendmail */
-	bool trusted; /* as settings number judged_by have it */
+	bool quits;    /* has said QUIT */
+	bool local;    /* kind->local */
+	bool pickup;   /* is of pickup, which has said whose */
+	bool secure;   /* speaks TLS */
+	bool begun;    /* PHASE_SECURING: the handshake, not before it our last word has left */
+	bool in_trust; /* as settings number judged_by have it */
+	bool trusted;  /* in trust; where users log in: has done so. One of ours */
 	uint64_t judged_by;
 	char *helo; /* NULL: not said yet */
 	char *name; /* by DNS; NULL: not known, or not yet */
@@ -151,8 +178,12 @@ struct session {
 	struct question *question; /* of that call */
 	uint64_t naming;	   /* call under way for the name; 0: none */
 	char address[64];	   /* of the client, numeric; "local" */
-	char user[USER_TEXT_SIZE]; /* "uid=1000" of the local socket; else empty */
-	uint32_t uid;
+	uint32_t uid;		   /* of the local socket */
+	char *user;		   /* "uid=1000" of it; the address of a login; NULL: nobody */
+	struct login *login;	   /* an exchange under way; NULL: none */
+	const char *mechanism;	   /* by which the user has logged in; NULL: nobody has */
+	uint32_t denied;	   /* logins that failed */
+	uint64_t counting;	   /* call to usage under way; 0: none */
 };
 
 /* settings.c */
@@ -162,6 +193,9 @@ struct smtpd_settings {
 	char origin[HOST_NAME_MAX_OCTETS + 1];
 	struct settings_limits limits;
 	bool peer_names;
+	bool tls; /* there is a certificate */
+	bool hide_client;
+	uint32_t mechanisms; /* enum auth_mechanism, or-ed */
 };
 const struct smtpd_settings *smtpd_settings(void);
 void smtpd_settings_begin(void);
@@ -177,9 +211,13 @@ void server_warm(void);
 void server_start(void);
 void server_queue_ready(void); /* there is a segment to write to: connections are welcome */
 void server_drain(void);
-extern const struct route server_pickup_routes[]; /* sessions from the drop directory */
+/* A session of pickup's, of this user; owns fd. */
+void server_take(int fd, uint32_t uid);
+/* The sessions of who has logged in as this user end. */
+void server_end_user(struct slice user);
 bool listener_normalizes(const struct listener *l);
 void server_forget(struct session *s); /* the session ends */
+bool server_opened(void);
 bool server_draining(void);
 void server_check_drained(void);
 void server_check_drained_later(void); /* when this turn's replies have been sent */
@@ -196,9 +234,12 @@ bool client_count(const struct client *c, enum client_event event);
 
 /* session.c */
 void sessions_start(void);
-struct session *session_open(int fd, struct listener *l, struct client *c, const char *address);
+struct session *session_open(int fd, struct listener *l, const struct listener_kind *kind,
+			     struct client *c, const char *address);
 /* Makes it a session of the machine's user; before it is greeted. */
 void session_set_user(struct session *s, uint32_t uid);
+/* Could it end now without loss to the client? */
+bool session_idle(const struct session *s);
 /* Asks for the verdict on the connection, then greets. */
 void session_greet(struct session *s);
 /* Replies; a code of 5xx counts as an error of the client; 421 and too many errors end the session.
@@ -218,12 +259,43 @@ bool session_trusted(struct session *s);
 /* No transaction, and no chunks of one. */
 void session_reset(struct session *s);
 
+/* command.c: one line off the input; false: more octets are needed. */
+bool command_take(struct session *s);
+
 /* session_log.c */
 void session_log_begin(const struct session *s);
 void session_log_end(const struct session *s, const char *how);
 void session_log_refusal(const struct session *s, const char *step, unsigned code,
 			 const char *enhanced, struct slice text, struct slice recipient);
 void session_log_accepted(const struct session *s);
+void session_log_secured(const struct session *s);
+/* why: the handshake failed. */
+void session_log_unsecured(const struct session *s, const char *why);
+void session_log_login(const struct session *s);
+/* result: denied, banned, trouble, malformed. why: in our words, for the log alone. user: as it was
+ * said; may be empty. */
+void session_log_login_failed(const struct session *s, const char *mechanism, const char *result,
+			      struct slice why, struct slice user);
+
+/* handshake.c */
+/* TLS as soon as all that was said has left; what the client has sent before is thrown away. The
+ * session is in PHASE_SECURING when this is called. */
+void handshake_begin(struct session *s);
+/* The stream is secured. */
+void handshake_done(struct session *s);
+/* Can this client have STARTTLS now? */
+bool handshake_offered(const struct session *s);
+
+/* login.c */
+/* enum sasl_mechanism, or-ed: what this session may use now. */
+unsigned login_offered(const struct session *s);
+/* Begins an exchange; initial.ptr NULL: there is no initial response. */
+void login_begin(struct session *s, enum sasl_mechanism mechanism, struct slice initial);
+void login_line(struct session *s, struct slice line);
+/* A line that can't be one of it; the exchange is over. */
+void login_broken(struct session *s, const struct refusal *why);
+bool login_waits(const struct session *s); /* for accounts */
+void login_end(struct session *s);
 
 /* transaction.c */
 struct transaction *transaction_new(struct session *s, uint64_t id, struct slice sender);
@@ -242,6 +314,8 @@ void transaction_head_free(struct transaction *t);
 
 /* verb_X.c: argument is what followed the verb. */
 void verb_hello(struct session *s, struct slice argument, bool extended);
+void verb_starttls(struct session *s, struct slice argument);
+void verb_auth(struct session *s, struct slice argument);
 void verb_mail(struct session *s, struct slice argument);
 void verb_rcpt(struct session *s, struct slice argument);
 void verb_data(struct session *s, struct slice argument);
@@ -271,6 +345,22 @@ void receive_ended(struct session *s, const struct content_flags *seen);
 void enqueue_message(struct session *s);
 void enqueue_refuse(struct session *s, const struct refusal *why);
 void enqueue_finish(struct session *s);
+
+/* usage.c: done() is called once, at once or later; never after usage_cancel(). hold NULL: it can't
+ * be known now; empty: it counts, and goes; else why it is to be held. */
+typedef void usage_done(struct session *s, const struct slice *hold);
+void usage_count(struct session *s, usage_done *done);
+void usage_cancel(struct session *s);
+extern const struct route usage_routes[];
+void usage_up(struct channel *c, unsigned instance);
+void usage_down(struct channel *c);
+void usage_warm(void);
+
+/* pickup.c */
+void pickup_go_on(void); /* sessions that have waited for the server to open, or it will not */
+extern const struct route pickup_routes[];
+void pickup_up(struct channel *c, unsigned instance);
+void pickup_down(struct channel *c);
 
 /* verdict.c: done() is called once, at once or later; never after the session has ended. */
 typedef void verdict_done(struct session *s, const struct router_verdict *v);

@@ -16,11 +16,26 @@ static bool name_plausible(struct slice name)
 	return true;
 }
 
+/* RFC 3207 4, RFC 4954 3: what is offered is what would be taken now. */
+static void offer_login(const struct session *s, struct buffer *reply)
+{
+	struct buffer names;
+
+	if (handshake_offered(s))
+		reply_more(reply, 250, NULL, "STARTTLS");
+	if (!s->kind->login || !s->secure || login_offered(s) == 0)
+		return;
+	buffer_init(&names, REPLY_LINE_MAX);
+	sasl_offer(login_offered(s), &names);
+	reply_more(reply, 250, NULL, "AUTH %.*s", SLICE_FMT(buffer_slice(&names)));
+	buffer_free(&names);
+}
+
 static void greet_extended(struct session *s)
 {
 	struct buffer reply;
 
-	buffer_init(&reply, 8 * REPLY_LINE_MAX);
+	buffer_init(&reply, 10 * REPLY_LINE_MAX);
 	reply_more(&reply, 250, NULL, "%s", smtpd_settings()->hostname);
 	reply_more(&reply, 250, NULL, "PIPELINING");
 	reply_more(&reply, 250, NULL, "SIZE %llu",
@@ -29,6 +44,7 @@ static void greet_extended(struct session *s)
 	reply_more(&reply, 250, NULL, "8BITMIME");
 	reply_more(&reply, 250, NULL, "DSN");
 	reply_more(&reply, 250, NULL, "SMTPUTF8");
+	offer_login(s, &reply);
 	reply_write(&reply, 250, NULL, "CHUNKING");
 	stream_send(s->stream, buffer_slice(&reply));
 	buffer_free(&reply);

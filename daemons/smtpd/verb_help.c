@@ -6,5 +6,6 @@
 void verb_help(struct session *s, struct slice argument)
 {
 	(void)argument;
-	session_reply(s, 214, "2.0.0", "HELO EHLO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT");
+	session_reply(s, 214, "2.0.0",
+		      "HELO EHLO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT");
 }

@@ -9,11 +9,15 @@
 
 static void heard(struct session *s, const struct router_verdict *v)
 {
+	char enhanced[ENHANCED_MAX + 1];
+
 	if (v->action != VERDICT_REPLY) {
 		session_say(s, 250, "2.1.0", SLICE("Ok"));
 		return;
 	}
-	session_reply(s, v->code, "5.7.1", "%.*s", SLICE_FMT(v->text));
+	slice_copy(v->enhanced, enhanced, sizeof(enhanced));
+	session_log_refusal(s, "MAIL", v->code, enhanced, v->text, SLICE_EMPTY);
+	session_reply(s, v->code, enhanced, "%.*s", SLICE_FMT(v->text));
 	transaction_free(&s->transaction);
 }
 
@@ -71,7 +75,9 @@ static bool may_send(struct session *s, const struct mail_parameters *said, stru
 {
 	if (said->has_size && said->size > smtpd_settings()->limits.message_size)
 		return refuse(why, 552, "5.3.4", "Message is larger than the limit");
-	if (!s->trusted && !client_count(s->client, CLIENT_MESSAGE))
+	if (s->kind->login && s->mechanism == NULL) /* RFC 6409 4.3 */
+		return refuse(why, 530, "5.7.0", "Authentication required");
+	if (!s->in_trust && !client_count(s->client, CLIENT_MESSAGE))
 		return refuse(why, 450, "4.7.1", "Too much mail from your address in a minute");
 	return queue_ready(why);
 }

@@ -94,7 +94,7 @@ void verb_rcpt(struct session *s, struct slice argument)
 		session_refuse(s, &why);
 	else if (t->recipient_count >= t->recipients_max)
 		session_reply(s, 452, "4.5.3", "Too many recipients");
-	else if (!s->trusted && !client_count(s->client, CLIENT_RECIPIENT)) {
+	else if (!s->in_trust && !client_count(s->client, CLIENT_RECIPIENT)) {
 		session_log_refusal(s, "RCPT", too_fast.code, too_fast.enhanced,
 				    slice_str(too_fast.text), recipient_address(&t->asked));
 		session_refuse(s, &too_fast);

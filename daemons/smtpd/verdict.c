@@ -1,8 +1,9 @@
 /*
  * Verdicts: at each step of a session whoever has a say is asked, and the session waits for the
- * answer. The router is asked at RCPT; at the other steps nobody has a say yet, and the session
- * goes on at once. A verdict for a whole domain is kept while the settings are those that it comes
- * from: most recipients of clients in trust cost no question.
+ * answer. The router is asked at RCPT, and at MAIL whether a user may send as that address; at the
+ * other steps nobody has a say yet, and the session goes on at once. A verdict for a whole domain
+ * is kept while the settings are those that it comes from: most recipients of clients in trust cost
+ * no question.
  */
 #include "common/base/memory.h"
 #include "common/mail/domains.h"
@@ -78,7 +79,7 @@ static void router_ask(struct session *s, enum verdict_step step, struct slice r
 	    .step = step,
 	    .client = slice_str(s->address),
 	    .name = slice_str(s->name),
-	    .listener = s->local ? SLICE("local") : SLICE("smtp"),
+	    .listener = slice_str(s->kind->name),
 	    .trusted = s->trusted,
 	    .helo = slice_str(s->helo),
 	    .user = slice_str(s->user),
@@ -100,7 +101,9 @@ static void router_ask(struct session *s, enum verdict_step step, struct slice r
 void verdict_ask(struct session *s, enum verdict_step step, struct slice recipient,
 		 verdict_done *done)
 {
-	if (step == STEP_RCPT && !is_kept(s, recipient))
+	bool asks = step == STEP_RCPT || (step == STEP_MAIL && s->kind->login);
+
+	if (asks && !(step == STEP_RCPT && is_kept(s, recipient)))
 		router_ask(s, step, recipient, done);
 	else
 		done(s, &go_on);

@@ -25,7 +25,8 @@ START_TEST(knows_the_verbs)
 	    {"HELP", VERB_HELP, ""},
 	    {"QUIT", VERB_QUIT, ""},
 	    {"EXPN list", VERB_UNKNOWN, "list"}, /* S18 */
-	    {"STARTTLS", VERB_UNKNOWN, ""},
+	    {"starttls", VERB_STARTTLS, ""},
+	    {"AUTH PLAIN =", VERB_AUTH, "PLAIN ="},
 	    {"unknown", VERB_UNKNOWN, ""},
 	    {" QUIT", VERB_UNKNOWN, "QUIT"},
 	    {"QUITX", VERB_UNKNOWN, ""},
