@@ -18,7 +18,7 @@
 #include "daemons/maildrop/owner.h"
 #include "daemons/maildrop/tickets.h"
 
-enum { LOOK_US = 60 * 1000 * 1000 };
+enum { LOOK_US = 60 * 1000 * 1000, EARLY_US = 1000 * 1000, EARLY_MAX = 1024 };
 
 struct session {
 	TAILQ_ENTRY(session) link;
@@ -26,6 +26,13 @@ struct session {
 	uint64_t request; /* pop3d waits for the answer; 0: it has it, or has gone */
 	uint64_t end;
 	char *user;
+};
+
+/* Asked for before it was granted. */
+struct early {
+	TAILQ_ENTRY(early) link;
+	char ticket[MAILDROP_TICKET_SIZE];
+	uint64_t request, end;
 };
 
 static const struct fork_plan plan = {
@@ -41,7 +48,9 @@ static struct fork_server *server;
 static struct channel *pop3d;
 static struct idmap *by_number;
 static TAILQ_HEAD(, session) sessions = TAILQ_HEAD_INITIALIZER(sessions); /* the oldest first */
-static struct loop_timer looker;
+static struct loop_timer looker, giver_up;
+static TAILQ_HEAD(, early) early_ones = TAILQ_HEAD_INITIALIZER(early_ones);
+static size_t early_count;
 
 void sessions_warm(void)
 {
@@ -159,25 +168,81 @@ static const char *begin(struct ticket *t, uint64_t request)
 	return NULL;
 }
 
+static void early_free(struct early *e)
+{
+	TAILQ_REMOVE(&early_ones, e, link);
+	early_count--;
+	memory_free(e);
+}
+
+static void open_with(struct ticket *t, uint64_t request)
+{
+	const char *why = begin(t, request);
+	ticket_free(&t);
+	if (why)
+		answer(request, why, -1);
+}
+
+/* pop3d's word may be read before that of accounts, which was said before it: so what is not known
+ * is known a moment later, or never. */
+static void give_up_early(void *arg)
+{
+	struct early *e;
+	(void)arg;
+	while ((e = TAILQ_FIRST(&early_ones)) && e->end <= loop_now()) {
+		answer(e->request, "the ticket is not known, or too old", -1);
+		early_free(e);
+	}
+	if (e)
+		loop_timer_start(&giver_up, e->end - loop_now(), give_up_early, NULL);
+}
+
+static void wait_for_grant(const struct maildrop_open *m)
+{
+	struct early *e;
+	if (early_count == EARLY_MAX || m->ticket.len != MAILDROP_TICKET_SIZE) {
+		answer(m->request, "the ticket is not known, or too old", -1);
+		return;
+	}
+	e = memory_zero(1, sizeof(*e));
+	memcpy(e->ticket, m->ticket.ptr, sizeof(e->ticket));
+	e->request = m->request;
+	e->end = loop_now() + EARLY_US;
+	TAILQ_INSERT_TAIL(&early_ones, e, link);
+	early_count++;
+	if (!loop_timer_active(&giver_up))
+		loop_timer_start(&giver_up, EARLY_US, give_up_early, NULL);
+}
+
 static void on_open(struct channel *c, const void *record)
 {
 	const struct maildrop_open *m = record;
-	struct ticket *t = tickets_take(m->ticket);
 	if (m->request == 0) {
 		channel_break(c, "a question without a number");
-		ticket_free(&t);
 		return;
 	}
-	const char *why = t ? begin(t, m->request) : "the ticket is not known, or too old";
-	ticket_free(&t);
-	if (why)
-		answer(m->request, why, -1);
+	struct ticket *t = tickets_take(m->ticket);
+	if (t)
+		open_with(t, m->request);
+	else
+		wait_for_grant(m);
 }
 
 static void on_grant(struct channel *c, const void *record)
 {
-	if (!tickets_add(record))
+	const struct maildrop_grant *m = record;
+	struct early *e;
+	if (!tickets_add(m)) {
 		channel_break(c, "a grant that makes no sense");
+		return;
+	}
+	TAILQ_FOREACH (e, &early_ones, link) {
+		if (!slice_equal(m->ticket, slice_make(e->ticket, sizeof(e->ticket))))
+			continue;
+		open_with(tickets_take(m->ticket), e->request);
+		early_free(e);
+		return;
+	}
 }
 
 const struct route sessions_accounts_routes[] = {
@@ -210,6 +275,8 @@ void sessions_pop3d_up(struct channel *c, unsigned instance)
 void sessions_pop3d_down(struct channel *c)
 {
 	struct session *s;
+	while (!TAILQ_EMPTY(&early_ones))
+		early_free(TAILQ_FIRST(&early_ones));
 	(void)c;
 	pop3d = NULL;
 	TAILQ_FOREACH (s, &sessions, link)

@@ -1,44 +1,21 @@
 /*
- * pop3d: users fetch their mail by POP3 (RFC 1939).
+ * pop3d: users fetch their mail by POP3 (RFC 1939). A stranger talks with this process alone, and
+ * it can do nothing but talk and ask: passwords are checked by accounts, keys are with keys, and
+ * mailboxes are opened by maildrop for who has logged in. See pop3d(8).
  */
-#include <unistd.h>
-
-#include "common/config/settings.h"
 #include "common/dialogue/keys.h"
-#include "common/dialogue/login.h"
-#include "common/dialogue/maildrop.h"
-#include "common/service/service.h"
+#include "common/service/logins.h"
+#include "common/service/secure.h"
+#include "daemons/pop3d/pop3d.h"
 
 static const struct record *const settings[] = {
     &settings_server_record, &settings_tls_record,  &settings_certificate_record,
     &settings_limits_record, &settings_auth_record, NULL};
 
-static const struct route none[] = {{0, 0, NULL}};
-
-static void up(struct channel *c, unsigned instance)
-{
-	(void)c, (void)instance;
-}
-
-static void down(struct channel *c)
-{
-	(void)c;
-}
-
-static void setting(const struct record *record, const void *value)
-{
-	(void)record, (void)value;
-}
-
-static void descriptor(const struct service_descriptor *d)
-{
-	close(d->fd);
-}
-
 static const struct service_link links[] = {
-    {"accounts", &login_dialogue, none, up, down},
-    {"maildrop", &maildrop_dialogue, none, up, down},
-    {"keys", &keys_dialogue, none, up, down},
+    {"accounts", &login_dialogue, logins_routes, logins_up, logins_down},
+    {"maildrop", &maildrop_dialogue, box_routes, box_up, box_down},
+    {"keys", &keys_dialogue, secure_routes, secure_up, secure_down},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -46,8 +23,13 @@ static const struct service pop3d = {
     .name = "pop3d",
     .links = links,
     .settings = settings,
-    .setting = setting,
-    .descriptor = descriptor,
+    .settings_begin = pop3d_settings_begin,
+    .setting = pop3d_setting,
+    .settings_end = pop3d_settings_end,
+    .descriptor = server_descriptor,
+    .warm = server_warm,
+    .start = server_start,
+    .drain = server_drain,
 };
 
 int main(int argc, char **argv)
