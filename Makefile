@@ -53,6 +53,7 @@ LINK_ORDER := service writing store schedule config table dialogue wire net pop3
 LIBS := -Wl,--as-needed -lev -lseccomp -lssl -lcrypto -lidn2 -lidn -lcrypt -ldb -lbsd -lmd -lpthread
 # what one program needs beyond that
 LIBS_stagepost := -ljansson
+LIBS_accounts-system := -lpam
 LIBS_resolver := -lunbound
 
 include conf/build.mk

@@ -7,6 +7,7 @@ LIBEXEC := $(PREFIX)/lib/stagepost
 MAN := $(PREFIX)/share/man
 DOC := $(PREFIX)/share/doc/stagepost
 ETC := /etc/stagepost
+PAM := /etc/pam.d
 UNIT := $(PREFIX)/lib/systemd/system/stagepost.service
 SYSUSERS := $(PREFIX)/lib/sysusers.d/stagepost.conf
 TMPFILES := $(PREFIX)/lib/tmpfiles.d/stagepost.conf
@@ -47,6 +48,8 @@ install: all
 	sed -i 's,/usr/lib/stagepost/,$(LIBEXEC)/,; s,/usr/sbin/,$(SBIN)/,' $(DESTDIR)$(UNIT)
 	$(INSTALL) -D -m 644 conf/sysusers.conf $(DESTDIR)$(SYSUSERS)
 	$(INSTALL) -D -m 644 conf/tmpfiles.conf $(DESTDIR)$(TMPFILES)
+	$(INSTALL) -d $(DESTDIR)$(PAM)
+	[ -e $(DESTDIR)$(PAM)/stagepost ] || $(INSTALL) -m 644 conf/pam $(DESTDIR)$(PAM)/stagepost
 	[ -e $(DESTDIR)$(ETC)/stagepost.conf ] || $(INSTALL) -m 644 conf/stagepost.conf $(DESTDIR)$(ETC)/
 
 # The configuration, the spool and all mailboxes stay.

@@ -28,7 +28,8 @@ enum accounts_result { ACCOUNTS_KNOWN = 1, ACCOUNTS_MISSING, ACCOUNTS_TROUBLE };
 RECORD_DECLARE(accounts_answer, ACCOUNTS_ANSWER_FIELDS)
 
 /* accounts -> accounts-system: does PAM accept this password of a user of the machine? The answer
- * is ACCOUNTS_ANSWER: known (it holds, with numbers and home), missing (it does not), trouble. */
+ * is ACCOUNTS_PASSWORD_ANSWER: known (it holds, with numbers and home), missing (it does not),
+ * trouble. */
 #define ACCOUNTS_PASSWORD_FIELDS(F, S)                                    \
 	F(S, u64, request, 0, "repeated in the answer")                   \
 	F(S, string, pam, 64, "PAM service: the name of a file in pam.d") \
@@ -37,10 +38,11 @@ RECORD_DECLARE(accounts_answer, ACCOUNTS_ANSWER_FIELDS)
 	F(S, bytes, password, 1024, "UTF-8, no NUL")
 RECORD_DECLARE(accounts_password, ACCOUNTS_PASSWORD_FIELDS)
 
-#define ACCOUNTS_MESSAGES(M)                   \
-	M(ACCOUNTS_ASK, 1, accounts_ask)       \
-	M(ACCOUNTS_ANSWER, 2, accounts_answer) \
-	M(ACCOUNTS_PASSWORD, 3, accounts_password)
+#define ACCOUNTS_MESSAGES(M)                       \
+	M(ACCOUNTS_ASK, 1, accounts_ask)           \
+	M(ACCOUNTS_ANSWER, 2, accounts_answer)     \
+	M(ACCOUNTS_PASSWORD, 3, accounts_password) \
+	M(ACCOUNTS_PASSWORD_ANSWER, 4, accounts_answer)
 DIALOGUE_NUMBERS(ACCOUNTS_MESSAGES)
 extern const struct dialogue accounts_dialogue;
 

@@ -117,6 +117,7 @@ static void obey(void)
 		make(head.number, slice_make(packet + sizeof(head), (size_t)n - sizeof(head)));
 	else if (head.word == FORK_KILL && c)
 		kill(c->pid, SIGKILL);
+	explicit_bzero(packet, (size_t)n); /* it may have been a secret */
 }
 
 static void reap(void)

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
@@ -67,6 +68,12 @@ static const struct call_group {
     {SANDBOX_FILES, CALLS(SCMP_SYS(openat), SCMP_SYS(openat2), SCMP_SYS(mkdirat), SCMP_SYS(linkat),
 			  SCMP_SYS(unlinkat), SCMP_SYS(renameat), SCMP_SYS(renameat2),
 			  SCMP_SYS(newfstatat), SCMP_SYS(fchmod), SCMP_SYS(fstatfs))},
+    {SANDBOX_LOOKUP,
+     CALLS(SCMP_SYS(newfstatat), SCMP_SYS(statx), SCMP_SYS(access), SCMP_SYS(faccessat),
+	   SCMP_SYS(faccessat2), SCMP_SYS(readlink), SCMP_SYS(readlinkat), SCMP_SYS(uname),
+	   SCMP_SYS(umask), SCMP_SYS(dup), SCMP_SYS(getresuid), SCMP_SYS(getresgid),
+	   SCMP_SYS(getgroups), SCMP_SYS(sendmmsg), SCMP_SYS(recvmmsg), SCMP_SYS(select),
+	   SCMP_SYS(pselect6), SCMP_SYS(alarm), SCMP_SYS(setitimer))},
     {SANDBOX_RESIZE, CALLS(SCMP_SYS(fallocate), SCMP_SYS(ftruncate))},
     {SANDBOX_LIST, CALLS(SCMP_SYS(getdents64))},
     {SANDBOX_GROUP, CALLS(SCMP_SYS(setresgid))},
@@ -190,6 +197,22 @@ static int add_own_sockets(scmp_filter_ctx f, unsigned flags)
 	return r;
 }
 
+/* Files are opened to be read, and there is no other way to open one here. A map is a copy, or
+ * can't be written. Of netlink there is the log of security events alone (PAM); the kernel wants
+ * CAP_AUDIT_WRITE for it. */
+static int add_lookup(scmp_filter_ctx f, unsigned flags)
+{
+	int r = 0;
+	if (!(flags & SANDBOX_LOOKUP))
+		return 0;
+	r |= ALLOW(openat, 1, ARG_FLAGS(2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY));
+	r |= ALLOW(mmap, 1, ARG_LACKS(2, PROT_EXEC | PROT_WRITE));
+	r |= ALLOW(socket, 1, ARG_INT(0, AF_UNIX));
+	r |= ALLOW(socket, 3, ARG_INT(0, AF_NETLINK), ARG_TYPE(1, SOCK_RAW),
+		   ARG_INT(2, NETLINK_AUDIT));
+	return r;
+}
+
 static int add_locks(scmp_filter_ctx f, unsigned flags)
 {
 	if (!(flags & SANDBOX_RESIZE))
@@ -214,6 +237,7 @@ scmp_filter_ctx sandbox_filter_build(const struct sandbox_profile *profile, pid_
 	r |= add_sockets(f, profile->flags);
 	r |= add_own_sockets(f, profile->flags);
 	r |= add_locks(f, profile->flags);
+	r |= add_lookup(f, profile->flags);
 	r |= sandbox_build_rules(f);
 	if (r >= 0)
 		return f;

@@ -13,6 +13,7 @@
 #include "common/os/user.h"
 #include "common/wire/codec.h"
 #include "daemons/accounts-system/children.h"
+#include "daemons/accounts-system/passwords.h"
 
 struct question {
 	STAILQ_ENTRY(question) next;
@@ -106,7 +107,8 @@ static void looked_up(void *arg, struct slice octets, const char *text)
 void answer_room(void)
 {
 	struct entry *e;
-	while ((e = TAILQ_FIRST(&waiting)) && children_ask(e->name, looked_up, e)) {
+	while ((e = TAILQ_FIRST(&waiting)) &&
+	       children_ask(CHILDREN_LOOKUP, slice_str(e->name), looked_up, e)) {
 		TAILQ_REMOVE(&waiting, e, link);
 		e->state = ENTRY_ASKED;
 	}
@@ -166,7 +168,8 @@ static void on_ask(struct channel *c, const void *record)
 }
 
 const struct route answer_routes[] = {
-    {ACCOUNTS_ASK, ROUTE_ALWAYS, on_ask}, /* who is this? */
+    {ACCOUNTS_ASK, ROUTE_ALWAYS, on_ask},	      /* who is this? */
+    {ACCOUNTS_PASSWORD, ROUTE_ALWAYS, passwords_ask}, /* does PAM accept this password? */
     {0, 0, NULL},
 };
 
@@ -175,10 +178,12 @@ void answer_up(struct channel *c, unsigned instance)
 	(void)instance;
 	accounts = c;
 	accounts_number++;
+	passwords_up(c);
 }
 
 void answer_down(struct channel *c)
 {
 	if (accounts == c)
 		accounts = NULL;
+	passwords_down(c);
 }

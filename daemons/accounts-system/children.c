@@ -5,6 +5,7 @@
 #include "daemons/accounts-system/children.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,9 +17,12 @@
 #include "common/wire/codec.h"
 #include "daemons/accounts-system/answer.h"
 #include "daemons/accounts-system/lookup.h"
+#include "daemons/accounts-system/password.h"
+#include "daemons/accounts-system/passwords.h"
 
 struct child {
-	uint32_t number;     /* 0: free */
+	uint32_t number; /* 0: free */
+	enum children_work work;
 	int fd;		     /* -1: not made yet, or answered */
 	children_done *done; /* NULL: it was called */
 	void *arg;
@@ -26,11 +30,22 @@ struct child {
 	struct loop_timer timer;
 };
 
+/* A child's first octet of request says what it is for. */
+static void be_child(struct slice request, int fd)
+{
+	if (request.len > 0 && request.ptr[0] == CHILDREN_PASSWORD)
+		password_child(slice_from(request, 1), fd);
+	else if (request.len > 0)
+		lookup_child(slice_from(request, 1), fd);
+}
+
 static const struct fork_plan plan = {
     .title = "accounts forks",
     .role = "accounts-child",
+    .capabilities = UINT64_C(1) << CAP_AUDIT_WRITE, /* PAM tells the kernel who logs in */
     .most = CHILDREN_MOST,
-    .child = lookup_child,
+    .begin = password_begin,
+    .child = be_child,
 };
 
 static struct fork_server *server;
@@ -82,13 +97,24 @@ static void hear(void *arg, unsigned what)
 		finish(c, SLICE_EMPTY, "the look-up ended without an answer");
 }
 
+static int time_of(enum children_work work)
+{
+	return work == CHILDREN_PASSWORD ? CHILDREN_PASSWORD_US : CHILDREN_TIME_US;
+}
+
 static void late(void *arg)
 {
 	struct child *c = arg;
 	log_warning("a user's look-up took more than %d s, and is ended",
-		    CHILDREN_TIME_US / 1000000);
+		    time_of(c->work) / 1000000);
 	fork_server_kill(server, c->number);
 	finish(c, SLICE_EMPTY, "the user database does not answer");
+}
+
+static void room(void)
+{
+	answer_room();
+	passwords_room();
 }
 
 static void made(uint32_t number, int fd, int error)
@@ -98,7 +124,7 @@ static void made(uint32_t number, int fd, int error)
 		log_error("no process for a look-up: %s", strerror(error));
 		finish(c, SLICE_EMPTY, "no process for the look-up");
 		c->number = 0;
-		answer_room();
+		room();
 		return;
 	}
 	if (!c->done) { /* it is late already, and was not there to be killed */
@@ -119,7 +145,7 @@ static void ended(uint32_t number, int status)
 		hear(c, LOOP_READ); /* what it said before it ended */
 	finish(c, SLICE_EMPTY, "the look-up ended without an answer");
 	c->number = 0;
-	answer_room();
+	room();
 }
 
 static const struct fork_calls calls = {made, ended};
@@ -129,13 +155,28 @@ void children_start(void)
 	fork_server_listen(server, &calls);
 }
 
-bool children_ask(const char *name, children_done *done, void *arg)
+static unsigned count(enum children_work work)
 {
+	unsigned found = 0;
+	for (unsigned i = 0; i < CHILDREN_MOST; i++)
+		found += children[i].number != 0 && children[i].work == work;
+	return found;
+}
+
+bool children_ask(enum children_work work, struct slice request, children_done *done, void *arg)
+{
+	static char text[FORK_REQUEST_MAX];
 	struct child *c = find(0);
-	uint32_t number = c ? fork_server_make(server, slice_str(name)) : 0;
+	if (!c || request.len >= sizeof(text) ||
+	    (work == CHILDREN_PASSWORD && count(work) >= CHILDREN_PASSWORDS))
+		return false;
+	text[0] = (char)work;
+	memcpy(text + 1, request.ptr, request.len);
+	uint32_t number = fork_server_make(server, slice_make(text, 1 + request.len));
+	explicit_bzero(text, 1 + request.len);
 	if (!number)
 		return false;
-	*c = (struct child){.number = number, .fd = -1, .done = done, .arg = arg};
-	loop_timer_start(&c->timer, CHILDREN_TIME_US, late, c);
+	*c = (struct child){.number = number, .work = work, .fd = -1, .done = done, .arg = arg};
+	loop_timer_start(&c->timer, (uint64_t)time_of(work), late, c);
 	return true;
 }

@@ -284,8 +284,7 @@ static void nobody(struct login *l)
 	struct slice entry = samples_commonest();
 
 	if (l->scram) {
-		make_up_keys(l);
-		give_salt(l);
+		login_keyless(l);
 	} else if (entry.len == 0) {
 		pretended(l, false);
 	} else if (!hasher_ask(client_of(l), entry, slice_make(l->password, l->password_len),
@@ -341,15 +340,22 @@ static void hashed(void *arg, bool holds)
 		login_fails(arg, "the password is wrong");
 }
 
+void login_keyless(struct login *l)
+{
+	make_up_keys(l);
+	give_salt(l);
+}
+
 static void use_scram(struct login *l, struct slice entry)
 {
 	struct slice hash;
 
 	l->has_keys = password_scheme(entry, &hash) == PASSWORD_SCRAM_SHA_256 &&
 		      password_scram_read(hash, &l->keys);
-	if (!l->has_keys)
-		make_up_keys(l);
-	give_salt(l);
+	if (l->has_keys)
+		give_salt(l);
+	else
+		login_keyless(l);
 }
 
 static void use_entry(struct login *l, struct slice entry)

@@ -75,6 +75,8 @@ void login_forget(struct login *l);
 
 /* What a source says. unknown: it does not know the user, the next one is asked. */
 void login_unknown(struct login *l);
+/* SCRAM: it knows the user, but no key of his. */
+void login_keyless(struct login *l);
 void login_holds(struct login *l);
 void login_fails(struct login *l, const char *text);
 void login_trouble(struct login *l, const char *format, ...) __attribute__((format(printf, 2, 3)));

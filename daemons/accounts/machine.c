@@ -5,6 +5,7 @@
 #include "common/os/user.h"
 #include "common/wire/call.h"
 #include "daemons/accounts/answer.h"
+#include "daemons/accounts/login.h"
 #include "daemons/accounts/machine.h"
 
 /* Longer than accounts-system may take for a look-up, and its new start. */
@@ -15,7 +16,7 @@ struct asked {
 	void *arg;
 };
 
-static struct caller *system_accounts;
+static struct caller *system_accounts, *passwords;
 static bool named, named_next;
 
 void machine_begin(void)
@@ -38,6 +39,13 @@ static struct caller *caller(void)
 	if (system_accounts == NULL)
 		system_accounts = caller_new(ANSWERS_PENDING_MAX);
 	return system_accounts;
+}
+
+static struct caller *password_caller(void)
+{
+	if (passwords == NULL)
+		passwords = caller_new_once(LOGINS_MAX);
+	return passwords;
 }
 
 static void give(const struct asked *a, enum accounts_result result, const char *text)
@@ -80,19 +88,48 @@ void machine_ask(struct slice user, shelf_done *done, void *arg)
 	give(&a, ACCOUNTS_TROUBLE, "too many questions at once");
 }
 
-static void on_answer(struct channel *c, const void *record)
+void machine_password(struct accounts_password *m, shelf_done *done, void *arg)
 {
-	const struct accounts_answer *m = record;
+	struct asked a = {done, arg}, *kept;
 
-	(void)c;
+	if (!named) {
+		give(&a, ACCOUNTS_TROUBLE, "the configuration does not name the system's users");
+		return;
+	}
+	if (!user_name_valid(m->user)) {
+		give(&a, ACCOUNTS_MISSING, "");
+		return;
+	}
+	kept = memory_get(sizeof(*kept));
+	*kept = a;
+	if (caller_ask(password_caller(), ACCOUNTS_PASSWORD, &accounts_password_record, m,
+		       MACHINE_TIMEOUT_US, heard, kept) != 0)
+		return;
+	memory_free(kept);
+	give(&a, ACCOUNTS_TROUBLE, "accounts-system is not there, or has too much to do");
+}
+
+static void answered(struct channel *c, struct caller *by, const struct accounts_answer *m)
+{
 	if (m->result == ACCOUNTS_KNOWN && (m->uid == 0 || m->gid == 0))
 		channel_break(c, "root is nobody's user");
 	else
-		caller_answered(caller(), m->request, m);
+		caller_answered(by, m->request, m);
+}
+
+static void on_answer(struct channel *c, const void *record)
+{
+	answered(c, caller(), record);
+}
+
+static void on_password_answer(struct channel *c, const void *record)
+{
+	answered(c, password_caller(), record);
 }
 
 const struct route machine_routes[] = {
-    {ACCOUNTS_ANSWER, ROUTE_ALWAYS, on_answer}, /* who that is */
+    {ACCOUNTS_ANSWER, ROUTE_ALWAYS, on_answer},			  /* who that is */
+    {ACCOUNTS_PASSWORD_ANSWER, ROUTE_ALWAYS, on_password_answer}, /* whether it holds */
     {0, 0, NULL},
 };
 
@@ -100,10 +137,12 @@ void machine_up(struct channel *c, unsigned instance)
 {
 	(void)instance;
 	caller_use(caller(), c);
+	caller_use(password_caller(), c);
 }
 
 void machine_down(struct channel *c)
 {
 	(void)c;
 	caller_use(caller(), NULL);
+	caller_use(password_caller(), NULL);
 }

@@ -18,6 +18,10 @@ void machine_end(void);
 /* user is the folded local part. Answers once, before it returns or later. */
 void machine_ask(struct slice user, shelf_done *done, void *arg);
 
+/* Does PAM, asked as this service, accept the password of a user of the machine? known, with the
+ * numbers; missing: it does not. Asked once; an accounts-system that is gone is trouble. */
+void machine_password(struct accounts_password *m, shelf_done *done, void *arg);
+
 extern const struct route machine_routes[];
 void machine_up(struct channel *c, unsigned instance);
 void machine_down(struct channel *c);

@@ -5,12 +5,14 @@
 
 #include "common/base/memory.h"
 #include "daemons/accounts/dovecot.h"
+#include "daemons/accounts/pam.h"
 
 static const struct {
 	struct slice kind;
 	source_ask *ask;
 } kinds[] = {
     {{"table", 5}, login_ask_table}, /* file:, db:, static: */
+    {{"pam", 3}, login_ask_pam},
     {{"dovecot", 7}, login_ask_dovecot},
 };
 

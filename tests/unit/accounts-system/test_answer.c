@@ -84,6 +84,7 @@ static void on_answer(struct channel *c, const void *record)
 
 static const struct route routes[] = {
     {ACCOUNTS_ANSWER, ROUTE_ALWAYS, on_answer},
+    {ACCOUNTS_PASSWORD_ANSWER, ROUTE_ALWAYS, on_answer},
     {0, 0, NULL},
 };
 
@@ -216,6 +217,50 @@ START_TEST(who_is_not_there_or_root_is_missing)
 }
 END_TEST
 
+static void ask_password(uint64_t request, const char *pam, const char *user, const char *password)
+{
+	struct accounts_password m = {.request = request,
+				      .pam = slice_str(pam),
+				      .user = slice_str(user),
+				      .client = SLICE("192.0.2.1"),
+				      .password = slice_str(password)};
+	ck_assert(channel_send(channel, ACCOUNTS_PASSWORD, &m));
+}
+
+/* Who has a password, and logs in with it, is in tests/journeys/test_login.py. */
+START_TEST(a_password_that_does_not_hold_is_missing)
+{
+	static const struct {
+		const char *pam, *user, *password;
+	} cases[] = {
+	    {"login", "mail", "wrong"},	  {"login", "no-such-user", "wrong"},
+	    {"login", "root", "wrong"},	  {"login", "mail", ""},
+	    {"../login", "mail", "x"},	  {"", "mail", "x"},
+	    {"/etc/passwd", "mail", "x"}, {"login", "-x", "x"},
+	};
+	size_t count = sizeof(cases) / sizeof(cases[0]);
+	if (!user_is_root())
+		return; /* PAM reads no shadow for others */
+	for (size_t i = 0; i < count; i++)
+		ask_password(i, cases[i].pam, cases[i].user, cases[i].password);
+	run_until(count);
+	for (size_t i = 0; i < count; i++)
+		ck_assert_msg(answers[i].result == ACCOUNTS_MISSING && answers[i].uid == 0,
+			      "%s %s: %u %s", cases[i].pam, cases[i].user, answers[i].result,
+			      answers[i].text);
+}
+END_TEST
+
+START_TEST(passwords_leave_room_for_look_ups)
+{
+	for (uint64_t i = 1; i <= 3 * CHILDREN_PASSWORDS; i++)
+		ask_password(i, "login", "mail", "wrong");
+	ask(100, "mail");
+	run_until(3 * CHILDREN_PASSWORDS + 1);
+	ck_assert_uint_eq(answers[100].result, ACCOUNTS_KNOWN);
+}
+END_TEST
+
 START_TEST(many_questions_have_an_answer_each)
 {
 	char name[32];
@@ -312,6 +357,8 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_user_is_known_with_numbers_groups_and_home);
 	tcase_add_test(tc, who_is_not_there_or_root_is_missing);
+	tcase_add_test(tc, a_password_that_does_not_hold_is_missing);
+	tcase_add_test(tc, passwords_leave_room_for_look_ups);
 	tcase_add_test(tc, many_questions_have_an_answer_each);
 	tcase_add_test(tc, questions_of_a_former_accounts_are_not_answered_to_the_next);
 	suite_add_tcase(s, tc);

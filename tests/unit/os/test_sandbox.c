@@ -92,6 +92,16 @@ static int try_open_below(void)
 	return outcome(openat(dir, "file", O_RDONLY));
 }
 
+static int try_open_to_write(void)
+{
+	return outcome(openat(dir, "file", O_WRONLY));
+}
+
+static int try_open_to_empty(void)
+{
+	return outcome(openat(dir, "file", O_RDONLY | O_TRUNC));
+}
+
 static int try_old_open(void)
 {
 	return outcome(syscall(SYS_open, "/etc/passwd", O_RDONLY));
@@ -487,12 +497,14 @@ static const struct right {
 	int (*try)(void);
 	unsigned flags; /* profiles with one of these may, by the filter */
 } rights[] = {
-    {"open a file", try_open, SANDBOX_FILES},
-    {"open a file in a directory", try_open_below, SANDBOX_FILES},
+    {"open a file", try_open, SANDBOX_FILES | SANDBOX_LOOKUP},
+    {"open a file in a directory", try_open_below, SANDBOX_FILES | SANDBOX_LOOKUP},
+    {"open a file to write", try_open_to_write, SANDBOX_FILES},
+    {"empty a file", try_open_to_empty, SANDBOX_FILES},
     {"open a file the old way", try_old_open, NEVER},
     {"open a file the newest way", try_openat2, SANDBOX_FILES},
     {"make a file", try_create, SANDBOX_FILES},
-    {"look at a name", try_stat_name, SANDBOX_FILES},
+    {"look at a name", try_stat_name, SANDBOX_FILES | SANDBOX_LOOKUP},
     {"make a directory", try_mkdir, SANDBOX_FILES},
     {"link", try_link, SANDBOX_FILES},
     {"link symbolically", try_symlink, NEVER},
@@ -510,7 +522,7 @@ static const struct right {
     {"begin to write a file", try_writeback, SANDBOX_APPEND | SANDBOX_FILES},
     {"sync a file system", try_sync_all, SANDBOX_SYNC_ALL},
     {"give a file away", try_chown, NEVER},
-    {"map a file", try_map_file, NEVER},
+    {"map a file", try_map_file, SANDBOX_LOOKUP},
     {"map executable memory", try_map_code, NEVER},
     {"make memory executable", try_make_code, NEVER},
     {"make a file in memory", try_memfd, NEVER},
@@ -521,7 +533,7 @@ static const struct right {
     {"make a raw socket", try_socket_raw, NEVER},
     {"make a packet socket", try_socket_packet, NEVER},
     {"make a netlink socket", try_socket_netlink, NEVER},
-    {"make a local socket", try_socket_unix, NEVER},
+    {"make a local socket", try_socket_unix, SANDBOX_LOOKUP},
     {"make a socket pair", try_socketpair, SANDBOX_PAIR},
     {"connect", try_connect, SANDBOX_CONNECT | SANDBOX_DATAGRAM},
     {"call a server", try_call, SANDBOX_CONNECT},
@@ -610,6 +622,14 @@ static int enter_with_directory_to_read(const struct sandbox_profile *profile)
 	return sandbox_enter(profile, &place, &e) ? 0 : 1;
 }
 
+/* For the next profile. */
+static void as_it_was(void)
+{
+	teardown();
+	memset(dir_path + strlen(dir_path) - 6, 'X', 6);
+	setup();
+}
+
 START_TEST(the_filter_alone_grants_what_the_table_says_and_nothing_else)
 {
 	const struct right *right = &rights[_i];
@@ -618,11 +638,8 @@ START_TEST(the_filter_alone_grants_what_the_table_says_and_nothing_else)
 		int expected = p->flags & right->flags ? 0 : EPERM;
 		ck_assert_msg(result == expected, "%s: %s: %d instead of %d", p->name, right->name,
 			      result, expected);
-		if (result == 0) { /* as it was, for the next profile */
-			teardown();
-			memset(dir_path + strlen(dir_path) - 6, 'X', 6);
-			setup();
-		}
+		if (result == 0)
+			as_it_was();
 	}
 }
 END_TEST
@@ -653,6 +670,8 @@ START_TEST(only_roles_that_call_servers_can_in_the_whole_sandbox)
 		int result = in_child(enter_whole, p, try_call);
 		ck_assert_msg(result == (p->flags & SANDBOX_CONNECT ? 0 : EPERM), "%s: %d", p->name,
 			      result);
+		if (result == 0)
+			as_it_was(); /* the listener's queue is short */
 	}
 }
 END_TEST

@@ -1,0 +1,102 @@
+/*
+ * An answer goes out only over the channel that its question came by.
+ */
+#include "daemons/accounts-system/passwords.h"
+
+#include <bsd/sys/queue.h>
+
+#include "common/base/memory.h"
+#include "common/dialogue/accounts.h"
+#include "common/wire/codec.h"
+#include "daemons/accounts-system/children.h"
+
+enum { QUESTION_MAX = 2048 }; /* octets of an encoded struct accounts_password */
+
+struct question {
+	STAILQ_ENTRY(question) next; /* while it waits for a child */
+	uint64_t request, number;    /* of the channel */
+	struct buffer octets;
+};
+
+static STAILQ_HEAD(, question) waiting = STAILQ_HEAD_INITIALIZER(waiting);
+static unsigned waiting_count;
+static struct channel *accounts; /* NULL: none now */
+static uint64_t channel_number;
+
+static void wipe(struct question *q)
+{
+	if (q->octets.data)
+		explicit_bzero(q->octets.data, q->octets.size);
+	buffer_free(&q->octets);
+}
+
+static void answer(struct question *q, const struct accounts_answer *from)
+{
+	struct accounts_answer m = *from;
+	m.request = q->request;
+	if (accounts && q->number == channel_number)
+		channel_send(accounts, ACCOUNTS_PASSWORD_ANSWER, &m);
+	wipe(q);
+	memory_free(q);
+}
+
+static void answered(void *arg, struct slice octets, const char *text)
+{
+	struct accounts_answer a = {.result = ACCOUNTS_TROUBLE, .text = slice_str(text)};
+	if (octets.len > 0 && !codec_decode(&accounts_answer_record, octets, &a))
+		panic("an answer that was decoded does not decode");
+	answer(arg, &a);
+}
+
+static bool begin(struct question *q)
+{
+	if (!children_ask(CHILDREN_PASSWORD, buffer_slice(&q->octets), answered, q))
+		return false;
+	wipe(q);
+	return true;
+}
+
+void passwords_room(void)
+{
+	struct question *q;
+	while ((q = STAILQ_FIRST(&waiting)) && begin(q)) {
+		STAILQ_REMOVE_HEAD(&waiting, next);
+		waiting_count--;
+	}
+}
+
+void passwords_ask(struct channel *c, const void *record)
+{
+	static const struct accounts_answer busy = {.result = ACCOUNTS_TROUBLE,
+						    .text = {"too many passwords at once", 26}};
+	const struct accounts_password *m = record;
+	struct question *q = memory_zero(1, sizeof(*q));
+	size_t room;
+	(void)c;
+	q->request = m->request;
+	q->number = channel_number;
+	buffer_init(&q->octets, QUESTION_MAX);
+	buffer_reserve(&q->octets, QUESTION_MAX, &room); /* it does not move while it grows */
+	bool fits = codec_encode(&accounts_password_record, m, &q->octets);
+	if (m->password.len > 0)
+		explicit_bzero((void *)(uintptr_t)m->password.ptr, m->password.len);
+	if (!fits || waiting_count >= PASSWORDS_WAITING_MAX) {
+		answer(q, &busy);
+	} else {
+		STAILQ_INSERT_TAIL(&waiting, q, next);
+		waiting_count++;
+		passwords_room();
+	}
+}
+
+void passwords_up(struct channel *c)
+{
+	accounts = c;
+	channel_number++;
+}
+
+void passwords_down(struct channel *c)
+{
+	if (accounts == c)
+		accounts = NULL;
+}
