@@ -10,7 +10,7 @@
 #include "common/service/service.h"
 
 enum { PAIRS_MAX = TLS_CERTIFICATES_MAX, PAIRS_NAMES_MAX = 1024, PAIRS_SOON_DAYS = 14 };
-#define PAIRS_FIT_US	UINT64_C(10000000)    /* for the second file of a change to come */
+#define PAIRS_FIT_US	UINT64_C(5000000)     /* for the second file of a change to come */
 #define PAIRS_ENDING_US UINT64_C(3600000000)  /* between two looks for what ends soon */
 #define PAIRS_DAY_US	UINT64_C(86400000000) /* between two warnings of the same certificate */
 
