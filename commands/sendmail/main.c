@@ -6,6 +6,7 @@
 
 #include "commands/sendmail/sendmail.h"
 #include "common/os/clock.h"
+#include "common/os/disk.h"
 #include "common/os/process.h"
 
 int main(int argc, char **argv)
@@ -14,6 +15,7 @@ int main(int argc, char **argv)
 	struct error e = {0};
 	process_begin(argc, argv);
 	clock_warm();
+	disk_faults_role("sendmail");
 	if (privilege_begin(&e) && options_parse(&o, argc, argv, &e))
 		return sendmail_run(&o);
 	fprintf(stderr, "sendmail: %s\n", e.text);

@@ -23,12 +23,13 @@ static bool add_run(struct stuffer *s, struct slice run, struct buffer *out)
 	if (run.len > 0 && s->column == 0 && s->dots && run.ptr[0] == '.' && !buffer_byte(out, '.'))
 		return false;
 	while (run.len > 0) {
-		if (s->column == CONTENT_LINE_MAX) {
+		if (!s->whole && s->column == CONTENT_LINE_MAX) {
 			if (!buffer_append(out, SLICE("\r\n ")))
 				return false;
 			s->column = 1;
 		}
-		struct slice part = slice_sub(run, 0, CONTENT_LINE_MAX - s->column);
+		size_t most = s->whole ? run.len : CONTENT_LINE_MAX - s->column;
+		struct slice part = slice_sub(run, 0, most);
 		if (!buffer_append(out, part))
 			return false;
 		s->column += part.len;

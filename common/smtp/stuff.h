@@ -10,6 +10,7 @@
 
 struct stuffer {
 	bool dots;     /* for DATA; BDAT has no stuffing (S4) */
+	bool whole;    /* long lines are not broken: for a server that takes them; set after init */
 	bool cr;       /* the last octet was a CR, which is held back */
 	size_t column; /* octets of the line in work */
 };

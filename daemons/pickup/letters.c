@@ -21,7 +21,7 @@
 
 #define LOOK_EVERY_US	 (60 * CLOCK_SECOND)
 #define PART_OLD_US	 (3600 * CLOCK_SECOND) /* sendmail writes for moments */
-#define RETRY_FIRST_US	 (5 * CLOCK_SECOND)
+#define RETRY_FIRST_US	 CLOCK_SECOND
 #define RETRY_LONGEST_US (900 * CLOCK_SECOND)
 #define LOOK_SOON_US	 (CLOCK_SECOND / 100) /* several files come together */
 
@@ -48,11 +48,13 @@ static void sync_directory(void *arg)
 	unsynced = false;
 }
 
-static void remove_name(const char *name)
+static bool remove_name(const char *name)
 {
-	if (disk_unlink(dir, name) < 0 && errno != ENOENT)
-		log_error("drop/%s can't be removed: %s", name, strerror(errno));
 	unsynced = true;
+	if (disk_unlink(dir, name) == 0 || errno == ENOENT)
+		return true;
+	log_error("drop/%s can't be removed: %s", name, strerror(errno));
+	return false;
 }
 
 /* A regular file is kept for somebody to look at; anything else holds no mail. */
@@ -130,8 +132,10 @@ static void look(void *arg)
 		return;
 	more = false;
 	loop_timer_start(&looker, LOOK_EVERY_US, look, NULL);
-	if (disk_list(dir, found, NULL) < 0)
+	if (disk_list(dir, found, NULL) < 0) {
 		log_error("the drop directory can't be listed: %s", strerror(errno));
+		loop_timer_start(&looker, RETRY_FIRST_US, look, NULL);
+	}
 	letters_go();
 }
 
@@ -176,10 +180,26 @@ static void wait_again(struct letter *l)
 	loop_timer_start(&waker, heap_first(&waiting)->key - loop_now(), wake, NULL);
 }
 
+/* A letter that is in the queue must not go there again, so its name is remembered until it is
+ * gone.
+ */
+static void finish(struct letter *l)
+{
+	l->sent = true;
+	if (remove_name(l->name))
+		forget(l);
+	else
+		wait_again(l);
+}
+
 static void begin(struct letter *l)
 {
 	struct file f;
 	const char *why = "";
+	if (l->sent) {
+		finish(l);
+		return;
+	}
 	switch (file_open(dir, l->name, &f, &why)) {
 	case FILE_GOOD:
 		sessions++;
@@ -222,8 +242,7 @@ static void session_over(void)
 
 void letter_sent(struct letter *l)
 {
-	remove_name(l->name);
-	forget(l);
+	finish(l);
 	session_over();
 }
 

@@ -34,6 +34,7 @@ struct letter {
 	char name[DROP_NAME_SIZE];
 	uint64_t made;	   /* microseconds since 1970 */
 	unsigned attempts; /* that came to nothing */
+	bool sent;	   /* it is in the queue; only its name is left */
 };
 
 /* submission.c */

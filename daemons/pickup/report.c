@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <bsd/stdlib.h>
 
 #include "common/mail/header.h"

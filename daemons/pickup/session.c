@@ -298,6 +298,7 @@ static void say_content(struct session *s)
 	s->step = STEP_DOT;
 	s->given = 0;
 	stuffer_init(&s->stuffer, true);
+	s->stuffer.whole = true; /* what becomes of long lines is the same on both ways in */
 	feed(s);
 }
 

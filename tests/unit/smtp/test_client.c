@@ -164,6 +164,22 @@ START_TEST(content_is_made_fit_to_be_sent)
 }
 END_TEST
 
+START_TEST(long_lines_can_stay_whole)
+{
+	struct stuffer s;
+	struct buffer out;
+
+	buffer_init(&out, 10000);
+	stuffer_init(&s, true);
+	s.whole = true;
+	ck_assert(stuffer_add(&s, SLICE("." X998), &out));
+	ck_assert(stuffer_add(&s, SLICE(X998 "\r\n"), &out));
+	ck_assert(stuffer_end(&s, &out));
+	ck_assert(slice_equal(buffer_slice(&out), SLICE(".." X998 X998 "\r\n.\r\n")));
+	buffer_free(&out);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("client");
@@ -177,6 +193,7 @@ int main(void)
 	tcase_add_test(t, what_ehlo_offers_is_known_by_its_keyword);
 	tcase_add_loop_test(t, content_is_made_fit_to_be_sent, 0,
 			    sizeof(contents) / sizeof(contents[0]));
+	tcase_add_test(t, long_lines_can_stay_whole);
 	suite_add_tcase(s, t);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);
