@@ -109,6 +109,18 @@ static bool read_envid(const struct parameter *p, struct mail_parameters *m, str
 	return true;
 }
 
+/* RFC 4954 5: `<>`, or an address. */
+static bool read_auth(const struct parameter *p, struct mail_parameters *m, struct refusal *why)
+{
+	if (m->auth)
+		return refuse(why, 501, "5.5.4", "AUTH given twice");
+	if (p->value.len == 0 || p->value.len > PARAMETER_AUTH_MAX ||
+	    (!slice_equal(p->value, SLICE("<>")) && !xtext_valid(p->value)))
+		return refuse(why, 501, "5.5.4", "Bad AUTH value");
+	m->auth = true;
+	return true;
+}
+
 bool parameters_parse_mail(struct slice parameters, struct mail_parameters *m, struct refusal *why)
 {
 	static const struct {
@@ -116,7 +128,7 @@ bool parameters_parse_mail(struct slice parameters, struct mail_parameters *m, s
 		bool (*read)(const struct parameter *, struct mail_parameters *, struct refusal *);
 	} known[] = {
 	    {{"SIZE", 4}, read_size}, {{"BODY", 4}, read_body},	  {{"SMTPUTF8", 8}, read_utf8},
-	    {{"RET", 3}, read_ret},   {{"ENVID", 5}, read_envid},
+	    {{"RET", 3}, read_ret},   {{"ENVID", 5}, read_envid}, {{"AUTH", 4}, read_auth},
 	};
 	enum { KNOWN_COUNT = sizeof(known) / sizeof(known[0]) };
 	struct parameter p;

@@ -16,6 +16,7 @@ struct parameter {
 enum {
 	PARAMETER_ENVID_MAX = 100, /* RFC 3461 4.4, as xtext */
 	PARAMETER_ORCPT_MAX = 500, /* RFC 3461 4.2, with its type, as xtext */
+	PARAMETER_AUTH_MAX = 500,  /* RFC 4954 5 */
 };
 
 enum mail_body { MAIL_BODY_UNSAID, MAIL_BODY_7BIT, MAIL_BODY_8BITMIME };
@@ -28,6 +29,7 @@ struct mail_parameters {
 	bool utf8;	     /* SMTPUTF8, RFC 6531 */
 	enum mail_ret ret;   /* RFC 3461 4.3 */
 	struct slice envid;  /* RFC 3461 4.4: xtext as it came; empty: unsaid */
+	bool auth; /* RFC 4954 5: was said, where AUTH is offered; its value is not used */
 };
 
 /* NOTIFY of RFC 3461 4.1; 0: unsaid, which is another thing than any of these (S22). */

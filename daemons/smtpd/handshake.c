@@ -11,6 +11,14 @@ bool handshake_offered(const struct session *s)
 	return !s->local && !s->secure && secure_ready();
 }
 
+/* A client has no longer for it than for a command. */
+static uint64_t patience(void)
+{
+	uint64_t idle = smtpd_settings()->limits.idle;
+
+	return idle < HANDSHAKE_TIMEOUT_US ? idle : HANDSHAKE_TIMEOUT_US;
+}
+
 void handshake_begin(struct session *s)
 {
 	stream_consume(s->stream, stream_input(s->stream).len);
@@ -18,7 +26,7 @@ void handshake_begin(struct session *s)
 	if (stream_unsent(s->stream) > 0)
 		return; /* again when it has left */
 	s->begun = true;
-	stream_deadline(s->stream, HANDSHAKE_TIMEOUT_US);
+	stream_deadline(s->stream, patience());
 	if (secure_start(s->stream))
 		return;
 	session_log_unsecured(s, "no certificate is ready");

@@ -1,15 +1,11 @@
 /*
  * smtpd: receives mail by SMTP (RFC 5321) and puts it into the queue. A stranger talks with this
  * process alone, and it can do nothing but talk, append to a segment that it was lent, and ask.
- * submission is the same program with users (RFC 6409) and the socket for programs.
+ * submission is the same program with users (submission.c).
  */
 #include "common/dialogue/keys.h"
-#include "common/dialogue/login.h"
-#include "common/dialogue/pickup.h"
 #include "common/dialogue/resolver.h"
-#include "common/dialogue/usage.h"
 #include "common/dialogue/writer.h"
-#include "common/service/logins.h"
 #include "common/service/secure.h"
 #include "daemons/smtpd/smtpd.h"
 
@@ -20,14 +16,6 @@ static const struct record *const settings[] = {
     &settings_certificate_record, NULL,
 };
 
-static const struct record *const submission_settings[] = {
-    &settings_server_record,	  &settings_listen_record,
-    &settings_network_record,	  &settings_limits_record,
-    &settings_resolver_record,	  &settings_tls_record,
-    &settings_certificate_record, &settings_auth_record,
-    &settings_submission_record,  NULL,
-};
-
 static const struct service_link links[] = {
     {"router", &router_dialogue, verdict_routes, verdict_up, verdict_down},
     {"queue", &writer_dialogue, queue_routes, queue_up, queue_down},
@@ -36,17 +24,9 @@ static const struct service_link links[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 
-static void smtpd_warm(void)
+static void warm(void)
 {
 	secure_warm("smtpd");
-	server_warm();
-}
-
-static void submission_warm(void)
-{
-	secure_warm("submission");
-	logins_warm(server_end_user);
-	usage_warm();
 	server_warm();
 }
 
@@ -58,31 +38,7 @@ static const struct service smtpd = {
     .setting = smtpd_setting,
     .settings_end = smtpd_settings_end,
     .descriptor = server_descriptor,
-    .warm = smtpd_warm,
-    .start = server_start,
-    .drain = server_drain,
-};
-
-static const struct service_link submission_links[] = {
-    {"router", &router_dialogue, verdict_routes, verdict_up, verdict_down},
-    {"queue", &writer_dialogue, queue_routes, queue_up, queue_down},
-    {"resolver", &resolver_dialogue, names_routes, names_up, names_down},
-    {"keys", &keys_dialogue, secure_routes, secure_up, secure_down},
-    {"accounts", &login_dialogue, logins_routes, logins_up, logins_down},
-    {"usage", &usage_dialogue, usage_routes, usage_up, usage_down},
-    {"pickup", &pickup_dialogue, pickup_routes, pickup_up, pickup_down},
-    {NULL, NULL, NULL, NULL, NULL},
-};
-
-static const struct service submission = {
-    .name = "submission",
-    .links = submission_links,
-    .settings = submission_settings,
-    .settings_begin = smtpd_settings_begin,
-    .setting = smtpd_setting,
-    .settings_end = smtpd_settings_end,
-    .descriptor = server_descriptor,
-    .warm = submission_warm,
+    .warm = warm,
     .start = server_start,
     .drain = server_drain,
 };

@@ -1,6 +1,7 @@
 /*
  * smtpd: what the files of this room share: the session, its transaction, and who calls whom.
  *
+ *	main.c, submission.c  the two roles
  *	settings.c     what the configuration says; each set has a number
  *	server.c       listeners and what differs between them, accepting, drain
  *	pickup.c       sessions that pickup hands over
@@ -185,6 +186,9 @@ struct session {
 	uint32_t denied;	   /* logins that failed */
 	uint64_t counting;	   /* call to usage under way; 0: none */
 };
+
+/* submission.c */
+extern const struct service submission;
 
 /* settings.c */
 struct smtpd_settings {

@@ -62,6 +62,8 @@ static bool read_argument(struct session *s, struct slice argument, struct addre
 	if (!path_parse_mail(argument, options, sender, &parameters, why) ||
 	    !parameters_parse_mail(parameters, said, why))
 		return false;
+	if (said->auth && !s->kind->login)
+		return refuse(why, 555, "5.5.4", "Unsupported parameter");
 	if (sender->utf8 && !said->utf8) /* RFC 6531 3.5 */
 		return refuse(why, 550, "5.6.7", "A sender address in UTF-8 needs SMTPUTF8");
 	if (s->trusted && sender->kind == ADDRESS_NO_DOMAIN && !address_is_null(sender) &&

@@ -543,7 +543,8 @@ START_TEST(prints_one_key)
 	ck_assert_str_eq(print(c, "limits.idle", false), "limits { idle 30s }\n");
 	ck_assert_str_eq(print(c, "limits.errors", false), "limits { errors 20 }\n");
 	ck_assert_str_eq(print(c, "limits.errors", true), "");
-	ck_assert_str_eq(print(c, "processes", false), "processes {\n\tsmtpd 2\n\tsubmission 1\n}\n");
+	ck_assert_str_eq(print(c, "processes", false),
+			 "processes {\n\tsmtpd 2\n\tsubmission 1\n}\n");
 	ck_assert_str_eq(print(c, "trust", false), "trust 127.0.0.0/8 ::1/128\ntrust 10.0.0.0/8\n");
 	ck_assert(!config_print(c, "limits.idel", false, gather, NULL, &e));
 	ck_assert_int_eq(e.code, EX_USAGE);

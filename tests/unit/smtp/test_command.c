@@ -147,6 +147,7 @@ static void mail_parameters_are(struct slice text, unsigned code,
 	ck_assert_int_eq(m.body, want->body);
 	ck_assert_int_eq(m.utf8, want->utf8);
 	ck_assert_int_eq(m.ret, want->ret);
+	ck_assert_int_eq(m.auth, want->auth);
 	ck_assert_msg(slice_equal(m.envid, want->envid), "%.*s", SLICE_FMT(text));
 }
 
@@ -195,7 +196,10 @@ START_TEST(reads_the_parameters_of_mail)
 	    /* S13: unknown 555, duplicate 501 */
 	    {"FOO", 555, {0}},
 	    {"SIZE=1 FOO=bar", 555, {0}},
-	    {"AUTH=<>", 555, {0}},
+	    {"AUTH=<>", 0, {.auth = true}},
+	    {"AUTH=e+3Dmc2@example.com", 0, {.auth = true}},
+	    {"AUTH=<> AUTH=<>", 501, {0}},
+	    {"AUTH", 501, {0}},
 	    {"NOTIFY=NEVER", 555, {0}},
 	    {"SIZE=1 SIZE=1", 501, {0}},
 	    {"BODY=7BIT body=8BITMIME", 501, {0}},
