@@ -32,6 +32,27 @@ static void set_text(struct users_table *t)
 	t->text = memory_string(text);
 }
 
+/* A path of the configuration is absolute here; people write its end, as the configuration does. */
+static bool is_end_of(struct slice only, struct slice path)
+{
+	size_t before = path.len - only.len;
+	return only.len > 0 && only.len <= path.len &&
+	       slice_equal(slice_from(path, before), only) &&
+	       (before == 0 || only.ptr[0] == '/' || path.ptr[before - 1] == '/');
+}
+
+static bool is_meant(const struct reading *r, const struct users_table *t)
+{
+	const char *path = table_spec_path(t->spec);
+	struct slice only = r->only;
+	if (only.len == 0 || slice_equal(only, slice_str(t->spec)))
+		return true;
+	if (slice_starts(only,
+			 slice_sub(slice_str(t->spec), 0, (size_t)(path ? path - t->spec : 0))))
+		only = slice_from(only, (size_t)(path ? path - t->spec : 0));
+	return path && (is_end_of(only, slice_str(path)) || is_end_of(only, slice_str(t->text)));
+}
+
 static void see_passwords(void *arg, const struct record *record, const void *value)
 {
 	const struct settings_passwords *p = value;
@@ -44,9 +65,7 @@ static void see_passwords(void *arg, const struct record *record, const void *va
 	}
 	t.spec = memory_string(p->source);
 	set_text(&t);
-	bool wanted = r->only.len == 0 || slice_equal(p->source, r->only) ||
-		      (t.text && (slice_equal(slice_str(t.text), r->only) ||
-				  slice_equal(slice_str(table_spec_path(t.spec)), r->only)));
+	bool wanted = is_meant(r, &t);
 	if (wanted && r->place->count < USERS_TABLES_MAX) {
 		r->place->tables[r->place->count++] = t;
 		return;

@@ -11,10 +11,10 @@
 enum { USAGE_USER_MAX = 320, USAGE_RECIPIENTS_MAX = 100000, USAGE_RECIPIENTS_PART = 4096 };
 
 /* submission -> usage: a message of this user is complete. Recipients follow as hashes in
- * USAGE_TO, as long as the next USAGE_SENDS has not begun; then the answer comes, and the message
- * counts. hold: over a limit, or the user is blocked; the message is taken and arrives held, with
- * the text as its reason (queue/store/record.h). Held messages count too. tell: submission mails
- * the postmaster that this user is over a limit; once a user and day. */
+ * USAGE_TO, as long as the next USAGE_SENDS has not begun; then the answer comes. hold: over a
+ * limit, or the user is blocked; the message is taken and arrives held, with the text as its reason
+ * (queue/store/record.h). What is held does not count: the limits are on what goes out. tell:
+ * submission mails the postmaster that this user is over a limit; once a user and day. */
 #define USAGE_SENDS_FIELDS(F, S)                                \
 	F(S, u64, request, 0, "repeated in the answer")         \
 	F(S, string, user, USAGE_USER_MAX, "canonical address") \

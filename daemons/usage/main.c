@@ -1,49 +1,52 @@
 /*
- * usage: remembers what users have sent and who is blocked.
+ * usage: remembers what users have sent, and who is blocked. See usage(8).
  */
 #include <unistd.h>
 
-#include "common/config/settings.h"
-#include "common/dialogue/usage.h"
-#include "common/service/service.h"
+#include "common/base/log.h"
+#include "daemons/usage/usage.h"
+
+static int directory = -1;
 
 static const struct record *const settings[] = {&settings_submission_record, NULL};
 
-static const struct route none[] = {{0, 0, NULL}};
-
-static void up(struct channel *c, unsigned instance)
-{
-	(void)c, (void)instance;
-}
-
-/* Nobody is blocked. */
-static void accounts_up(struct channel *c, unsigned instance)
-{
-	struct usage_blocked_end m = {0};
-
-	(void)instance;
-	channel_send(c, USAGE_BLOCKED_END, &m);
-}
-
-static void down(struct channel *c)
-{
-	(void)c;
-}
-
 static void setting(const struct record *record, const void *value)
 {
-	(void)record, (void)value;
+	(void)record;
+	book_limits(value);
 }
 
 static void descriptor(const struct service_descriptor *d)
 {
-	close(d->fd);
+	if (directory < 0 && slice_equal(d->kind, SLICE("directory")))
+		directory = d->fd;
+	else
+		close(d->fd);
+}
+
+static void start(void)
+{
+	struct error e;
+	if (directory < 0)
+		fatal("the master gave no state directory");
+	if (!blocked_open(directory, &e))
+		fatal("who is blocked can't be read: %s", e.text);
+	journal_open(directory, usage_now());
+	journal_start();
+	listings_start();
+}
+
+static void drain(void)
+{
+	journal_close();
+	service_drained();
 }
 
 static const struct service_link links[] = {
-    {"submission", &usage_dialogue, none, up, down},
-    {"accounts", &usage_dialogue, none, accounts_up, down},
-    {"control", &usage_dialogue, none, up, down},
+    {"submission", &usage_dialogue, submission_routes, questions_submission_up,
+     questions_submission_down},
+    {"accounts", &usage_dialogue, accounts_routes, questions_accounts_up, questions_accounts_down},
+    {"control", &usage_dialogue, control_routes, questions_control_up, questions_control_down},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -53,6 +56,9 @@ static const struct service usage = {
     .settings = settings,
     .setting = setting,
     .descriptor = descriptor,
+    .start = start,
+    .drain = drain,
+    .orphaned = journal_close, /* the last second's counts */
 };
 
 int main(int argc, char **argv)
