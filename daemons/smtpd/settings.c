@@ -80,6 +80,7 @@ void smtpd_setting(const struct record *record, const void *value)
 
 		slice_copy(v->hostname, coming.is.hostname, sizeof(coming.is.hostname));
 		slice_copy(v->origin, coming.is.origin, sizeof(coming.is.origin));
+		slice_copy(v->postmaster, coming.is.postmaster, sizeof(coming.is.postmaster));
 	} else if (record == &settings_limits_record)
 		coming.is.limits = *(const struct settings_limits *)value;
 	else if (record == &settings_network_record)

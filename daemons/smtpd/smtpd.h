@@ -16,6 +16,7 @@
  *	receive.c      content: header and body, to the draft
  *	enqueue.c      a complete message: what we add, the commit, the 250
  *	usage.c        asks whether a user may send so much
+ *	alarm.c        mails the postmaster of a user over a limit
  *	verdict.c      asks at each step whether to go on
  *	names.c        the clients' names by DNS
  *	queue.c        the writer of the queue, and its talk with the queue manager
@@ -195,6 +196,7 @@ struct smtpd_settings {
 	uint64_t number; /* grows with each reload */
 	char hostname[HOST_NAME_MAX_OCTETS + 1];
 	char origin[HOST_NAME_MAX_OCTETS + 1];
+	char postmaster[ADDRESS_MAX_OCTETS + 1]; /* empty: postmaster at origin */
 	struct settings_limits limits;
 	bool peer_names;
 	bool tls; /* there is a certificate */
@@ -359,6 +361,9 @@ extern const struct route usage_routes[];
 void usage_up(struct channel *c, unsigned instance);
 void usage_down(struct channel *c);
 void usage_warm(void);
+
+/* alarm.c: of the message under way, once a user and day. */
+void alarm_over_limit(const struct session *s, struct slice why);
 
 /* pickup.c */
 void pickup_go_on(void); /* sessions that have waited for the server to open, or it will not */

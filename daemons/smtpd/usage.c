@@ -31,6 +31,8 @@ static void answered(void *arg, const void *answer)
 	c.session->counting = 0;
 	if (v != NULL && v->hold)
 		hold = v->text.len > 0 ? v->text : SLICE("over a limit");
+	if (v != NULL && v->tell)
+		alarm_over_limit(c.session, hold);
 	c.done(c.session, v ? &hold : NULL);
 }
 
