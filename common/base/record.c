@@ -12,6 +12,14 @@ const struct record_field *record_field_find(const struct record *r, struct slic
 	return NULL;
 }
 
+bool record_has_secret(const struct record *r)
+{
+	for (size_t i = 0; i < r->field_count; i++)
+		if (r->fields[i].kind == RECORD_SECRET)
+			return true;
+	return false;
+}
+
 void record_clear(const struct record *r, void *data)
 {
 	memset(data, 0, r->size);

@@ -12,7 +12,8 @@
  * one .c file.
  *
  * Kinds: bool u32 u64 (limit: the largest value, 0 for any), string (a slice; limit in octets; no
- * NUL), bytes (a slice; limit in octets), fd (int, -1 when none; at most one a record).
+ * NUL), bytes (a slice; limit in octets), secret (as bytes; a channel wipes it from its memory when
+ *it was sent, and when its receiver has handled it), fd (int, -1 when none; at most one a record).
  * Decoded strings and bytes point into the packet: whoever keeps them copies them.
  */
 #ifndef COMMON_BASE_RECORD_H
@@ -27,6 +28,7 @@ enum record_kind {
 	RECORD_STRING,
 	RECORD_BYTES,
 	RECORD_FD,
+	RECORD_SECRET,
 };
 
 struct record_field {
@@ -46,6 +48,7 @@ struct record {
 
 /* The field of that name, or NULL. */
 const struct record_field *record_field_find(const struct record *r, struct slice name);
+bool record_has_secret(const struct record *r);
 /* Makes the struct at data an empty one: all zero, fd -1. */
 void record_clear(const struct record *r, void *data);
 
@@ -55,12 +58,14 @@ void record_clear(const struct record *r, void *data);
 #define RECORD_TYPE_string struct slice
 #define RECORD_TYPE_bytes  struct slice
 #define RECORD_TYPE_fd	   int
+#define RECORD_TYPE_secret struct slice
 #define RECORD_KIND_bool   RECORD_BOOL
 #define RECORD_KIND_u32	   RECORD_U32
 #define RECORD_KIND_u64	   RECORD_U64
 #define RECORD_KIND_string RECORD_STRING
 #define RECORD_KIND_bytes  RECORD_BYTES
 #define RECORD_KIND_fd	   RECORD_FD
+#define RECORD_KIND_secret RECORD_SECRET
 
 #define RECORD_MEMBER(self, kind, member, limit, help) RECORD_TYPE_##kind member;
 #define RECORD_DECLARE(name, FIELDS)        \

@@ -51,9 +51,9 @@ RECORD_DECLARE(keys_signed, KEYS_SIGNED_FIELDS)
  * processes; the one before still opens. */
 #define KEYS_TICKETS_FIELDS(F, S)                                              \
 	F(S, bytes, name, KEYS_TICKET_NAME, "of the one that seals")           \
-	F(S, bytes, secret, KEYS_TICKET_SECRET, "of it")                       \
+	F(S, secret, secret, KEYS_TICKET_SECRET, "of it")                      \
 	F(S, bytes, old_name, KEYS_TICKET_NAME, "of the one before; or empty") \
-	F(S, bytes, old_secret, KEYS_TICKET_SECRET, "of it")
+	F(S, secret, old_secret, KEYS_TICKET_SECRET, "of it")
 RECORD_DECLARE(keys_tickets, KEYS_TICKETS_FIELDS)
 
 /* control -> keys: what certificates are there? A KEYS_CERTIFICATE for each, then KEYS_STATUS_END.

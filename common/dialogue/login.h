@@ -39,7 +39,7 @@ RECORD_DECLARE(login_mechanisms, LOGIN_MECHANISMS_FIELDS)
 	F(S, string, mechanism, 32, "PLAIN, LOGIN, USER; for the log")               \
 	F(S, string, client, LOGIN_CLIENT_MAX, "numeric address; empty: not known")  \
 	F(S, string, user, LOGIN_USER_MAX, "authentication identity, UTF-8, no NUL") \
-	F(S, bytes, password, LOGIN_PASSWORD_MAX, "UTF-8, no NUL")
+	F(S, secret, password, LOGIN_PASSWORD_MAX, "UTF-8, no NUL")
 RECORD_DECLARE(login_check, LOGIN_CHECK_FIELDS)
 
 /* SCRAM: what the first message of the server says of this user. One who is not there, or has no

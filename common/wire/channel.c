@@ -33,6 +33,7 @@ enum {
 struct lane {
 	const struct record *record; /* NULL: the dialogue has no such message */
 	const struct route *route;   /* NULL: we do not take it */
+	bool secret;		     /* the record has a secret field */
 };
 
 struct channel {
@@ -188,7 +189,7 @@ bool channel_send(struct channel *c, uint16_t number, const void *record)
 		return false;
 	if (number >= c->lane_count || !c->lanes[number].record)
 		panic("channel %s: there is no message %u", c->dialogue->name, number);
-	if (!outbox_put(&c->out, number, c->lanes[number].record, record))
+	if (!outbox_put(&c->out, number, c->lanes[number].record, record, c->lanes[number].secret))
 		return false;
 	if (c->out.octets > CHANNEL_QUEUE_MAX / 4)
 		c->over = true;
@@ -273,6 +274,8 @@ static void packet_handle(struct channel *c, struct slice packet, int *fd)
 			return;
 		}
 		message_handle(c, &m, first && packet.len == 0, fd);
+		if (m.number < c->lane_count && c->lanes[m.number].secret)
+			explicit_bzero((void *)(uintptr_t)m.payload.ptr, m.payload.len);
 	}
 }
 
@@ -328,6 +331,7 @@ static void lanes_make(struct channel *c, const struct route *routes)
 			panic("channel %s: the struct %s is too large", c->dialogue->name,
 			      m->record->name);
 		c->lanes[m->number].record = m->record;
+		c->lanes[m->number].secret = record_has_secret(m->record);
 	}
 	for (const struct route *r = routes; r && r->number != 0; r++) {
 		if (r->number >= c->lane_count || !c->lanes[r->number].record)

@@ -45,6 +45,7 @@ static bool measure(const struct record_field *f, const void *value, size_t *oct
 		return within(f, *(const uint64_t *)p);
 	case RECORD_STRING:
 	case RECORD_BYTES:
+	case RECORD_SECRET:
 		*octets += sizeof(uint32_t) + ((const struct slice *)p)->len;
 		return is_sound(f, *(const struct slice *)p);
 	case RECORD_FD:
@@ -77,6 +78,7 @@ static char *write_field(const struct record_field *f, const void *value, char *
 		return at + sizeof(uint64_t);
 	case RECORD_STRING:
 	case RECORD_BYTES:
+	case RECORD_SECRET:
 		return put_slice(at, p);
 	case RECORD_FD:
 		break;
@@ -157,6 +159,7 @@ static bool read_field(const struct record_field *f, struct slice *from, void *v
 		return read_number(f, from, p);
 	case RECORD_STRING:
 	case RECORD_BYTES:
+	case RECORD_SECRET:
 		return read_slice(f, from, p);
 	case RECORD_FD:
 		*(int *)p = -1;

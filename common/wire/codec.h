@@ -1,7 +1,7 @@
 /*
  * codec: a record to octets and back. Fields in the order of the record's table: bool 1 octet (0 or
- * 1), u32 and u64 little-endian, string and bytes a u32 length and the octets, fd nothing (it
- * travels beside the packet). Nothing may follow the last field.
+ * 1), u32 and u64 little-endian, string, bytes and secret a u32 length and the octets, fd nothing
+ * (it travels beside the packet). Nothing may follow the last field.
  */
 #ifndef COMMON_WIRE_CODEC_H
 #define COMMON_WIRE_CODEC_H

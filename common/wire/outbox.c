@@ -1,7 +1,8 @@
 /*
  * outbox: one packet is filled until it is full, so a turn's messages leave in as few calls as can
  * be. A packet that was sent is kept as the spare: in steady running nothing is allocated. A
- * message with a descriptor has its packet for itself, so that the receiver knows whose it is.
+ * message with a descriptor has its packet for itself, so that the receiver knows whose it is; and
+ * so has one with a secret: its memory never grows, which would leave a copy, and is wiped.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,8 +23,16 @@ void outbox_init(struct outbox *o)
 	TAILQ_INIT(&o->packets);
 }
 
+static void packet_wipe(struct outbox_packet *p)
+{
+	if (p->secret && p->octets.data)
+		explicit_bzero(p->octets.data, p->octets.size);
+	p->secret = false;
+}
+
 static void packet_free(struct outbox_packet *p)
 {
+	packet_wipe(p);
 	if (p->fd >= 0)
 		close(p->fd);
 	buffer_free(&p->octets);
@@ -58,6 +67,7 @@ static void packet_remove(struct outbox *o, struct outbox_packet *p)
 		packet_free(p);
 		return;
 	}
+	packet_wipe(p);
 	buffer_reset(&p->octets);
 	o->spare = p;
 }
@@ -102,12 +112,14 @@ static bool packet_write(struct outbox_packet *p, uint16_t number, const struct 
 
 /* Into p when it fits, else into a packet of its own; fd goes with it. NULL: can't be encoded. */
 static struct outbox_packet *message_write(struct outbox *o, uint16_t number,
-					   const struct record *r, const void *value, int fd)
+					   const struct record *r, const void *value, int fd,
+					   bool secret)
 {
 	struct outbox_packet *p = TAILQ_LAST(&o->packets, outbox_packets);
-	if (p && !p->alone && fd < 0 && packet_write(p, number, r, value))
+	if (p && !p->alone && fd < 0 && !secret && packet_write(p, number, r, value))
 		return p;
-	p = packet_add(o, fd, fd >= 0);
+	p = packet_add(o, fd, fd >= 0 || secret);
+	p->secret = secret;
 	if (packet_write(p, number, r, value))
 		return p;
 	packet_remove(o, p);
@@ -132,14 +144,15 @@ static bool descriptor_copy(const struct outbox *o, const struct record *r, cons
 	return *fd >= 0;
 }
 
-bool outbox_put(struct outbox *o, uint16_t number, const struct record *r, const void *value)
+bool outbox_put(struct outbox *o, uint16_t number, const struct record *r, const void *value,
+		bool secret)
 {
 	int fd;
 	struct outbox_packet *last = TAILQ_LAST(&o->packets, outbox_packets);
 	size_t before = last ? last->octets.len : 0;
 	if (!descriptor_copy(o, r, value, &fd))
 		return false;
-	struct outbox_packet *p = message_write(o, number, r, value, fd);
+	struct outbox_packet *p = message_write(o, number, r, value, fd, secret);
 	if (!p)
 		return false;
 	if (p != last)

@@ -15,8 +15,9 @@ enum { OUTBOX_DESCRIPTORS_MAX = 256 }; /* descriptors waiting in one outbox */
 struct outbox_packet {
 	TAILQ_ENTRY(outbox_packet) link;
 	struct buffer octets;
-	int fd;	    /* goes with it; -1: none */
-	bool alone; /* nothing may be added */
+	int fd;	     /* goes with it; -1: none */
+	bool alone;  /* nothing may be added */
+	bool secret; /* it is wiped before its memory is used again or given back */
 };
 
 TAILQ_HEAD(outbox_packets, outbox_packet);
@@ -40,8 +41,10 @@ void outbox_init(struct outbox *o);
 void outbox_clear(struct outbox *o); /* drops and closes all; owns nothing then */
 /* The first packet of a channel. */
 void outbox_put_hello(struct outbox *o, uint64_t hash);
-/* False, with nothing queued: no room, or the record is not encodable. */
-bool outbox_put(struct outbox *o, uint16_t number, const struct record *r, const void *value);
+/* secret: the record has a secret field. False, with nothing queued: no room, or the record is not
+ * encodable. */
+bool outbox_put(struct outbox *o, uint16_t number, const struct record *r, const void *value,
+		bool secret);
 enum outbox_result outbox_send(struct outbox *o, int fd);
 
 #endif

@@ -30,10 +30,17 @@ RECORD_DEFINE(all, ALL_FIELDS)
 RECORD_DECLARE(plain, PLAIN_FIELDS)
 RECORD_DEFINE(plain, PLAIN_FIELDS)
 
-#define TALK_MESSAGES(M)      \
-	M(TALK_ALL, 1, all)   \
-	M(TALK_ASK, 2, plain) \
-	M(TALK_ANSWER, 3, plain)
+#define HIDDEN_FIELDS(F, S)               \
+	F(S, u64, request, 0, "repeated") \
+	F(S, secret, data, 64, "octets")
+RECORD_DECLARE(hidden, HIDDEN_FIELDS)
+RECORD_DEFINE(hidden, HIDDEN_FIELDS)
+
+#define TALK_MESSAGES(M)         \
+	M(TALK_ALL, 1, all)      \
+	M(TALK_ASK, 2, plain)    \
+	M(TALK_ANSWER, 3, plain) \
+	M(TALK_SECRET, 4, hidden)
 DIALOGUE_NUMBERS(TALK_MESSAGES)
 extern const struct dialogue talk_dialogue;
 DIALOGUE_DEFINE(talk, TALK_MESSAGES)

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include "common/os/user.h"
+#include "common/wire/outbox.h"
 #include "tests/unit/wire/talk.h"
 
 enum { NOBODY = 65534 };
@@ -51,9 +52,21 @@ static void on_ask(struct channel *c, const void *record)
 	seen(c, p->request, p->data);
 }
 
+/* Where the last secret lay while it was handled. */
+static struct slice secret_place;
+
+static void on_secret(struct channel *c, const void *record)
+{
+	const struct hidden *h = record;
+	ck_assert(slice_equal(h->data, SLICE("the secret word")));
+	secret_place = h->data;
+	seen(c, h->request, h->data);
+}
+
 static const struct route routes[] = {
     {TALK_ALL, ROUTE_ALWAYS, on_all}, /* with a descriptor or not */
     {TALK_ASK, 2, on_ask},	      /* in state 2 alone */
+    {TALK_SECRET, ROUTE_ALWAYS, on_secret},
     {0, 0, NULL},
 };
 
@@ -155,6 +168,47 @@ START_TEST(a_turn_leaves_in_one_packet_after_the_hello)
 		ask(right.channel, i, 60000); /* two fit */
 	run_turns(2);
 	ck_assert_int_eq(raw_packets(), 2);
+}
+END_TEST
+
+static const struct hidden hidden = {.request = 7, .data = {"the secret word", 15}};
+
+START_TEST(a_secret_is_wiped_when_it_was_handled)
+{
+	open_pair();
+	ck_assert(channel_send(left.channel, TALK_SECRET, &hidden));
+	ck_assert(channel_send(left.channel, TALK_ALL, &(struct all){.request = 8, .fd = -1}));
+	right.wanted = 2;
+	run_until(&right.reached);
+	ck_assert_uint_eq(right.last, 8); /* what comes behind it is whole */
+	for (size_t i = 0; i < secret_place.len; i++)
+		ck_assert_int_eq(secret_place.ptr[i], 0);
+}
+END_TEST
+
+START_TEST(a_secret_is_wiped_when_it_was_sent)
+{
+	struct outbox o;
+	int fds[2];
+	const struct plain open = {.request = 1, .data = SLICE("no secret")};
+	outbox_init(&o);
+	ck_assert(channel_pair(fds));
+	ck_assert(outbox_put(&o, TALK_SECRET, &hidden_record, &hidden, true));
+	ck_assert(outbox_put(&o, TALK_ASK, &plain_record, &open, false));
+	const struct outbox_packet *p = TAILQ_FIRST(&o.packets);
+	const char *memory = p->octets.data;
+	size_t size = p->octets.size;
+	ck_assert_ptr_nonnull(memmem(memory, size, "secret word", 11));
+	ck_assert_ptr_nonnull(
+	    TAILQ_NEXT(p, link)); /* nothing is added behind it: no copy is made */
+	ck_assert_int_eq(outbox_send(&o, fds[0]), OUTBOX_EMPTY);
+	ck_assert_ptr_eq(o.spare->octets.data, memory);
+	ck_assert_ptr_null(memmem(memory, size, "secret word", 11));
+	ck_assert(outbox_put(&o, TALK_ASK, &plain_record, &open, false));
+	ck_assert(!TAILQ_FIRST(&o.packets)->secret); /* the memory is used again */
+	outbox_clear(&o);
+	close(fds[0]);
+	close(fds[1]);
 }
 END_TEST
 
@@ -481,6 +535,8 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, messages_arrive_in_order_and_whole);
 	tcase_add_test(t, a_turn_leaves_in_one_packet_after_the_hello);
+	tcase_add_test(t, a_secret_is_wiped_when_it_was_handled);
+	tcase_add_test(t, a_secret_is_wiped_when_it_was_sent);
 	tcase_add_test(t, a_portion_is_taken_in_a_turn_and_the_rest_in_the_next_ones);
 	tcase_add_test(t, a_descriptor_arrives_and_the_senders_own_stays);
 	tcase_add_test(t, descriptors_in_the_queue_are_bounded_and_closed);
