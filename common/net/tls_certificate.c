@@ -187,6 +187,20 @@ static bool blocks_take(struct tls_certificate *c, struct slice pem, struct erro
 	return c->count > 0 || error_set(e, EX_DATAERR, "there is no certificate in it (PEM)");
 }
 
+/* Tries it, so that what TLS would not take is found before a client comes: signatures with SHA-1,
+ * small keys of those who issued it. */
+static bool chain_try(const struct tls_certificate *c, struct error *e)
+{
+	SSL_CTX *x = SSL_CTX_new_ex(tls_library(), NULL, TLS_server_method());
+	if (x)
+		SSL_CTX_set_security_level(x, TLS_SECURITY_LEVEL);
+	bool good = x && SSL_CTX_use_certificate(x, c->chain[0]) == 1;
+	for (size_t i = 1; good && i < c->count; i++)
+		good = SSL_CTX_add1_chain_cert(x, c->chain[i]) == 1;
+	SSL_CTX_free(x);
+	return good || tls_error(e, EX_DATAERR, "TLS can't be spoken with it");
+}
+
 struct tls_certificate *tls_certificate_read(struct slice pem, struct error *e)
 {
 	struct tls_certificate *c;
@@ -196,7 +210,7 @@ struct tls_certificate *tls_certificate_read(struct slice pem, struct error *e)
 	}
 	c = memory_zero(1, sizeof(*c));
 	ERR_clear_error();
-	if (blocks_take(c, pem, e) && key_take(c, e) && names_take(c, e) &&
+	if (blocks_take(c, pem, e) && key_take(c, e) && chain_try(c, e) && names_take(c, e) &&
 	    time_take(X509_get0_notBefore(c->chain[0]), &c->from, e) &&
 	    time_take(X509_get0_notAfter(c->chain[0]), &c->until, e))
 		return c;

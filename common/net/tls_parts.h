@@ -9,6 +9,8 @@
 #include "common/net/tls_server.h"
 #include "common/net/transport.h"
 
+enum { TLS_SECURITY_LEVEL = 2 }; /* OpenSSL's: 112 bits, no SHA-1 in certificates */
+
 /* The kinds of keys in which a client may have a preference: a name may have one of each. */
 enum tls_kind { TLS_RSA, TLS_EC, TLS_ED25519, TLS_KINDS };
 

@@ -197,7 +197,7 @@ static SSL_CTX *context_new(const struct tls_server *t, unsigned minimum)
 	SSL_CTX *c = SSL_CTX_new_ex(tls_library(), NULL, TLS_server_method());
 	if (!c)
 		return NULL;
-	SSL_CTX_set_security_level(c, 2);
+	SSL_CTX_set_security_level(c, TLS_SECURITY_LEVEL);
 	SSL_CTX_set_verify(c, SSL_VERIFY_NONE, NULL);
 	SSL_CTX_set_mode(c, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 				SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
@@ -338,18 +338,19 @@ bool tls_server_start(struct tls_server *t, struct stream *stream)
 
 /* What came of it */
 
+/* NULL: it is not secured. */
 static SSL *ssl_of(const struct stream *stream)
 {
 	const struct server_side *s = stream_transport_state(stream, &transport_server);
-	if (!s || s->wait)
-		panic("tls: asked of a stream that is not secured");
-	return s->side.ssl;
+	return s && !s->wait ? s->side.ssl : NULL;
 }
 
 void tls_server_facts(const struct stream *stream, struct tls_facts *facts)
 {
 	SSL *ssl = ssl_of(stream);
 	memset(facts, 0, sizeof(*facts));
+	if (!ssl)
+		return;
 	(void)slice_copy(slice_str(SSL_get_version(ssl)), facts->version, sizeof(facts->version));
 	(void)slice_copy(slice_str(SSL_get_cipher_name(ssl)), facts->cipher, sizeof(facts->cipher));
 	facts->bits = (unsigned)SSL_get_cipher_bits(ssl, NULL);
@@ -393,9 +394,10 @@ static size_t end_point(SSL *ssl, unsigned char binding[TLS_BINDING_MAX])
 size_t tls_server_binding(const struct stream *stream, const char *type,
 			  unsigned char binding[TLS_BINDING_MAX])
 {
-	if (strcmp(type, "tls-exporter") == 0)
-		return exporter(ssl_of(stream), binding);
-	if (strcmp(type, "tls-server-end-point") == 0)
-		return end_point(ssl_of(stream), binding);
+	SSL *ssl = ssl_of(stream);
+	if (ssl && strcmp(type, "tls-exporter") == 0)
+		return exporter(ssl, binding);
+	if (ssl && strcmp(type, "tls-server-end-point") == 0)
+		return end_point(ssl, binding);
 	return 0;
 }

@@ -135,6 +135,26 @@ START_TEST(refuses_what_is_no_certificate)
 }
 END_TEST
 
+START_TEST(refuses_what_was_signed_with_sha_1)
+{
+	EVP_PKEY *key = key_make("P-256"), *authority = key_make("P-256");
+	X509 *x = certificate_make(key, "mx", NULL), *ca = certificate_make(authority, "ca", NULL);
+	X509_set_issuer_name(x, X509_get_subject_name(ca));
+	ck_assert_int_gt(X509_sign(x, authority, _i ? EVP_sha1() : EVP_sha256()), 0);
+	struct slice pem = certificate_pem(x);
+	struct tls_certificate *c = tls_certificate_read(pem, &e);
+	ck_assert_int_eq(c != NULL, !_i);
+	tls_certificate_free(&c);
+	if (_i)
+		refused(pem, "TLS can't be spoken with it: ca md too weak");
+	free((char *)pem.ptr);
+	X509_free(x);
+	X509_free(ca);
+	EVP_PKEY_free(key);
+	EVP_PKEY_free(authority);
+}
+END_TEST
+
 START_TEST(refuses_a_file_with_a_private_key)
 {
 	EVP_PKEY *key = key_make("P-256");
@@ -188,6 +208,7 @@ int main(void)
 	tcase_add_test(t, tells_when_it_is_valid);
 	tcase_add_test(t, is_for_the_names_in_it);
 	tcase_add_test(t, refuses_what_is_no_certificate);
+	tcase_add_loop_test(t, refuses_what_was_signed_with_sha_1, 0, 2);
 	tcase_add_test(t, refuses_a_file_with_a_private_key);
 	tcase_add_test(t, a_chain_is_bounded_and_its_first_counts);
 	suite_add_tcase(s, t);

@@ -67,8 +67,12 @@ static void raw_end(SSL *ssl, int fd)
 
 START_TEST(a_client_that_says_nothing_ends_by_its_deadline)
 {
+	unsigned char binding[TLS_BINDING_MAX];
 	int fd = serve(server);
 	stream_deadline(served, 20000);
+	tls_server_facts(served, &facts);
+	ck_assert_str_eq(facts.version, "");
+	ck_assert_uint_eq(tls_server_binding(served, "tls-exporter", binding), 0);
 	run_until(&ended);
 	ck_assert_int_eq(reason, STREAM_LATE);
 	close(fd);
