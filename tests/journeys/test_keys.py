@@ -131,7 +131,9 @@ def test_no_other_process_has_a_key(three):
     for kind, paper in three.papers.items():
         secrets = paper.secrets()
         assert len(secrets) >= 3
-        assert any("priv" in what for what in known(pids["keys"], secrets)), "the search does not find what is there"
+        holds = known(pids["keys"], secrets)
+        assert any("priv" in what for what in holds), "the search does not find what is there"
+        assert "PEM" not in holds, "the file was not wiped from memory"
         for name, pid in pids.items():
             if name != "keys":
                 assert not known(pid, secrets), f"{name} has of the {kind} key"
@@ -199,6 +201,31 @@ def test_a_bad_new_file_keeps_the_old_pair(house):
     wait_for(lambda: house.status()["certificates"][0]["trouble"] is None)
     assert shown(house) == paper.der
     house.run("reload")
+
+
+def test_tls_comes_and_goes_with_a_reload(house):
+    house.start()
+    first, second = Paper(house, "a", "ec", HOST), Paper(house, "b", "ed25519", "b.example")
+
+    def offered():
+        with house.connect() as wire:
+            return "STARTTLS" in wire.features
+
+    assert not offered()
+    house.configure(top=f"tls {{ {first.statement()} }}")
+    house.run("reload")
+    wait_for(offered, what="STARTTLS")
+    assert shown(house) == first.der
+    house.configure(top=f"tls {{ {second.statement()}; {first.statement()}; minimum 1.3 }}")
+    house.run("reload")
+    wait_for(lambda: shown(house, host="nobody.example") == second.der, what="the new first certificate")
+    assert shown(house) == first.der
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        shown(house, made=context(ssl.TLSVersion.TLSv1_2))
+    house.configure()
+    house.run("reload")
+    wait_for(lambda: not offered(), what="no STARTTLS")
+    assert not house.status()["certificates"]
 
 
 def openssl_encrypted(key):

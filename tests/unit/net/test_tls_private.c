@@ -200,7 +200,6 @@ int main(void)
 	Suite *s = suite_create("tls private");
 	TCase *t = tcase_create("tls private");
 	int failed;
-	tls_privates_begin();
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, every_kind_is_taken_in_each_form_and_has_its_certificates_name);
 	tcase_add_test(t, an_encrypted_key_is_refused_with_what_to_do);
