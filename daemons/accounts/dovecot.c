@@ -67,7 +67,19 @@ static void wipe(struct buffer *b)
 	buffer_free(b);
 }
 
-/* The connection, or the attempt to have one, is over. A login that hears of it may end at once,
+static void hang_up(struct server *s)
+{
+	s->state = SERVER_DOWN;
+	loop_watch_stop(&s->watch);
+	loop_timer_stop(&s->timer);
+	if (s->fd >= 0)
+		close(s->fd);
+	s->fd = -1;
+	buffer_free(&s->in);
+	wipe(&s->out);
+}
+
+/* The connection, or the attempt to have one, has failed. A login that hears of it ends at once,
  * and never asks here again. */
 static void down(struct server *s, const char *why)
 {
@@ -79,15 +91,8 @@ static void down(struct server *s, const char *why)
 	if (s->retry_us > DOVECOT_RETRY_MOST_US)
 		s->retry_us = DOVECOT_RETRY_MOST_US;
 	s->retry_at = loop_now() + s->retry_us;
-	s->state = SERVER_DOWN;
 	slice_copy(slice_sub(slice_str(why), 0, sizeof(s->fault) - 1), s->fault, sizeof(s->fault));
-	loop_watch_stop(&s->watch);
-	loop_timer_stop(&s->timer);
-	if (s->fd >= 0)
-		close(s->fd);
-	s->fd = -1;
-	buffer_free(&s->in);
-	wipe(&s->out);
+	hang_up(s);
 	while ((q = TAILQ_FIRST(&s->questions)) != NULL)
 		login_trouble(take(s, q), "dovecot %s: %s", s->name, s->fault);
 }
@@ -256,6 +261,10 @@ static void late(void *arg)
 
 	if (s->state != SERVER_UP) {
 		down(s, "it does not greet");
+		return;
+	}
+	if (TAILQ_EMPTY(&s->questions)) {
+		hang_up(s);
 		return;
 	}
 	while ((q = TAILQ_FIRST(&s->questions)) != NULL && q->until <= loop_now())
