@@ -4,6 +4,7 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "commands/stagepost/place.h"
 #include "commands/stagepost/prompt.h"
@@ -11,6 +12,8 @@
 #include "commands/stagepost/user.h"
 #include "commands/stagepost/users_place.h"
 #include "commands/stagepost/words.h"
+
+enum { SETTLE_US = 1000000 }; /* a commit that was under way is in the queue by then */
 
 int user_test(const struct user_order *o)
 {
@@ -73,16 +76,30 @@ static int ask_usage(struct talk *t, enum usage_verb verb, const struct users_na
 	return code;
 }
 
-/* In this order nothing of his can slip in between. */
-static int hold(struct talk *t, const struct users_name *n)
+static int hold(struct talk *t, const struct users_name *n, uint64_t *count)
 {
 	struct queue_ask question = {.verb = QUEUE_HOLD, .user = slice_str(n->address)};
 	struct talk_end end;
 	int code = talk_ask(t, COMMAND_QUEUE_ASK, &question, TALK_USUAL_US, NULL, NULL, &end);
 	if (code != EX_OK)
 		return complain(code, "what waits of him could not be held: %s", end.text);
-	printf("%" PRIu64 " %s held\n", end.count, words_plural(end.count));
+	*count += end.count;
 	return EX_OK;
+}
+
+/* He is blocked: what is begun now is held. What was being written to the disk just then comes into
+ * the queue a moment later, so it is gone through twice. */
+static int hold_all(struct talk *t, const struct users_name *n)
+{
+	uint64_t count = 0;
+	int code = hold(t, n, &count);
+	if (code == EX_OK) {
+		usleep(SETTLE_US);
+		code = hold(t, n, &count);
+	}
+	if (code == EX_OK)
+		printf("%" PRIu64 " %s held\n", count, words_plural(count));
+	return code;
 }
 
 int user_block(const struct user_order *o)
@@ -94,7 +111,7 @@ int user_block(const struct user_order *o)
 		return code;
 	code = ask_usage(t, USAGE_BLOCK, &n);
 	if (code == EX_OK || code == EXIT_NO) {
-		held = hold(t, &n);
+		held = hold_all(t, &n);
 		code = held == EX_OK ? code : held;
 	}
 	talk_free(&t);
