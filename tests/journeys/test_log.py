@@ -10,6 +10,7 @@ import subprocess
 
 import pytest
 
+from people import plain, tls, with_people
 from stagepost import DOMAIN, ROOT
 
 PEERS = ROOT / "build" / "peers"
@@ -89,6 +90,50 @@ def test_nobody_can_have_another_banned(stagepost):
         found = fail2ban(us, mode)
         assert "127.0.0.1" in found and "203.0.113.66" not in found.split("Failregex:")[1].split("Ignoreregex:")[0], found
     assert b"\xc2\x9b" not in (us.folder / "log/mail.log").read_bytes()
+
+
+def failures(us):
+    """A login that holds and mail by it; a wrong password by each way, and a name that wants to be more than a name."""
+    with tls(us, user="alice") as wire:
+        wire.say(f"MAIL FROM:<alice@{DOMAIN}>", "250 2.1.0")
+        wire.say(f"RCPT TO:<bob@{DOMAIN}>", "250 2.1.5")
+        wire.say("DATA", "354")
+        wire.content(b"Subject: x\r\n\r\nx\r\n")
+    forged = "x: SASL LOGIN authentication failed: x, sasl_username=y[203.0.113.66]: SASL PLAIN authentication failed:"
+    for wrapped in (True, False):
+        with tls(us, wrapped=wrapped) as wire:
+            wire.say("AUTH PLAIN " + plain(f"alice@{DOMAIN}", "wrong"), "535 5.7.8")
+            wire.say("AUTH LOGIN", "334")
+            wire.say("!", "501 5.5.2")
+            wire.say("AUTH PLAIN " + plain(forged, "wrong"), "535 5.7.8")
+
+
+def test_fail2ban_counts_failed_logins_and_only_them(stagepost):
+    us = with_people(stagepost(start=False), log="postfix").start()
+    failures(us)
+    us.logged("postfix/submission/smtpd.*disconnect from .* auth=0/3")
+    log = us.log()
+    assert f"client=unknown[127.0.0.1], sasl_method=PLAIN, sasl_username=alice@{DOMAIN}" in log, log
+    assert "postfix/smtps/smtpd" in log
+    assert "Anonymous TLS connection established from unknown[127.0.0.1]: TLSv1.3 with cipher" in log
+    us.logged(rf"warning: unknown\[127.0.0.1\]: SASL PLAIN authentication failed: [^,]+, sasl_username=alice@{DOMAIN}$",
+              count=2)
+    for mode, found in (("auth", 6), ("normal", 0)):
+        said = fail2ban(us, mode)
+        assert f"Failregex: {found} total" in said, said
+        assert "203.0.113.66" not in said.split("Failregex:")[1].split("Ignoreregex:")[0], said
+
+
+def test_pflogsumm_counts_mail_of_users(stagepost):
+    if not shutil.which("pflogsumm"):
+        pytest.skip("pflogsumm is not installed")
+    us = with_people(stagepost(start=False), log="postfix").start()
+    failures(us)
+    us.logged("postfix/qmgr.*removed")
+    report = subprocess.run(["pflogsumm", us.folder / "log/mail.log"], capture_output=True, text=True, timeout=60)
+    assert report.returncode == 0, report.stderr
+    assert any(line.split() == ["1", "received"] for line in report.stdout.splitlines()), report.stdout
+    assert "SASL" in report.stdout  # among its warnings
 
 
 def test_each_line_is_json(stagepost):
