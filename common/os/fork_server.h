@@ -3,7 +3,8 @@
  * strangers. The server is forked off before anything was read: it is small, so that a fork is
  * cheap; it holds no mail that a child would inherit; and it alone keeps the rights to become
  * somebody, which the daemon gives up. It hears the daemon's requests and nothing else, and ends
- * with the daemon.
+ * with the daemon: at once when there are no children, else when they have ended, and it kills what
+ * has not after five seconds. When the server itself is killed its children are, too.
  *
  * Each child has a socket pair (SOCK_SEQPACKET) with the daemon and, beyond standard error, no
  * other descriptor.

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/base/memory.h"
+#include "common/os/clock.h"
 #include "common/os/disk.h"
 #include "common/os/fork_server_parts.h"
 #include "common/os/log_output.h"
@@ -23,11 +24,16 @@ struct child {
 	pid_t pid;
 };
 
+/* What children may take to end when the daemon has gone. One that delivers comes to its end, which
+ * is better than half a letter; one that its user has stopped goes on first. */
+#define GRACE_US UINT64_C(5000000)
+
 static const struct fork_plan *plan;
 static int daemon_fd;
+static bool orphaned; /* the daemon has gone */
 static struct child children[FORK_CHILDREN_MAX];
 
-/* Waits when the daemon is behind; without one there is nothing to do. */
+/* Waits when the daemon is behind. */
 static void tell(enum fork_word word, uint32_t number, int value, int fd)
 {
 	struct fork_head head = {.word = word, .number = number, .value = value};
@@ -43,8 +49,8 @@ static void tell(enum fork_word word, uint32_t number, int value, int fd)
 		c->cmsg_len = CMSG_LEN(sizeof(int));
 		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
 	}
-	if (TEMP_FAILURE_RETRY(sendmsg(daemon_fd, &m, MSG_NOSIGNAL)) < 0)
-		_exit(0);
+	if (!orphaned && TEMP_FAILURE_RETRY(sendmsg(daemon_fd, &m, MSG_NOSIGNAL)) < 0)
+		orphaned = true;
 }
 
 static void close_all_but(int fd)
@@ -109,8 +115,10 @@ static void obey(void)
 	static char packet[sizeof(struct fork_head) + FORK_REQUEST_MAX];
 	struct fork_head head;
 	ssize_t n = TEMP_FAILURE_RETRY(recv(daemon_fd, packet, sizeof(packet), 0));
-	if (n < (ssize_t)sizeof(head))
-		_exit(0); /* the daemon has gone: children end by themselves */
+	if (n < (ssize_t)sizeof(head)) {
+		orphaned = true;
+		return;
+	}
 	memcpy(&head, packet, sizeof(head));
 	struct child *c = head.number ? find(head.number) : NULL;
 	if (head.word == FORK_MAKE && head.number && !c)
@@ -133,6 +141,38 @@ static void reap(void)
 			c->number = 0;
 		}
 	}
+}
+
+/* How many children there are; each gets the signal, unless it is 0. */
+static unsigned signal_all(int number)
+{
+	unsigned count = 0;
+	for (unsigned i = 0; i < plan->most; i++) {
+		if (children[i].number == 0)
+			continue;
+		count++;
+		if (number)
+			kill(children[i].pid, number);
+	}
+	return count;
+}
+
+/* Nobody outlives the daemon for long: children see its end and end by themselves, unless their
+ * user has stopped them, or a file server does not answer. */
+static _Noreturn void end_with_daemon(const sigset_t *waiting)
+{
+	uint64_t end = clock_boot_us() + GRACE_US, now;
+	close(daemon_fd);
+	reap();
+	signal_all(SIGCONT);
+	while (signal_all(0) > 0 && (now = clock_boot_us()) < end) {
+		struct timespec left = {.tv_sec = (time_t)((end - now) / CLOCK_SECOND),
+					.tv_nsec = (long)((end - now) % CLOCK_SECOND) * 1000};
+		ppoll(NULL, 0, &left, waiting);
+		reap();
+	}
+	signal_all(SIGKILL);
+	_exit(0);
 }
 
 static void wake_up(int number)
@@ -175,11 +215,12 @@ void fork_server_live(const struct fork_plan *p, int fd)
 	    !gain_nothing(&e))
 		fatal("%s: %s", plan->title, e.text);
 	hear_of_children(&waiting);
-	for (;;) {
+	while (!orphaned) {
 		ready.revents = 0;
 		int n = ppoll(&ready, 1, NULL, &waiting);
 		reap();
 		if (n > 0)
 			obey();
 	}
+	end_with_daemon(&waiting);
 }

@@ -66,7 +66,7 @@ bool sandbox_enter(const struct sandbox_profile *profile, const struct sandbox_p
 struct sandbox_program;
 struct sandbox_program *sandbox_compile(const struct sandbox_profile *profile, struct error *e);
 /* In a child with one thread that is already who it shall be: not dumpable, no new privileges, no
- * core, the filter. Its files are all that its user may reach. */
+ * core, an end with its parent, the filter. Its files are all that its user may reach. */
 bool sandbox_enter_compiled(const struct sandbox_program *program, struct error *e);
 /* The same; and where the kernel has Landlock its files are those below this directory alone, and
  * what is open. dir < 0: nothing but what is open. */

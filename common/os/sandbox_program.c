@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -75,6 +76,9 @@ bool sandbox_enter_compiled(const struct sandbox_program *program, struct error 
 	sandbox_build_begin();
 	if (setrlimit(RLIMIT_CORE, &core) < 0)
 		return error_set(e, errno, "limit of core files: %s", strerror(errno));
+	/* It is forgotten with a change of the user, which lies behind us. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+		return error_set(e, errno, "end with the parent: %s", strerror(errno));
 	return (sandbox_refuse_rights(e) && load(program, e)) ||
 	       error_prefix(e, "sandbox of %s", program->name);
 }

@@ -40,6 +40,7 @@ static struct fork_server *server;
 static const struct children_calls *calls;
 static uint64_t time_limit;
 static struct child children[CHILDREN_MOST];
+static void (*when_over)(void); /* set: all are being ended */
 
 void children_warm(void)
 {
@@ -67,11 +68,22 @@ static void stop_hearing(struct child *c)
 	c->arg = NULL;
 }
 
+static void check_over(void)
+{
+	for (unsigned i = 0; i < CHILDREN_MOST; i++)
+		if (children[i].number)
+			return;
+	when_over();
+}
+
 static void place_free(struct child *c)
 {
 	loop_timer_stop(&c->timer);
 	c->number = 0;
-	calls->room();
+	if (when_over)
+		check_over();
+	else
+		calls->room();
 }
 
 static void given_up(void *arg)
@@ -80,7 +92,10 @@ static void given_up(void *arg)
 	place_free(arg);
 }
 
-enum { DEATH_US = 10 * 1000 * 1000 }; /* that a killed child may take to be gone */
+enum {
+	DEATH_US = 10 * 1000 * 1000,	 /* that a killed child may take to be gone */
+	LAST_DEATH_US = 2 * 1000 * 1000, /* the same while all are ended */
+};
 
 /* False: that was not an answer to what it was given. The owner may end it at any outcome. */
 static bool tell_outcomes(struct child *c, struct slice bundle)
@@ -151,7 +166,7 @@ static void lingers(void *arg)
 static void made(uint32_t number, int fd, int error)
 {
 	struct child *c = find(number);
-	if (!c) {
+	if (!c || when_over) {
 		if (fd >= 0)
 			close(fd);
 		return;
@@ -198,7 +213,7 @@ void children_start(const struct children_calls *who, uint64_t time_us)
 
 struct child *children_new(const struct person *person, void *arg)
 {
-	struct child *c = find(0);
+	struct child *c = when_over ? NULL : find(0);
 	struct buffer b;
 	uint32_t number;
 	if (!c)
@@ -245,4 +260,19 @@ void children_end(struct child **c)
 	stop_hearing(ending);
 	ending->due = 0;
 	loop_timer_start(&ending->timer, DEATH_US, lingers, ending);
+}
+
+void children_stop(void (*over)(void))
+{
+	when_over = over;
+	for (unsigned i = 0; i < CHILDREN_MOST; i++) {
+		struct child *c = &children[i];
+		if (c->number == 0)
+			continue;
+		stop_hearing(c);
+		c->due = 0;
+		fork_server_kill(server, c->number);
+		loop_timer_start(&c->timer, LAST_DEATH_US, given_up, c);
+	}
+	check_over();
 }

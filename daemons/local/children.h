@@ -37,5 +37,8 @@ void children_give(struct child *c, struct slice bundle, unsigned count, int fd)
 /* It ends by itself; nothing more is heard of it. Only when it is ready, or says that it can do
  * nothing. */
 void children_end(struct child **c);
+/* Ends all, whatever they do; nothing more is heard of them. over() is called when they have gone,
+ * or not even a kill ends them. */
+void children_stop(void (*over)(void));
 
 #endif

@@ -52,7 +52,7 @@ static const struct service local_system = {
     .settings_end = statements_settings_end,
     .warm = system_warm, /* the fork server, which alone can become somebody */
     .start = system_start,
-    .drain = jobs_drain,
+    .drain = system_drain,
 };
 
 int main(int argc, char **argv)

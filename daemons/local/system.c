@@ -12,6 +12,7 @@
 
 #include <unistd.h>
 
+#include "common/base/log.h"
 #include "common/base/map.h"
 #include "common/base/memory.h"
 #include "common/os/loop.h"
@@ -26,6 +27,7 @@ enum {
 	ASK_TIMEOUT_US = 60 * 1000 * 1000,
 	TURN_US = 60 * 1000 * 1000, /* of one child */
 	IDLE_US = 2 * 1000 * 1000,  /* that it is kept without work */
+	DRAIN_US = 1000 * 1000,	    /* for deliveries that the queue has waited for in vain */
 	KEY_SIZE = 72,
 };
 
@@ -62,6 +64,7 @@ static struct map *batches; /* by key */
 static TAILQ_HEAD(batch_list, batch) ready = TAILQ_HEAD_INITIALIZER(ready);
 static struct batch_list idle = TAILQ_HEAD_INITIALIZER(idle); /* the longest idle first */
 static struct loop_turn turn;
+static struct loop_timer patience;
 static struct caller *accounts;
 static uint64_t time_limit = CHILDREN_TIME_US;
 
@@ -484,6 +487,22 @@ void system_start(void)
 {
 	children_start(&calls, time_limit);
 	loop_turn_add(&turn, wake_idle, NULL);
+}
+
+static void out_of_patience(void *arg)
+{
+	(void)arg;
+	log_warning(
+	    "deliveries that do not end are ended: they are tried again after the next start");
+	children_stop(service_drained);
+}
+
+/* The queue has gone before us, so no outcome is missed. A child that its user has stopped must not
+ * hold up the server's end, nor outlive it. */
+void system_drain(void)
+{
+	loop_timer_start(&patience, DRAIN_US, out_of_patience, NULL);
+	jobs_drain();
 }
 
 void system_time_limit(uint64_t us)

@@ -8,6 +8,7 @@
 
 void system_warm(void);
 void system_start(void);
+void system_drain(void);
 
 /* The link to accounts. */
 extern const struct route system_accounts_routes[];

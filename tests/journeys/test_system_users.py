@@ -281,6 +281,39 @@ def test_S59_no_mail_is_lost_when_a_daemon_is_killed_under_load(stagepost, fresh
     assert seen == {str(i) for i in range(count)}
 
 
+def processes_of(house, person):
+    """Children of local-system that are this user."""
+    found = []
+    for pid in descendants(house.pid("local-system")):
+        with contextlib.suppress(OSError):
+            if os.stat(f"/proc/{pid}").st_uid in (0, person.uid) and \
+                    re.search(rf"(?m)^Uid:\s+{person.uid}\s", Path(f"/proc/{pid}/status").read_text()):
+                found.append(pid)
+    return found
+
+
+@needs_root
+@pytest.mark.parametrize("working", [True, False], ids=["at-work", "idle"])
+def test_a_child_that_its_user_has_stopped_ends_with_the_server(stagepost, fresh, working):
+    ann = fresh[0]
+    house = server(stagepost, "mbox")
+    lock = Path(f"{ann.spool}.lock")
+    if working:
+        lock.touch()
+    house.deliver(b"Subject: once\r\n\r\n", f"{ann.name}@{DOMAIN}")
+    child = wait_for(lambda: processes_of(house, ann), what="a child")[0]
+    if not working:
+        house.wait_empty()
+    assert ann.run("kill", "-STOP", str(child)).returncode == 0
+    house.stop()  # proves that nothing is left
+    assert "daemon-ended role=local-system pid=" in house.log()
+    assert not re.search(r"daemon-ended role=local-system pid=\d+ signal", house.log())
+    lock.unlink(missing_ok=True)
+    house.start()
+    house.assert_clean(60)
+    assert ann.spool.read_text().count("Subject: once") == 1
+
+
 def test_one_user_may_have_mail_where_one_user_runs_all(stagepost):
     """Started by an ordinary user: that user's mail alone."""
     user = "nobody" if IS_ROOT else None

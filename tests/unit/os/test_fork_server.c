@@ -66,6 +66,18 @@ static void child(struct slice request, int fd)
 		abort();
 	} else if (slice_equal(request, SLICE("file"))) {
 		answer = open("/root", O_RDONLY) < 0 ? 'n' : 'y';
+	} else if (slice_equal(request, SLICE("bound"))) {
+		(void)!write(fd, sandbox_enter_compiled(program, &e) ? "y" : "n", 1);
+		for (;;)
+			poll(NULL, 0, -1);
+	} else if (slice_equal(request, SLICE("busy"))) {
+		(void)!write(fd, "y", 1);
+		for (;;)
+			poll(NULL, 0, -1);
+	} else if (slice_equal(request, SLICE("stopped"))) {
+		(void)!write(fd, "y", 1);
+		raise(SIGSTOP);
+		_exit(read(fd, &c, 1) < 0);
 	} else if (slice_equal(request, SLICE("wait"))) {
 		if (read(fd, &c, 1) < 0)
 			_exit(2);
@@ -243,6 +255,61 @@ START_TEST(a_server_ends_with_its_daemon)
 }
 END_TEST
 
+/* The child's end, when it has said that it is there. */
+static int begin_one(const char *request)
+{
+	char answer;
+	size_t i = wait_for(fork_server_make(server, slice_str(request)), false);
+	struct pollfd p = {.fd = seen[i].fd, .events = POLLIN};
+	ck_assert_int_eq(poll(&p, 1, WAIT_US / 1000), 1);
+	ck_assert_int_eq(read(seen[i].fd, &answer, 1), 1);
+	ck_assert_int_eq(answer, 'y');
+	return seen[i].fd;
+}
+
+/* One that its user has stopped, and one that does not look whether the daemon is there. */
+START_TEST(no_child_outlives_the_daemon_for_long)
+{
+	int ends[2];
+	char c;
+	ck_assert_int_eq(pipe(ends), 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct error e;
+		dup2(ends[1],
+		     STDERR_FILENO); /* servers and children keep it as long as they live */
+		loop_forget();
+		server = fork_server_start(&plan, &e);
+		fork_server_listen(server, &calls);
+		begin_one("stopped");
+		begin_one("busy");
+		_exit(0);
+	}
+	close(ends[1]);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	struct pollfd p = {.fd = ends[0], .events = POLLIN};
+	ck_assert_int_eq(poll(&p, 1, WAIT_US / 1000), 1);
+	ck_assert_int_eq(read(ends[0], &c, 1), 0);
+	close(ends[0]);
+}
+END_TEST
+
+START_TEST(children_end_with_a_server_that_is_killed)
+{
+	struct ucred who;
+	socklen_t len = sizeof(who);
+	char c;
+	int fd = begin_one("bound");
+	/* the server has made the pair */
+	ck_assert_int_eq(getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len), 0);
+	ck_assert_int_eq(kill(who.pid, SIGKILL), 0);
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	ck_assert_int_eq(poll(&p, 1, WAIT_US / 1000), 1);
+	ck_assert_int_eq(read(fd, &c, 1), 0);
+	close(fd);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
 	process_begin(argc, argv);
@@ -256,6 +323,8 @@ int main(int argc, char **argv)
 	tcase_add_test(tc, a_bug_in_a_child_aborts_it);
 	tcase_add_test(tc, a_kill_of_nobody_does_nothing);
 	tcase_add_test(tc, a_server_ends_with_its_daemon);
+	tcase_add_test(tc, no_child_outlives_the_daemon_for_long);
+	tcase_add_test(tc, children_end_with_a_server_that_is_killed);
 	suite_add_tcase(s, tc);
 	SRunner *sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
