@@ -65,11 +65,20 @@ def shown(house, **keywords):
         return client.shown
 
 
+def pop3s(house, made=None, host=HOST, session=None):
+    """The same of the third service: certificate, was the session resumed, the version."""
+    with socket.create_connection(("127.0.0.1", house.pop3s), 20) as raw:
+        with (made or context()).wrap_socket(raw, server_hostname=host, session=session) as client:
+            assert client.recv(200).startswith(b"+OK")
+            return client.getpeercert(binary_form=True), client.session_reused, client.version()
+
+
 def set_up(house, *papers, top="", **configuration):
-    """Configured with these certificates, STARTTLS on house.port, TLS at once on house.submissions."""
-    house.submissions = free_port()
+    """Configured with these certificates, STARTTLS on house.port, TLS at once on house.submissions and house.pop3s."""
+    house.submissions, house.pop3s = free_port(), free_port()
     house.configure(top=f"tls {{ {'; '.join(p.statement() for p in papers)} }}\nauth {{ passwords file:users }}\n{top}",
-                    listen=f"; listen 127.0.0.1:{house.submissions} submissions", **configuration)
+                    listen=f"; listen 127.0.0.1:{house.submissions} submissions; listen 127.0.0.1:{house.pop3s} pop3s",
+                    **configuration)
     return house.start()
 
 
@@ -100,6 +109,7 @@ def test_each_kind_of_key_signs_in_each_version(three, kind, version):
         with Client(port, context(version), paper.hosts[0], starttls) as client:
             assert client.shown == paper.der
             assert client.tls.version() == version.name.replace("_", ".")
+    assert pop3s(three, context(version), paper.hosts[0]) == (paper.der, False, version.name.replace("_", "."))
 
 
 @pytest.mark.parametrize("kind", ["rsa", "ec", "ed25519"])
@@ -125,9 +135,11 @@ def test_no_other_process_has_a_key(three):
         for version in ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3:
             for _ in range(3):
                 shown(three, made=context(version), host=paper.hosts[0])
+                pop3s(three, context(version), paper.hosts[0])
     three.run("check")
     pids = {"master": three.master(), **three.serving()}
-    assert {"master", "keys", "smtpd", "submission", "accounts", "control", "log", "queue"} <= set(pids)
+    assert {"master", "keys", "smtpd", "submission", "pop3d", "maildrop", "accounts", "control", "log",
+            "queue"} <= set(pids)
     for kind, paper in three.papers.items():
         secrets = paper.secrets()
         assert len(secrets) >= 3
@@ -266,6 +278,7 @@ def test_sessions_are_resumed_in_every_process_of_their_service_alone(house, ver
             break
     assert all_have_answered(since), "one process has answered all connections"
     assert not resumed(house.submissions, False, made, session)[0]
+    assert not pop3s(house, made, session=session)[1]
     assert resumed(house.port, True, made, session)[0] or version == ssl.TLSVersion.TLSv1_3
 
 
