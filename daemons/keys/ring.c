@@ -81,7 +81,7 @@ const struct tls_private *ring_find(struct slice name)
 	return h ? h->key : NULL;
 }
 
-static void sweep(void *arg);
+static void on_timer(void *arg);
 
 static void set_timer(void)
 {
@@ -89,17 +89,22 @@ static void set_timer(void)
 	uint64_t now = loop_now();
 	loop_timer_stop(&timer);
 	if (oldest)
-		loop_timer_start(&timer, oldest->until > now ? oldest->until - now : 0, sweep,
+		loop_timer_start(&timer, oldest->until > now ? oldest->until - now : 0, on_timer,
 				 NULL);
 }
 
-static void sweep(void *arg)
+void ring_sweep(uint64_t now)
 {
 	struct held *oldest;
-	(void)arg;
-	while ((oldest = oldest_unnamed()) && oldest->until <= loop_now())
+	while ((oldest = oldest_unnamed()) && oldest->until <= now)
 		drop(oldest);
 	set_timer();
+}
+
+static void on_timer(void *arg)
+{
+	(void)arg;
+	ring_sweep(loop_now());
 }
 
 void ring_naming(void)

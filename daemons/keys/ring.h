@@ -22,6 +22,8 @@ const struct tls_private *ring_find(struct slice name); /* NULL: not there */
 void ring_naming(void);
 void ring_name(const unsigned char name[TLS_KEY_NAME_SIZE]);
 void ring_named(void);
+/* Drops those whose time is over, which the timer does too; now: of the clock of loop_now(). */
+void ring_sweep(uint64_t now);
 size_t ring_count(void);
 void ring_free(void); /* all of it */
 

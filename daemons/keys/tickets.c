@@ -39,6 +39,11 @@ static void draw_all(void)
 static void on_timer(void *arg)
 {
 	(void)arg;
+	tickets_turn();
+}
+
+void tickets_turn(void)
+{
 	for (size_t i = 0; i < TICKETS_SERVICES; i++)
 		sets[i].before = sets[i].now;
 	have_before = true;

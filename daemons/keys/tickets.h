@@ -14,6 +14,8 @@ enum tickets_service { TICKETS_SMTPD, TICKETS_SUBMISSION, TICKETS_POP3D, TICKETS
 
 /* Makes the first ones; changed() is called after each change of all. */
 void tickets_start(void (*changed)(void));
+/* The time of the ones that seal is over: what the timer calls. */
+void tickets_turn(void);
 /* Slices that live until the next change. */
 struct keys_tickets tickets_of(enum tickets_service service);
 

@@ -8,6 +8,7 @@
 #include "common/os/loop.h"
 #include "daemons/keys/askers.h"
 #include "daemons/keys/ring.h"
+#include "daemons/keys/tickets.h"
 #include "tests/unit/net/certificates.h"
 
 /* A loop until something has come true. */
@@ -47,6 +48,7 @@ struct end {
 	struct channel *here, *there;
 	unsigned tickets, present, absent, answered, refused;
 	unsigned char ticket_name[KEYS_TICKET_NAME], ticket_secret[KEYS_TICKET_SECRET];
+	unsigned char old_name[KEYS_TICKET_NAME], old_secret[KEYS_TICKET_SECRET];
 	unsigned char signature[KEYS_SIGNATURE_MAX];
 	size_t len;
 	uint64_t last;
@@ -64,7 +66,14 @@ static void got_tickets(struct channel *c, const void *record)
 	e->tickets++;
 	ck_assert_uint_eq(m->name.len, KEYS_TICKET_NAME);
 	ck_assert_uint_eq(m->secret.len, KEYS_TICKET_SECRET);
-	ck_assert_uint_eq(m->old_name.len, 0);
+	if (e->tickets == 1) {
+		ck_assert_uint_eq(m->old_name.len, 0);
+	} else {
+		ck_assert_uint_eq(m->old_name.len, KEYS_TICKET_NAME);
+		ck_assert_uint_eq(m->old_secret.len, KEYS_TICKET_SECRET);
+		memcpy(e->old_name, m->old_name.ptr, m->old_name.len);
+		memcpy(e->old_secret, m->old_secret.ptr, m->old_secret.len);
+	}
 	memcpy(e->ticket_name, m->name.ptr, m->name.len);
 	memcpy(e->ticket_secret, m->secret.ptr, m->secret.len);
 }
@@ -174,6 +183,24 @@ START_TEST(tickets_are_one_services_and_all_its_processes)
 }
 END_TEST
 
+static bool all_have_tickets_again(void)
+{
+	return ends[A].tickets > 1 && ends[B].tickets > 1 && ends[OTHER].tickets > 1;
+}
+
+START_TEST(tickets_change_and_the_ones_before_still_open)
+{
+	struct end before = ends[A];
+	tickets_turn();
+	run_until(all_have_tickets_again);
+	ck_assert_mem_ne(ends[A].ticket_name, before.ticket_name, KEYS_TICKET_NAME);
+	ck_assert_mem_ne(ends[A].ticket_secret, before.ticket_secret, KEYS_TICKET_SECRET);
+	ck_assert_mem_eq(ends[A].old_name, before.ticket_name, KEYS_TICKET_NAME);
+	ck_assert_mem_eq(ends[A].old_secret, before.ticket_secret, KEYS_TICKET_SECRET);
+	ck_assert_mem_eq(ends[A].ticket_secret, ends[B].ticket_secret, KEYS_TICKET_SECRET);
+}
+END_TEST
+
 static bool a_heard_of_absence(void)
 {
 	return ends[A].absent > 0;
@@ -275,6 +302,7 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_test(t, tickets_are_one_services_and_all_its_processes);
+	tcase_add_test(t, tickets_change_and_the_ones_before_still_open);
 	tcase_add_test(t, who_asks_for_a_key_hears_of_it_when_it_comes);
 	tcase_add_test(t, a_handshakes_proof_is_signed);
 	tcase_add_test(t, all_else_is_refused);

@@ -10,6 +10,7 @@
 
 #include "common/base/log.h"
 #include "common/config/settings.h"
+#include "common/os/loop.h"
 #include "daemons/keys/pairs.h"
 #include "daemons/keys/ring.h"
 #include "tests/unit/net/certificates.h"
@@ -177,6 +178,32 @@ START_TEST(a_bad_new_file_keeps_the_old_pair_and_says_so)
 }
 END_TEST
 
+START_TEST(an_old_key_signs_for_ten_minutes_more)
+{
+	struct papers old = make("P-256", "a.example", 100 * DAY),
+		      fresh = make("P-256", "a.example", 100 * DAY);
+	uint64_t now = loop_now();
+	give("certificate", "/a.pem", old.certificate);
+	give("key", "/a.key", old.key);
+	ring_sweep(now + 10 * RING_GRACE_US);
+	ck_assert_uint_eq(ring_count(), 1); /* it is named */
+	give("certificate", "/a.pem", fresh.certificate);
+	give("key", "/a.key", fresh.key);
+	ring_sweep(now + RING_GRACE_US / 2);
+	ck_assert_uint_eq(ring_count(), 2);
+	give("key", "/a.key",
+	     old.key); /* back before it has gone: the pair in use needs the other */
+	ring_sweep(now + 10 * RING_GRACE_US);
+	ck_assert_uint_eq(ring_count(), 2);
+	give("key", "/a.key", fresh.key);
+	ring_sweep(loop_now() + RING_GRACE_US);
+	ck_assert_uint_eq(ring_count(), 1);
+	ck_assert_uint_eq(gone, 1);
+	papers_free(&old);
+	papers_free(&fresh);
+}
+END_TEST
+
 /* The certificate's file goes to all that speak TLS. */
 START_TEST(a_key_in_the_certificates_file_is_refused)
 {
@@ -272,6 +299,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, a_pair_that_fits_is_in_use_whichever_file_comes_first);
 	tcase_add_test(t, a_bad_new_file_keeps_the_old_pair_and_says_so);
+	tcase_add_test(t, an_old_key_signs_for_ten_minutes_more);
 	tcase_add_test(t, a_key_in_the_certificates_file_is_refused);
 	tcase_add_test(t, at_a_reload_the_new_files_come_before_the_set_is_in_use);
 	tcase_add_test(t, what_ends_soon_or_has_ended_is_told);
