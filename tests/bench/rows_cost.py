@@ -63,14 +63,8 @@ def journaled(context):
     return Result({"rounds": rounds, "medians": medians}, shown, reached)
 
 
-def starttls(_):
-    return Result({}, "not measured: our TLS server does not exist yet", None)
-
-
 ROWS = [
     Row("journaled", "relay, 20 sessions, on a journaled ext4 on a loop device", ">= 14x Postfix", journaled),
     Row("cpu", "CPU a relayed message, all processes, 20 sessions", f"<= {CPU_GOAL} us", cpu),
     Row("syncs", "syncs a relayed message, 20 sessions", f"<= {SYNCS_GOAL}", syncs),
-    Row("tls-connect", "STARTTLS on both sides, a connection a message", ">= 3x Postfix", starttls),
-    Row("tls-kept", "STARTTLS on both sides, connections kept", ">= 3x Postfix", starttls),
 ]
