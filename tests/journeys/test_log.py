@@ -5,13 +5,14 @@ The log as programs read it that were made for Postfix's, and as JSON.
 """
 import json
 import os
+import poplib
 import shutil
 import subprocess
 
 import pytest
 
-from people import plain, tls, with_people
-from stagepost import DOMAIN, ROOT
+from people import PASSWORDS, plain, tls, trusting, with_people
+from stagepost import DOMAIN, ROOT, free_port
 
 PEERS = ROOT / "build" / "peers"
 
@@ -124,6 +125,25 @@ def test_fail2ban_counts_failed_logins_and_only_them(stagepost):
         assert "203.0.113.66" not in said.split("Failregex:")[1].split("Ignoreregex:")[0], said
 
 
+def test_fail2ban_counts_failed_logins_of_pop3(stagepost):
+    port = free_port()
+    us = with_people(stagepost(start=False), listen=f"; listen 127.0.0.1:{port} pop3s", log="postfix").start()
+    for password, holds in (("wrong", False), (PASSWORDS["alice"], True)):
+        mailbox = poplib.POP3_SSL("localhost", port, context=trusting(us.folder), timeout=30)
+        mailbox.user(f"alice@{DOMAIN}")
+        if holds:
+            mailbox.pass_(password)
+            mailbox.quit()
+        else:
+            with pytest.raises(poplib.error_proto):
+                mailbox.pass_(password)
+            mailbox.close()
+    us.logged(rf"postfix/pop3d\[\d+\]: warning: unknown\[127.0.0.1\]: SASL LOGIN authentication failed: [^,]+, "
+              rf"sasl_username=alice@{DOMAIN}$")
+    us.logged(rf"postfix/pop3d\[\d+\]: login client=127.0.0.1 .*user=alice@{DOMAIN}$")
+    assert "Failregex: 1 total" in fail2ban(us, "auth")
+
+
 def test_pflogsumm_counts_mail_of_users(stagepost):
     if not shutil.which("pflogsumm"):
         pytest.skip("pflogsumm is not installed")
@@ -140,7 +160,7 @@ def test_each_line_is_json(stagepost):
     us = stagepost(log="json")
     qid = traffic(us)
     us.logged('"event":"removed"')
-    events = [json.loads(line) for line in us.log().splitlines()]
+    events = sorted((json.loads(line) for line in us.log().splitlines()), key=lambda e: e["time"])
     of_message = [e for e in events if e.get("id") == qid]
     assert [e["event"] for e in of_message if e["event"] != "refused"][0] == "accepted"
     assert {e["to"] for e in of_message if e["event"] == "delivered"} == {f"alice@{DOMAIN}", f"bob@{DOMAIN}"}
