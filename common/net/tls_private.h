@@ -16,7 +16,8 @@ enum {
 };
 
 /* Once, before the first key is read and before the sandbox: the secret parts of keys get memory of
- * their own that is in no core dump and, where the system lets it, never swapped out. */
+ * their own that is in no core dump and, where the system lets it, never swapped out. (Of RSA,
+ * OpenSSL keeps the primes once more elsewhere.) */
 void tls_privates_begin(void);
 
 struct tls_private;
