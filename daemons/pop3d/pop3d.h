@@ -139,6 +139,7 @@ void server_warm(void);
 void server_start(void);
 void server_drain(void);
 const char *listener_kind(const struct listener *l); /* "pop3", "pop3s" */
+void server_remember(struct session *s);	     /* the session begins */
 void server_forget(struct session *s);		     /* the session ends */
 bool server_draining(void);
 void server_revoke(struct slice user); /* sessions of this user end */

@@ -71,9 +71,7 @@ static void accepted(void *arg, int fd, const struct net_address *peer)
 		return;
 	}
 	net_ip_format(peer, address);
-	connections++;
 	s = session_open(fd, l, client_enter(peer), address);
-	TAILQ_INSERT_TAIL(&sessions, s, link);
 	session_log_begin(s);
 	judge(s, l->tls);
 }
@@ -88,6 +86,12 @@ static void drained_later(void *arg)
 {
 	(void)arg;
 	check_drained();
+}
+
+void server_remember(struct session *s)
+{
+	TAILQ_INSERT_TAIL(&sessions, s, link);
+	connections++;
 }
 
 void server_forget(struct session *s)

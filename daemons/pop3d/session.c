@@ -60,6 +60,7 @@ struct session *session_open(int fd, struct listener *l, struct client *c, const
 	slice_copy(slice_str(address), s->address, sizeof(s->address));
 	line_reader_init(&s->lines, SESSION_LINE_MAX);
 	s->stream = stream_open(fd, &session_kind, s);
+	server_remember(s);
 	return s;
 }
 
