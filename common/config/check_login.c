@@ -4,6 +4,14 @@
  */
 #include "common/config/check.h"
 
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "common/os/disk.h"
+
+enum { SOCKET_PATH_MAX = 107 }; /* octets: unix(7) */
+
 static const struct node *block(const struct check *k, const char *name)
 {
 	return node_find(&k->c->nodes, name);
@@ -30,6 +38,37 @@ static void check_pairs(struct check *k)
 		check_error(k, tls, "tls: there is no certificate");
 }
 
+/* PAM takes the file `other` where there is none: that is seldom meant. */
+static void check_pam(struct check *k, const struct node *n)
+{
+	static const char letters[] =
+	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+	char path[SPEC_MAX];
+	struct stat st;
+	struct slice service = n->texts[1];
+	for (size_t i = 0; i < service.len; i++) {
+		if (strchr(letters, service.ptr[i]))
+			continue;
+		check_error(k, n, "passwords pam: `%.*s` is no name of a file in /etc/pam.d",
+			    SLICE_FMT(service));
+		return;
+	}
+	snprintf(path, sizeof(path), "/etc/pam.d/%.*s", SLICE_FMT(service));
+	if (disk_stat_at(AT_FDCWD, path, &st) != 0)
+		check_warning(k, n, "there is no %s; PAM goes by /etc/pam.d/other", path);
+}
+
+static void check_source(struct check *k, const struct node *n)
+{
+	if (slice_equal(n->texts[0], SLICE("pam")))
+		check_pam(k, n);
+	else if (!slice_equal(n->texts[0], SLICE("dovecot")))
+		check_tables(k, n, TABLE_USERS);
+	else if (n->texts[1].len - strlen("unix:") > SOCKET_PATH_MAX)
+		check_error(k, n, "the path of Dovecot's socket has more than %d octets",
+			    SOCKET_PATH_MAX);
+}
+
 static void check_passwords(struct check *k)
 {
 	const struct node *auth = block(k, "auth"), *n;
@@ -38,9 +77,8 @@ static void check_passwords(struct check *k)
 	if (count(auth, "passwords") == 0)
 		check_error(k, auth, "auth: there are no passwords; add `passwords file:users`");
 	TAILQ_FOREACH (n, &auth->block, link)
-		if (node_is(n, "passwords") && !slice_equal(n->texts[0], SLICE("pam")) &&
-		    !slice_equal(n->texts[0], SLICE("dovecot")))
-			check_tables(k, n, TABLE_USERS);
+		if (node_is(n, "passwords"))
+			check_source(k, n);
 }
 
 static void check_senders(struct check *k)

@@ -193,8 +193,8 @@ const struct schema schema[] = {
 	     "scram-sha-256 where all passwords are kept so that it works."},
     {"ban-after", PLACE_AUTH, .type = TYPE_NUMBER, .fallback = "10", .least = 1, .most = 1000000,
      .record = &settings_auth_record, .field = "ban_after",
-     .help = "Failed logins of one client (IPv6: of one /64), or of one account, after which it is "
-	     "banned."},
+     .help = "Failed logins of one client (IPv6: of one /64) after which it is banned, or of one "
+	     "account after which clients that have never logged in with it are."},
     {"ban", PLACE_AUTH, .type = TYPE_TIME, .fallback = "1h", .least = SECOND, .most = YEAR,
      .record = &settings_auth_record, .field = "ban",
      .help = "How long a ban lasts, and in what time the failures are counted."},

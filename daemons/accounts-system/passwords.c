@@ -78,8 +78,6 @@ void passwords_ask(struct channel *c, const void *record)
 	buffer_init(&q->octets, QUESTION_MAX);
 	buffer_reserve(&q->octets, QUESTION_MAX, &room); /* it does not move while it grows */
 	bool fits = codec_encode(&accounts_password_record, m, &q->octets);
-	if (m->password.len > 0)
-		explicit_bzero((void *)(uintptr_t)m->password.ptr, m->password.len);
 	if (!fits || waiting_count >= PASSWORDS_WAITING_MAX) {
 		answer(q, &busy);
 	} else {

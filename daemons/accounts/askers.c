@@ -1,6 +1,5 @@
 /*
- * Requests are numbered by each channel's other end. Passwords are wiped where they came in as soon
- * as they were copied.
+ * Requests are numbered by each channel's other end.
  */
 #include "daemons/accounts/askers.h"
 
@@ -179,12 +178,10 @@ static void on_check(struct channel *c, const void *record)
 	const struct login_check *m = record;
 	struct login *l = begin(c, m->request, m->service, m->mechanism, m->client);
 
-	if (l != NULL)
-		login_password(l, m->password);
-	if (m->password.len > 0)
-		explicit_bzero((void *)(uintptr_t)m->password.ptr, m->password.len);
-	if (l != NULL)
-		login_begin(l, m->user);
+	if (l == NULL)
+		return;
+	login_password(l, m->password);
+	login_begin(l, m->user);
 }
 
 static void on_scram(struct channel *c, const void *record)

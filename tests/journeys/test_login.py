@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 import dovecot
+import papers
 from people import PASSWORDS, TlsWire, plain, scram_entry, tls, with_people
 from stagepost import DOMAIN, IS_ROOT, descendants, wait_for
 
@@ -157,6 +158,26 @@ def test_pam_is_asked_in_a_sandbox(stagepost, person, pam):
     assert holds(house, name, password).returncode == 0
     assert not mark.exists()
     assert holds(house, name, "wrong").returncode == 1
+
+
+def test_no_process_keeps_a_password(stagepost, person, pam):
+    """Not in a buffer of a channel, not where a thread or a child computed: nobody who takes a process over later
+    finds who has logged in before."""
+    name, password = person
+    house = people(stagepost, passwords=f"file:users; passwords pam {pam}",
+                   deliver='deliver system maildir "~/Maildir" { users system }').start()
+    with tls(house) as wire:
+        wire.say(f"AUTH PLAIN {plain('alice', PASSWORDS['alice'])}", "235 2.7.0")
+    assert login(house, name, password) == 235
+    assert login(house, name, password + "?") == 535
+    words = {"alice's": PASSWORDS["alice"].encode(), "the person's": password.encode(),
+             "base64": plain("alice", PASSWORDS["alice"]).encode()}
+    assert papers.known(house.pid("accounts"), {"what it may keep": f"alice@{DOMAIN}".encode()})
+    house.see()
+    for pid in house.pids - {house.master()}:
+        title = Path(f"/proc/{pid}/cmdline").read_bytes()
+        if any(role in title for role in (b"accounts", b"submission")):
+            assert not papers.known(pid, words), title
 
 
 @pytest.fixture

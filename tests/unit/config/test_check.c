@@ -124,6 +124,7 @@ static const struct {
      0, "stagepost.conf:1:1 `hostname mx`: a full name has a dot"},
 };
 
+#define TEN	"0123456789"
 #define DELIVER "domain a.example { " MAILBOXES " }\n"
 
 /* More of them: the way to other servers and to this machine's users. */
@@ -154,6 +155,13 @@ static const struct {
     {DELIVER "outbound { }\noutbound to b.example { via c.example }", EX_CONFIG,
      "stagepost.conf:6:1 no mail comes here: the `outbound` at line 5 takes all of it"},
     {DELIVER "outbound to files:x", EX_CONFIG, "stagepost.conf:5:1 `files:x` is no table"},
+    {DELIVER "auth { passwords pam ../x }", EX_CONFIG,
+     "stagepost.conf:5:8 passwords pam: `../x` is no name of a file in /etc/pam.d"},
+    {DELIVER "auth { passwords pam no-such-service }", 0,
+     "stagepost.conf:5:8 there is no /etc/pam.d/no-such-service; PAM goes by /etc/pam.d/other"},
+    {DELIVER "auth { passwords dovecot unix:/" TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN " }",
+     EX_CONFIG, "stagepost.conf:5:8 the path of Dovecot's socket has more than 107 octets"},
+    {DELIVER "auth { passwords file:none }", EX_DATAERR, "stagepost.conf:5:8 "},
     {DELIVER "outbound to file:none", EX_DATAERR, "stagepost.conf:5:1 "},
     {"outbound", 0, ""},
     {"domain b.example { " MAILBOXES "; relay [mx.b.example] { users file:users } }", EX_CONFIG,
