@@ -62,7 +62,7 @@ enum {
 	VERDICT_TIMEOUT_US = 10000000,
 	HANDSHAKE_TIMEOUT_US = 30000000,     /* from the connection, or STARTTLS, to TLS */
 	LINE_LOGIN_MAX = SASL_LINE_MAX + 64, /* with `AUTH MECHANISM ` and CRLF */
-	LOGIN_FAILURES_MAX = 5,		     /* in a session; then 421 */
+	LOGIN_FAILURES_MAX = 3,		     /* in a session; then 421 */
 	PICKUP_SESSIONS_MAX = 64,	     /* of pickup, at once */
 };
 
