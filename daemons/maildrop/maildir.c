@@ -231,7 +231,8 @@ static enum maildrop_standing open_maildir(struct drop *d, struct error *e)
 		return standing;
 	if (!list(d, m, e))
 		return MAILDROP_TROUBLE;
-	qsort(m->messages, m->count, sizeof(*m->messages), by_arrival);
+	if (m->count > 0)
+		qsort(m->messages, m->count, sizeof(*m->messages), by_arrival);
 	drop_doubles(m);
 	measure_all(d, m);
 	m->open = d->count = m->count;
