@@ -62,9 +62,10 @@ static uint32_t mechanisms(const struct node *n)
 {
 	uint32_t all = 0;
 	for (size_t i = 0; i < n->text_count; i++)
-		all |= slice_equal(n->texts[i], SLICE("plain"))	  ? AUTH_PLAIN
-		       : slice_equal(n->texts[i], SLICE("login")) ? AUTH_LOGIN
-								  : AUTH_SCRAM;
+		all |= slice_equal(n->texts[i], SLICE("plain"))		  ? AUTH_PLAIN
+		       : slice_equal(n->texts[i], SLICE("login"))	  ? AUTH_LOGIN
+		       : slice_equal(n->texts[i], SLICE("scram-sha-256")) ? AUTH_SCRAM
+									  : AUTH_SCRAM_PLUS;
 	return all;
 }
 

@@ -188,9 +188,13 @@ const struct schema schema[] = {
      .help = "Where passwords are: tables in the format of users, PAM for the users of this "
 	     "machine, or Dovecot's socket for authentication; asked in the order in which they "
 	     "stand, and the first that knows the user decides."},
-    {"mechanisms", PLACE_AUTH, .type = TYPE_CHOICES, .choices = "plain login scram-sha-256",
-     .help = "SASL mechanisms that are offered, under TLS alone; without it plain and login, and "
-	     "scram-sha-256 where all passwords are kept so that it works."},
+    {"mechanisms", PLACE_AUTH, .type = TYPE_CHOICES,
+     .choices = "plain login scram-sha-256 scram-sha-256-plus",
+     .help =
+	 "SASL mechanisms that are offered, under TLS alone; without it plain and login, and "
+	 "scram-sha-256 where all passwords are kept so that it works.\n"
+	 "scram-sha-256-plus, which binds the login to the TLS session, is offered only when it is "
+	 "named: some programs, as mutt 2.2, choose it and then can't."},
     {"ban-after", PLACE_AUTH, .type = TYPE_NUMBER, .fallback = "10", .least = 1, .most = 1000000,
      .record = &settings_auth_record, .field = "ban_after",
      .help = "Failed logins of one client (IPv6: of one /64) after which it is banned, or of one "

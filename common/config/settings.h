@@ -130,10 +130,10 @@ RECORD_DECLARE(settings_certificate, SETTINGS_CERTIFICATE_FIELDS)
 
 /* `auth`: where passwords are looked up, in the file's order; the first that knows the user
  * decides. There is such a record only when there is an auth block, with at least one source. */
-enum auth_mechanism { AUTH_PLAIN = 1, AUTH_LOGIN = 2, AUTH_SCRAM = 4 };
-#define SETTINGS_AUTH_FIELDS(F, S)                                                   \
-	F(S, u32, mechanisms, 7, "enum auth_mechanism; 0: what the passwords allow") \
-	F(S, u32, ban_after, 0, "failures of one client or account within `ban`")    \
+enum auth_mechanism { AUTH_PLAIN = 1, AUTH_LOGIN = 2, AUTH_SCRAM = 4, AUTH_SCRAM_PLUS = 8 };
+#define SETTINGS_AUTH_FIELDS(F, S)                                                    \
+	F(S, u32, mechanisms, 15, "enum auth_mechanism; 0: what the passwords allow") \
+	F(S, u32, ban_after, 0, "failures of one client or account within `ban`")     \
 	F(S, u64, ban, 0, "microseconds that a ban lasts")
 RECORD_DECLARE(settings_auth, SETTINGS_AUTH_FIELDS)
 #define SETTINGS_PASSWORDS_FIELDS(F, S)                       \

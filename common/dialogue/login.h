@@ -24,11 +24,12 @@ enum {
 /* accounts -> submission, pop3d: what may be offered now, as soon as the channel is up and at each
  * change. */
 enum login_mechanism {
-	LOGIN_PLAIN = 1 << 0, /* PLAIN (RFC 4616); with it USER and PASS: a password is sent */
-	LOGIN_SCRAM = 1 << 1, /* SCRAM-SHA-256 and -PLUS (RFC 7677, 5802) */
-	LOGIN_LOGIN = 1 << 2, /* LOGIN, which sends the password too */
+	LOGIN_PLAIN = 1 << 0,	   /* PLAIN (RFC 4616); with it USER and PASS: a password is sent */
+	LOGIN_SCRAM = 1 << 1,	   /* SCRAM-SHA-256 (RFC 7677, 5802) */
+	LOGIN_LOGIN = 1 << 2,	   /* LOGIN, which sends the password too */
+	LOGIN_SCRAM_PLUS = 1 << 3, /* SCRAM-SHA-256-PLUS, where the channel can be bound */
 };
-#define LOGIN_MECHANISMS_FIELDS(F, S) F(S, u32, mechanisms, 7, "enum login_mechanism, or-ed")
+#define LOGIN_MECHANISMS_FIELDS(F, S) F(S, u32, mechanisms, 15, "enum login_mechanism, or-ed")
 RECORD_DECLARE(login_mechanisms, LOGIN_MECHANISMS_FIELDS)
 
 /* Does this password hold? user: as it was said; a bare name means NAME@origin. service: smtp,

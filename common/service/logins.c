@@ -5,6 +5,8 @@
 #include "common/service/logins.h"
 
 #include "common/base/memory.h"
+#include "common/net/tls_server.h"
+#include "common/sasl/sasl.h"
 #include "common/wire/call.h"
 
 struct login_question {
@@ -21,6 +23,22 @@ static void (*on_revoked)(struct slice user);
 uint32_t logins_offered(void)
 {
 	return offered;
+}
+
+/* RFC 5929, RFC 9266 */
+static bool can_bind(const struct stream *s)
+{
+	unsigned char octets[TLS_BINDING_MAX];
+
+	return tls_server_binding(s, "tls-exporter", octets) > 0 ||
+	       tls_server_binding(s, "tls-server-end-point", octets) > 0;
+}
+
+unsigned logins_mechanisms(const struct stream *s)
+{
+	return (offered & LOGIN_PLAIN ? SASL_PLAIN : 0) | (offered & LOGIN_LOGIN ? SASL_LOGIN : 0) |
+	       (offered & LOGIN_SCRAM ? SASL_SCRAM : 0) |
+	       (offered & LOGIN_SCRAM_PLUS && can_bind(s) ? SASL_SCRAM_PLUS : 0);
 }
 
 static const struct login_done *trouble(const char *why)

@@ -7,6 +7,7 @@
 #define COMMON_SERVICE_LOGINS_H
 
 #include "common/dialogue/login.h"
+#include "common/net/stream.h"
 #include "common/service/service.h"
 
 enum {
@@ -21,6 +22,8 @@ typedef void logins_salted(void *arg, const struct login_salt *salt);
 
 /* enum login_mechanism, or-ed: what accounts offered last; 0: it has not said yet. */
 uint32_t logins_offered(void);
+/* enum sasl_mechanism, or-ed: what is offered on this stream, which has been secured. */
+unsigned logins_mechanisms(const struct stream *s);
 /* The number of the question, for logins_forget(); 0: it was done at once. request is set here. */
 uint64_t logins_check(struct login_check *question, logins_done *done, void *arg);
 uint64_t logins_scram(struct login_scram *question, logins_salted *salted, logins_done *done,

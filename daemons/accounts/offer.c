@@ -51,5 +51,6 @@ void offer_look(void)
 	if (!named)
 		all = 0;
 	askers_offer((all & AUTH_PLAIN ? LOGIN_PLAIN : 0) | (all & AUTH_LOGIN ? LOGIN_LOGIN : 0) |
-		     (all & AUTH_SCRAM ? LOGIN_SCRAM : 0));
+		     (all & AUTH_SCRAM ? LOGIN_SCRAM : 0) |
+		     (all & AUTH_SCRAM_PLUS ? LOGIN_SCRAM_PLUS : 0));
 }

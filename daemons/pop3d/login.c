@@ -15,25 +15,7 @@ enum { NONCE_OCTETS = 18, CHALLENGE_MAX = SASL_LINE_MAX };
 
 unsigned login_mechanisms(const struct session *s)
 {
-	uint32_t offered = logins_offered(), wanted = pop3d_settings()->mechanisms;
-	unsigned char binding[TLS_BINDING_MAX];
-	unsigned found = 0;
-	if (!s->secured)
-		return 0;
-	if (offered & LOGIN_PLAIN)
-		found |= SASL_PLAIN | SASL_LOGIN;
-	if (offered & LOGIN_SCRAM) {
-		found |= SASL_SCRAM;
-		if (tls_server_binding(s->stream, "tls-server-end-point", binding) > 0)
-			found |= SASL_SCRAM_PLUS;
-	}
-	if (wanted && !(wanted & AUTH_PLAIN))
-		found &= ~(unsigned)SASL_PLAIN;
-	if (wanted && !(wanted & AUTH_LOGIN))
-		found &= ~(unsigned)SASL_LOGIN;
-	if (wanted && !(wanted & AUTH_SCRAM))
-		found &= ~(unsigned)SASL_SCRAM_BOTH;
-	return found;
+	return s->secured ? logins_mechanisms(s->stream) : 0;
 }
 
 bool login_by_password(const struct session *s)

@@ -8,9 +8,9 @@
 #include "common/service/secure.h"
 #include "daemons/pop3d/pop3d.h"
 
-static const struct record *const settings[] = {
-    &settings_server_record, &settings_tls_record,  &settings_certificate_record,
-    &settings_limits_record, &settings_auth_record, NULL};
+static const struct record *const settings[] = {&settings_server_record, &settings_tls_record,
+						&settings_certificate_record,
+						&settings_limits_record, NULL};
 
 static const struct service_link links[] = {
     {"accounts", &login_dialogue, logins_routes, logins_up, logins_down},

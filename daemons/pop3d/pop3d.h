@@ -126,7 +126,6 @@ struct session {
 struct pop3d_settings {
 	char hostname[HOST_NAME_MAX_OCTETS + 1];
 	struct settings_limits limits;
-	uint32_t mechanisms; /* enum auth_mechanism; 0: what the passwords allow */
 };
 const struct pop3d_settings *pop3d_settings(void);
 void pop3d_settings_begin(void);

@@ -25,8 +25,6 @@ void pop3d_setting(const struct record *record, const void *value)
 			   sizeof(coming.hostname));
 	else if (record == &settings_limits_record)
 		coming.limits = *(const struct settings_limits *)value;
-	else if (record == &settings_auth_record)
-		coming.mechanisms = ((const struct settings_auth *)value)->mechanisms;
 	else
 		secure_setting(record, value);
 }

@@ -34,31 +34,6 @@ static size_t binding(void *arg, const char *type, unsigned char *dst)
 	return tls_server_binding(s->stream, type, dst);
 }
 
-/* RFC 5929, RFC 9266 */
-static bool can_bind(const struct session *s)
-{
-	unsigned char octets[TLS_BINDING_MAX];
-
-	return tls_server_binding(s->stream, "tls-exporter", octets) > 0 ||
-	       tls_server_binding(s->stream, "tls-server-end-point", octets) > 0;
-}
-
-unsigned login_offered(const struct session *s)
-{
-	uint32_t possible = logins_offered(), wanted = smtpd_settings()->mechanisms;
-	unsigned offered = 0;
-
-	if (wanted == 0)
-		wanted = AUTH_PLAIN | AUTH_LOGIN | AUTH_SCRAM;
-	if ((possible & LOGIN_PLAIN) && (wanted & AUTH_PLAIN))
-		offered |= SASL_PLAIN;
-	if ((possible & LOGIN_PLAIN) && (wanted & AUTH_LOGIN))
-		offered |= SASL_LOGIN;
-	if ((possible & LOGIN_SCRAM) && (wanted & AUTH_SCRAM))
-		offered |= can_bind(s) ? SASL_SCRAM_BOTH : SASL_SCRAM;
-	return offered;
-}
-
 void login_end(struct session *s)
 {
 	struct login *l = s->login;
@@ -292,7 +267,7 @@ void login_begin(struct session *s, enum sasl_mechanism mechanism, struct slice 
 	struct buffer nonce;
 	struct sasl_terms terms = {
 	    .mechanism = mechanism,
-	    .plus_offered = (login_offered(s) & SASL_SCRAM_PLUS) != 0,
+	    .plus_offered = (logins_mechanisms(s->stream) & SASL_SCRAM_PLUS) != 0,
 	    .binding = binding,
 	    .arg = s,
 	};

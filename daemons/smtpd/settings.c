@@ -91,8 +91,6 @@ void smtpd_setting(const struct record *record, const void *value)
 		coming.is.peer_names = ((const struct settings_resolver *)value)->peer_names;
 	else if (record == &settings_submission_record)
 		coming.is.hide_client = ((const struct settings_submission *)value)->hide_client;
-	else if (record == &settings_auth_record)
-		coming.is.mechanisms = ((const struct settings_auth *)value)->mechanisms;
 	else if (record == &settings_certificate_record)
 		coming.is.tls = true;
 	secure_setting(record, value);

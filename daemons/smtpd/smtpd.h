@@ -201,7 +201,6 @@ struct smtpd_settings {
 	bool peer_names;
 	bool tls; /* there is a certificate */
 	bool hide_client;
-	uint32_t mechanisms; /* enum auth_mechanism, or-ed */
 };
 const struct smtpd_settings *smtpd_settings(void);
 void smtpd_settings_begin(void);
@@ -293,8 +292,6 @@ void handshake_done(struct session *s);
 bool handshake_offered(const struct session *s);
 
 /* login.c */
-/* enum sasl_mechanism, or-ed: what this session may use now. */
-unsigned login_offered(const struct session *s);
 /* Begins an exchange; initial.ptr NULL: there is no initial response. */
 void login_begin(struct session *s, enum sasl_mechanism mechanism, struct slice initial);
 void login_line(struct session *s, struct slice line);

@@ -12,11 +12,9 @@
 #include "daemons/smtpd/smtpd.h"
 
 static const struct record *const settings[] = {
-    &settings_server_record,	  &settings_listen_record,
-    &settings_network_record,	  &settings_limits_record,
-    &settings_resolver_record,	  &settings_tls_record,
-    &settings_certificate_record, &settings_auth_record,
-    &settings_submission_record,  NULL,
+    &settings_server_record,	  &settings_listen_record,     &settings_network_record,
+    &settings_limits_record,	  &settings_resolver_record,   &settings_tls_record,
+    &settings_certificate_record, &settings_submission_record, NULL,
 };
 
 static const struct service_link links[] = {

@@ -31,7 +31,7 @@ void verb_auth(struct session *s, struct slice argument)
 		session_refuse(s, &why);
 	else if (name.len == 0 || slice_word(&argument).len > 0)
 		session_reply(s, 501, "5.5.4", "Syntax: AUTH mechanism [initial-response]");
-	else if (!(mechanism & login_offered(s)))
+	else if (!(mechanism & logins_mechanisms(s->stream)))
 		session_reply(s, 504, "5.5.4", "Mechanism not offered");
 	else
 		login_begin(s, mechanism, initial);

@@ -1,6 +1,7 @@
 /*
  * HELO and EHLO: who the client says it is; both reset the transaction (RFC 5321 4.1.1.1).
  */
+#include "common/service/logins.h"
 #include "common/base/memory.h"
 #include "daemons/smtpd/smtpd.h"
 
@@ -23,10 +24,10 @@ static void offer_login(const struct session *s, struct buffer *reply)
 
 	if (handshake_offered(s))
 		reply_more(reply, 250, NULL, "STARTTLS");
-	if (!s->kind->login || !s->secure || login_offered(s) == 0)
+	if (!s->kind->login || !s->secure || logins_mechanisms(s->stream) == 0)
 		return;
 	buffer_init(&names, REPLY_LINE_MAX);
-	sasl_offer(login_offered(s), &names);
+	sasl_offer(logins_mechanisms(s->stream), &names);
 	reply_more(reply, 250, NULL, "AUTH %.*s", SLICE_FMT(buffer_slice(&names)));
 	buffer_free(&names);
 }
