@@ -5,7 +5,9 @@
 
 Users and their passwords, as an administrator sees to them.
 """
+import base64
 import os
+import poplib
 import pty
 import re
 import select
@@ -15,7 +17,9 @@ import time
 
 import pytest
 
-from stagepost import DOMAIN, IS_ROOT, wait_for
+from papers import known
+from people import plain, tls, trusting, with_people
+from stagepost import DOMAIN, IS_ROOT, free_port, wait_for
 
 USERS = """\
 # people
@@ -166,3 +170,31 @@ def test_dovecot_reads_what_we_write(stagepost, scheme):
     for password, verified in (("correct horse", True), ("battery staple", False)):
         said = subprocess.run(["doveadm", "pw", "-t", entry, "-p", password], capture_output=True, text=True, timeout=60)
         assert ("(verified)" in said.stdout) == verified, said
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="looks into the memories of other users' processes")
+def test_no_process_keeps_a_password(stagepost):
+    """Right and wrong ones, by each way in that sends the password itself; sessions that go on and that have ended."""
+    right, wrong = "Xyzzy right 4711 horse", "Xyzzy wrong 4711 staple"
+    name, port = f"alice@{DOMAIN}", free_port()
+    us = with_people(stagepost(start=False), passwords={"alice": right}, listen=f"; listen 127.0.0.1:{port} pop3s").start()
+    assert (holds(us, name, right), holds(us, name, wrong)) == (0, 1)
+    with tls(us) as first, tls(us) as second:
+        first.say("AUTH PLAIN " + plain(name, wrong), "535 5.7.8")
+        first.say("AUTH PLAIN " + plain(name, right), "235 2.7.0")
+        second.say("AUTH LOGIN", "334")
+        second.say(base64.b64encode(name.encode()).decode(), "334")
+        second.say(base64.b64encode(right.encode()).decode(), "235 2.7.0")
+        mailbox = poplib.POP3_SSL("localhost", port, context=trusting(us.folder), timeout=30)
+        mailbox.user(name)
+        mailbox.pass_(right)
+        first.say("NOOP", "250 2.0.0")
+        mailbox.noop()
+        secrets = {what: octets for password in (right, wrong) for what, octets in {
+            password: password.encode(),
+            f"{password} of PLAIN": plain(name, password).encode()[-20:],
+            f"{password} of LOGIN": base64.b64encode(password.encode())[:20]}.items()}
+        kept = {role: found for role, pid in us.serving().items() if (found := known(pid, secrets))}
+        assert not kept, kept
+        assert known(us.pid("accounts"), {"name": b"alice"}), "the search finds what is there"
+        mailbox.quit()
