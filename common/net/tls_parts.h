@@ -34,6 +34,7 @@ struct tls_side {
 	int fd;
 	bool mute;	   /* nothing is sent any more */
 	size_t allowance;  /* octets that OpenSSL may still read in this call */
+	unsigned steps;	   /* that its handshakes took */
 	const char *fault; /* in a few words, static; NULL: none */
 };
 

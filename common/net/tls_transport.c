@@ -8,9 +8,16 @@
 
 #include "common/net/tls_parts.h"
 
-/* What one call may read: OpenSSL goes on as long as something comes that is no data (key updates,
- * alerts, parts of a handshake), and would keep all other connections waiting. */
-enum { ALLOWANCE = 64 * 1024 };
+enum {
+	/* What one call may read, a whole record and its overhead: OpenSSL goes on as long as
+	 * something comes that is no data (key updates, alerts, parts of a handshake), and would
+	 * keep all other connections waiting. */
+	ALLOWANCE = SSL3_RT_MAX_ENCRYPTED_LENGTH + SSL3_RT_HEADER_LENGTH,
+	/* Of OpenSSL's state machine, in one connection: a handshake takes about 20, a key update
+	 * (RFC 8446 4.6.3) 2 to 5. That costs the server more than the client, and is due every
+	 * 2^24 records. */
+	STEPS_MAX = 1000,
+};
 
 /* The descriptor */
 
@@ -33,6 +40,10 @@ static int bio_read(BIO *bio, char *data, int len)
 	struct tls_side *side = BIO_get_data(bio);
 	size_t most = (size_t)len < side->allowance ? (size_t)len : side->allowance;
 	BIO_clear_retry_flags(bio);
+	if (side->steps > STEPS_MAX) {
+		errno = EPROTO;
+		return -1;
+	}
 	if (most == 0) {
 		BIO_set_retry_read(bio);
 		return -1;
@@ -68,6 +79,14 @@ static BIO *bio_new(struct tls_side *side)
 	return bio;
 }
 
+static void on_step(const SSL *ssl, int where, int result)
+{
+	struct tls_side *side = SSL_get_app_data(ssl);
+	(void)result;
+	if (where & SSL_CB_LOOP)
+		side->steps++;
+}
+
 bool tls_side_init(struct tls_side *side, SSL_CTX *context, int fd)
 {
 	side->fd = fd;
@@ -77,6 +96,7 @@ bool tls_side_init(struct tls_side *side, SSL_CTX *context, int fd)
 		return false;
 	SSL_set_bio(side->ssl, bio, bio);
 	SSL_set_app_data(side->ssl, side);
+	SSL_set_info_callback(side->ssl, on_step);
 	return true;
 }
 
@@ -102,6 +122,8 @@ static void note_fault(struct tls_side *side)
 {
 	unsigned long code = ERR_get_error();
 	const char *reason = code ? ERR_reason_error_string(code) : NULL;
+	if (side->steps > STEPS_MAX)
+		reason = "too many handshake messages";
 	side->fault = reason ? reason : errno ? strerror(errno) : "the connection was closed";
 	ERR_clear_error();
 }

@@ -9,10 +9,12 @@ static struct tls_certificate *certificate;
 static unsigned turns;
 static struct loop_turn counter;
 
+static bool turned;
+
 static void count_turn(void *arg)
 {
 	(void)arg;
-	turns++;
+	turned = ++turns >= 2; /* the first end is before the loop has looked */
 }
 
 static void setup(void)
@@ -304,6 +306,61 @@ START_TEST(key_updates_of_one_that_does_not_read_waste_no_turn)
 }
 END_TEST
 
+/* So many key updates and one octet, in one piece. */
+static void send_updates(SSL *ssl, int fd, int count)
+{
+	static char flood[100000];
+	int n = 0;
+	BIO *memory = BIO_new(BIO_s_mem());
+	SSL_set0_wbio(ssl, memory);
+	for (int i = 0; i < count; i++) {
+		SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED);
+		ck_assert_int_eq(SSL_do_handshake(ssl), 1);
+	}
+	ck_assert_int_eq(SSL_write(ssl, "x", 1), 1);
+	while (BIO_pending(memory) > 0) {
+		ck_assert_int_lt(n, (int)sizeof(flood));
+		n += BIO_read(memory, flood + n, (int)sizeof(flood) - n);
+	}
+	ck_assert_int_eq(write(fd, flood, (size_t)n), n);
+}
+
+/* Else one client that is fast enough has the loop for itself. */
+START_TEST(a_large_hello_has_its_share_of_a_turn)
+{
+	enum { RECORDS = 9, RECORD = 16000 }; /* no more than OpenSSL takes, 131,396 octets */
+	static char octets[RECORDS * (RECORD + 5)];
+	static const unsigned char header[] = {1, 0x01, 0xff, 0xff};
+	unsigned pieces = 0;
+	int fd = serve(server);
+	for (size_t i = 0; i < RECORDS; i++)
+		memcpy(octets + i * (RECORD + 5), "\x16\x03\x01\x3e\x80", 5);
+	memcpy(octets + 5, header, sizeof(header));
+	ck_assert_int_eq(write(fd, octets, sizeof(octets)), (ssize_t)sizeof(octets));
+	for (; !ended && pieces < 100; pieces++) {
+		turns = 0;
+		turned = false;
+		run_until(&turned);
+	}
+	ck_assert_uint_ge(pieces, RECORDS - 1);
+	ck_assert_int_eq(reason, STREAM_UNSAFE);
+	close(fd);
+}
+END_TEST
+
+START_TEST(too_many_key_updates_end_it)
+{
+	int fd;
+	SSL *ssl = raw_connected(TLS1_3_VERSION, &fd);
+	send_updates(ssl, fd, 2000);
+	run_until(&ended);
+	ck_assert_int_eq(reason, STREAM_BROKEN);
+	ck_assert_str_eq(fault, "too many handshake messages");
+	ck_assert_uint_eq(stream_received(served), 0);
+	raw_end(ssl, fd);
+}
+END_TEST
+
 START_TEST(key_updates_are_followed)
 {
 	int fd;
@@ -407,6 +464,8 @@ int main(void)
 	tcase_add_test(t, it_does_not_start_while_the_client_does_not_read);
 	tcase_add_test(t, renegotiation_is_refused);
 	tcase_add_test(t, key_updates_of_one_that_does_not_read_waste_no_turn);
+	tcase_add_test(t, a_large_hello_has_its_share_of_a_turn);
+	tcase_add_test(t, too_many_key_updates_end_it);
 	tcase_add_test(t, key_updates_are_followed);
 	tcase_add_loop_test(t, the_end_is_told_under_tls_both_ways, TLS1_2_VERSION,
 			    TLS1_3_VERSION + 1);
