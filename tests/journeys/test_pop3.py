@@ -6,6 +6,8 @@ Users fetch their mail.
                  \\-> the child: list, parts, removal at QUIT
 """
 import base64
+import hashlib
+import hmac
 import mailbox
 import os
 import poplib
@@ -80,6 +82,22 @@ def test_what_was_delivered_is_fetched_octet_for_octet(house):
     assert house.maildir("alice") == []
     disconnected = house.logged(f"disconnected .*how=quit after=QUIT user={ALICE}")[0]
     assert "retrieved=1 octets=" in disconnected and "removed=1 left=0" in disconnected
+
+
+def test_all_works_in_one_uid(stagepost):
+    if not IS_ROOT:
+        pytest.skip("then every test is in one uid")
+    house = with_pop3(stagepost(start=False, user="nobody"))
+    for name in ("server.pem", "server.key"):
+        shutil.chown(house.folder / name, "nobody")
+    house.start()
+    house.deliver(MAIL, ALICE)
+    house.wait_letters("alice")
+    with fetching(house) as client:
+        assert fetched(client).endswith(MAIL)
+        client.dele(1)
+        client.quit()
+    assert house.maildir("alice") == []
 
 
 def test_ids_are_the_same_in_each_session_and_after_a_restart(house):
@@ -251,6 +269,32 @@ def test_sasl_plain_and_login(common):
         assert b"PLAIN" in wire.lines()
 
 
+def scram(wire, password, plus):
+    """RFC 5802, 7677, 5929 by hand: the last line, and whether the server proved itself."""
+    head, bound = ("n,,", b"") if not plus else \
+        ("p=tls-server-end-point,,", hashlib.sha256(wire.socket.getpeercert(binary_form=True)).digest())
+    bare = f"n={ALICE},r={base64.b64encode(os.urandom(18)).decode()}"
+    code = lambda text: base64.b64encode(text if isinstance(text, bytes) else text.encode()).decode()
+    first = base64.b64decode(wire.say(f"AUTH SCRAM-SHA-256{'-PLUS' if plus else ''} {code(head + bare)}", "+ ")[2:]).decode()
+    said = dict(part.split("=", 1) for part in first.split(","))
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(said["s"]), int(said["i"]))
+    key = hmac.digest(salted, b"Client Key", "sha256")
+    final = f"c={code(head.encode() + bound)},r={said['r']}"
+    message = f"{bare},{first},{final}".encode()
+    signature = hmac.digest(hashlib.sha256(key).digest(), message, "sha256")
+    reply = wire.say(f"{code(f'{final},p={code(bytes(a ^ b for a, b in zip(key, signature)))}')}", "")
+    proven = b"v=" + base64.b64encode(hmac.digest(hmac.digest(salted, b"Server Key", "sha256"), message, "sha256"))
+    return reply if reply.startswith("-ERR") or base64.b64decode(reply[2:]) != proven else wire.say("", "")
+
+
+@pytest.mark.parametrize("plus", [False, True])
+def test_scram_proves_both_sides(common, plus):
+    with pop3(common) as wire:
+        assert scram(wire, "wrong", plus).startswith("-ERR [AUTH]")
+        assert scram(wire, PASSWORDS["alice"], plus).startswith("+OK ")
+        wire.say("STAT", "+OK ")
+
+
 def test_many_wrong_passwords_are_a_ban(stagepost):
     house = with_pop3(stagepost(start=False), auth="ban-after 3; ban 1h", log="postfix").start()
     for i in range(3):
@@ -354,6 +398,15 @@ def test_a_client_that_does_not_read_costs_little(house):
 
 def rss(pid):
     return int(re.search(r"VmRSS:\s+(\d+)", open(f"/proc/{pid}/status").read())[1])
+
+
+def test_who_does_not_log_in_is_not_waited_for(stagepost):
+    house = with_pop3(stagepost(start=False), limits="idle 1s").start()
+    with pop3(house, secured=False) as wire, pop3(house, user="alice") as user:
+        assert wire.is_closed()
+        house.logged("disconnected .*how=late after=CONNECT")
+        time.sleep(1)
+        user.say("NOOP")  # RFC 1939 3: ten minutes
 
 
 def test_a_client_has_few_connections(stagepost):
