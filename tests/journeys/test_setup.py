@@ -6,16 +6,21 @@ the address of a unix socket may be:
             ^
             '---- the caller, who must get its pipes back
 """
+import poplib
+import re
 import shutil
+import smtplib
 import socket
+import ssl
 import subprocess
 import tempfile
 from pathlib import Path
 
 import pytest
 
-from stagepost import BUILD, ROOT, free_port
+from stagepost import BUILD, ROOT, free_port, wait_for
 
+PORTS = "2525 2587 2465 2110 2995"
 LONG = "a-folder-with-a-rather-long-name"
 pytestmark = pytest.mark.skipif(BUILD != ROOT / "build", reason="./setup has one way to build")
 
@@ -32,8 +37,12 @@ class Checkout:
                 shutil.copytree(source, self.folder / name, symlinks=True)
             else:
                 shutil.copy2(source, self.folder / name)
-        text = (ROOT / "setup").read_text().replace("127.0.0.1:2525 smtp", f"127.0.0.1:{self.port} smtp")
-        (self.folder / "setup").write_text(text.replace(":-2525}", f":-{self.port}}}"))
+        self.ports = {"smtp": self.port, **{kind: free_port() for kind in ("submission", "submissions", "pop3", "pop3s")}}
+        text = (ROOT / "setup").read_text()
+        assert PORTS in text
+        for kind, trial in zip(self.ports, PORTS.split()):
+            text = re.sub(rf"127\.0\.0\.1:{trial} {kind}\b", f"127.0.0.1:{self.ports[kind]} {kind}", text)
+        (self.folder / "setup").write_text(text.replace(PORTS, " ".join(map(str, self.ports.values()))))
 
     def setup(self, *words):
         """Returns at the end of the output, not of the program: what keeps the pipe keeps us."""
@@ -60,8 +69,33 @@ def test_run_sends_a_mail_and_leaves_the_trial_running(checkout):
     assert code == 0, said
     assert "Subject: The first mail" in said and "./setup stop" in said
     assert len(checkout.mails()) == 1
-    for name in ("stagepost.conf", "users", "aliases", "mail", "spool", "run", "log"):
+    for name in ("stagepost.conf", "users", "aliases", "mail", "spool", "run", "log", "tls.pem", "passwords"):
         assert (checkout.folder / "trial" / name).exists()
+
+
+def test_the_users_of_the_trial_send_and_fetch(checkout):
+    secrets = checkout.folder / "trial" / "passwords"
+    assert secrets.stat().st_mode & 0o777 == 0o600
+    assert (checkout.folder / "trial" / "tls.key").stat().st_mode & 0o777 == 0o600
+    passwords = dict(line.split(" ") for line in secrets.read_text().splitlines())
+    assert list(passwords) == ["alice@trial.example", "bob@trial.example"]
+    context = ssl.create_default_context(cafile=checkout.folder / "trial" / "tls.pem")
+    for user, password in passwords.items():
+        with smtplib.SMTP("localhost", checkout.ports["submission"], timeout=20) as s:
+            s.starttls(context=context)
+            s.login(user, password)
+            s.sendmail(user, "alice@trial.example", "Subject: to alice\r\n\r\nx\r\n")
+        with smtplib.SMTP_SSL("localhost", checkout.ports["submissions"], timeout=20, context=context) as s:
+            s.login(user, password)
+    new = checkout.folder / "trial/mail/trial.example/alice/new"
+    wait_for(lambda: new.is_dir() and len(list(new.iterdir())) == 2)
+    for name, box in (("pop3", poplib.POP3), ("pop3s", poplib.POP3_SSL)):
+        keywords = {"context": context} if name == "pop3s" else {}
+        p = box("localhost", checkout.ports[name], timeout=20, **keywords)
+        if name == "pop3":
+            p.stls(context)
+        assert "USER" in p.capa()
+        p.quit()
 
 
 def test_run_again_says_that_it_runs(checkout):
