@@ -21,7 +21,7 @@ from row import Context, Result, Unavailable
 from servers import ROOT, BUILD
 
 HERE = pathlib.Path(__file__).resolve().parent
-ORDER = ["relay", "delivery", "cost", "tls", "idle", "deferred", "list", "growth", "curves"]  # of modules; others come behind
+ORDER = ["relay", "delivery", "cost", "tls", "pop3", "idle", "deferred", "list", "growth", "curves"]  # of modules; others come behind
 
 
 def modules():

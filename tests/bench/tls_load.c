@@ -1,10 +1,15 @@
 /*
- * tls_load: what smtp-source and smtp-sink are, under TLS, which they do not speak. A thread for
- *each session, blocking, so that the tool is small; what it uses of the machine is the same for
- *every server.
+ * tls_load: what smtp-source and smtp-sink are, under TLS, which they do not speak; and who fetches
+ * mail. A thread for each session, blocking, so that the tool is small; what it uses of the machine
+ * is the same for every server.
  *
  *	tls_load source PORT MESSAGES SESSIONS SIZE KEEP TO
- *	tls_load sink PORT CERTIFICATE KEY		counts to standard output, a file: mesg=N
+ *	tls_load sink PORT CERTIFICATE KEY
+ *	tls_load pop3 PORT SESSIONS THREADS TURNS FETCH PASSWORD
+ *
+ * The sink counts to standard output, a file: mesg=N. A thread of pop3 is TURNS of the users
+ * user0@bench.example, user1@... in turns, so that a maildrop rests between two sessions. FETCH 1:
+ * all messages. It says how long a maildrop took to open, mean, microseconds.
  */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -18,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { BUFFER = 64 * 1024, STACK = 256 * 1024, BACKLOG = 4096 };
@@ -137,7 +143,7 @@ static void command(struct talk *t, const char *text, char class)
 	expect(t, class);
 }
 
-static struct talk *session(void)
+static struct talk *dial(void)
 {
 	struct sockaddr_in at = {.sin_family = AF_INET,
 				 .sin_port = htons((uint16_t)port),
@@ -147,13 +153,24 @@ static struct talk *session(void)
 	if (connect(t->fd, (struct sockaddr *)&at, sizeof(at)) < 0)
 		die("the server can't be reached");
 	no_delay(t->fd);
-	expect(t, '2');
-	command(t, "EHLO source.example\r\n", '2');
-	command(t, "STARTTLS\r\n", '2');
+	return t;
+}
+
+static void secure(struct talk *t)
+{
 	t->ssl = SSL_new(tls);
 	SSL_set_fd(t->ssl, t->fd);
 	if (SSL_connect(t->ssl) != 1)
 		die("the handshake failed");
+}
+
+static struct talk *session(void)
+{
+	struct talk *t = dial();
+	expect(t, '2');
+	command(t, "EHLO source.example\r\n", '2');
+	command(t, "STARTTLS\r\n", '2');
+	secure(t);
 	command(t, "EHLO source.example\r\n", '2');
 	return t;
 }
@@ -198,23 +215,114 @@ static void make_content(size_t size)
 	content_len += 3;
 }
 
-static void source(char **words)
+/* Threads that share `all` of something, until they have done it. */
+static void work(void *(*run)(void *arg), long threads, long all)
 {
-	long sessions = atol(words[2]);
-	pthread_t *threads = calloc((size_t)sessions, sizeof(*threads));
+	pthread_t *made = calloc((size_t)threads, sizeof(*made));
 	pthread_attr_t small;
-	left = atol(words[1]);
-	make_content((size_t)atol(words[3]));
-	keep = atoi(words[4]) != 0;
-	to = words[5];
+	left = all;
 	tls = SSL_CTX_new(TLS_client_method());
 	pthread_attr_init(&small);
 	pthread_attr_setstacksize(&small, STACK);
-	for (long i = 0; i < sessions; i++)
-		if (pthread_create(&threads[i], &small, source_thread, NULL) != 0)
+	for (long i = 0; i < threads; i++)
+		if (pthread_create(&made[i], &small, run, (void *)i) != 0)
 			die("a thread can't be made");
-	for (long i = 0; i < sessions; i++)
-		pthread_join(threads[i], NULL);
+	for (long i = 0; i < threads; i++)
+		pthread_join(made[i], NULL);
+}
+
+static void source(char **words)
+{
+	make_content((size_t)atol(words[3]));
+	keep = atoi(words[4]) != 0;
+	to = words[5];
+	work(source_thread, atol(words[2]), atol(words[1]));
+}
+
+/* POP3 */
+
+static const char *password;
+static bool fetch;
+static long threads_all, turns;
+static atomic_long opening; /* microseconds, of all */
+
+static char *positive(struct talk *t)
+{
+	size_t len;
+	char *l = line(t, &len);
+	if (!l || l[0] != '+')
+		die(l ? l : "the server is gone");
+	return l;
+}
+
+static void several_lines(struct talk *t)
+{
+	size_t len;
+	char *l;
+	positive(t);
+	do
+		if (!(l = line(t, &len)))
+			die("the server is gone");
+	while (len != 3 || l[0] != '.');
+}
+
+static long now_us(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static void fetch_all(struct talk *t, long count)
+{
+	char text[64];
+	say(t, "UIDL\r\n");
+	several_lines(t);
+	for (long i = 1; i <= count; i++) {
+		snprintf(text, sizeof(text), "RETR %ld\r\n", i);
+		say(t, text);
+		several_lines(t);
+	}
+}
+
+static void *pop3_thread(void *arg)
+{
+	char text[400];
+	for (long n = 0; atomic_fetch_sub(&left, 1) > 0; n++) {
+		struct talk *t = dial();
+		secure(t);
+		positive(t);
+		snprintf(text, sizeof(text), "USER user%ld@bench.example\r\n",
+			 (long)arg + threads_all * (n % turns));
+		say(t, text);
+		positive(t);
+		long begun = now_us(), count;
+		snprintf(text, sizeof(text), "PASS %s\r\n", password);
+		say(t, text);
+		positive(t);
+		say(t, "STAT\r\n");
+		count = atol(positive(t) + strlen("+OK "));
+		atomic_fetch_add(&opening, now_us() - begun);
+		if (fetch)
+			fetch_all(t, count);
+		say(t, "QUIT\r\n");
+		positive(t);
+		size_t len;
+		while (line(t, &len)) /* until the server closes, and so has let the maildrop go */
+			;
+		talk_end(t);
+	}
+	return NULL;
+}
+
+static void pop3(char **words)
+{
+	threads_all = atol(words[2]);
+	turns = atol(words[3]);
+	fetch = atoi(words[4]) != 0;
+	password = words[5];
+	work(pop3_thread, threads_all, atol(words[1]));
+	printf("%ld\n", opening / atol(words[1]));
 }
 
 /* The sink */
@@ -327,9 +435,11 @@ int main(int argc, char **argv)
 		port = atoi(argv[2]);
 	if (argc == 8 && strcmp(argv[1], "source") == 0)
 		source(argv + 2);
+	else if (argc == 8 && strcmp(argv[1], "pop3") == 0)
+		pop3(argv + 2);
 	else if (argc == 5 && strcmp(argv[1], "sink") == 0)
 		sink(argv + 2);
 	else
-		die("source PORT MESSAGES SESSIONS SIZE KEEP TO, or sink PORT CERTIFICATE KEY");
+		die("see the comment at my beginning");
 	return 0;
 }
