@@ -16,7 +16,7 @@
 
 enum {
 	DESCRIPTORS_KEPT = 1200, /* from connections, for maildrops and the house */
-	DRAIN_US = 10 * 1000 * 1000,
+	DRAIN_US = 5 * 1000 * 1000,
 };
 
 struct listener {

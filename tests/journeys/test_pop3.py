@@ -181,6 +181,20 @@ def test_a_session_goes_on_when_a_daemon_behind_it_dies(house, name):
         assert client.stat()[0] == 0
 
 
+def test_a_stop_lets_a_session_finish_and_waits_for_nobody(house):
+    house.deliver(MAIL, ALICE)
+    house.wait_letters("alice")
+    with pop3(house, user="alice") as wire, pop3(house, user="bob") as idle, pop3(house) as stranger:
+        house.see()
+        os.kill(house.master(), signal.SIGTERM)
+        assert stranger.is_closed()
+        wire.say("DELE 1")
+        wire.say("QUIT")
+        assert idle.is_closed()
+    wait_for(lambda: not any(is_there(pid) for pid in house.pids), what="end of all processes")
+    assert house.maildir("alice") == []
+
+
 # Who may
 
 def test_two_sessions_at_once_are_told_so(house):
