@@ -27,8 +27,11 @@ def imap(stagepost):
     if why:
         pytest.skip(why)
     server, port = stagepost(start=False), free_port()
-    server.write("users", "".join(f"{name}:{{SHA512-CRYPT}}{crypted(p)}\n" for name, p in PASSWORDS.items()))
+    server.write("users", f"alice\nbob:{{SHA512-CRYPT}}{crypted(PASSWORDS['bob'])}\n")
+    server.configure(top="auth { passwords file:users }")
     server.start()
+    subprocess.run([server.programs / "bin" / "stagepost", "-c", server.folder / "stagepost.conf", "user", "passwd",
+                    "--stdin", "alice"], input=PASSWORDS["alice"] + "\n", text=True, check=True, capture_output=True)
     dovecot.certificate(server.folder)
     peer = dovecot.Dovecot(dovecot.shipped("imap.conf", {
         "/etc/stagepost/tls/fullchain.pem": server.folder / "cert.pem",
