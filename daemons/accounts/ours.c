@@ -128,17 +128,36 @@ void ours_end(void)
 	next = (struct set){0};
 }
 
-/* RFC 4013, where it changes anything; text has room for what it may become. */
-static bool prepare(struct slice said, char *text, size_t size, struct slice *prepared)
+/* RFC 4013, where it changes anything. Of the local part alone: domains have rules of their own
+ * (idna), and a name in Hebrew before a domain in Latin letters would not be allowed as one text.
+ */
+static bool prepare(struct address *a)
 {
-	if (!utf8_valid(said) || !slice_copy(said, text, size))
-		return false;
-	*prepared = slice_make(text, said.len);
-	if (ascii_only(said))
+	char text[2 * ADDRESS_SIZE]; /* it may grow */
+	size_t len;
+
+	if (ascii_only(address_local(a)))
 		return true;
-	if (stringprep(text, size, 0, stringprep_saslprep) != STRINGPREP_OK)
+	if (!slice_copy(address_local(a), text, sizeof(text)) ||
+	    stringprep(text, sizeof(text), 0, stringprep_saslprep) != STRINGPREP_OK)
 		return false;
-	*prepared = slice_str(text);
+	len = strlen(text);
+	if (len >= sizeof(a->local))
+		return false;
+	memcpy(a->local, text, len + 1);
+	a->local_len = (uint8_t)len;
+	return true;
+}
+
+/* Twice, since what is prepared may have letters to fold (full width), and what is folded may be
+ * composed otherwise (T with a diaeresis, which has no code of its own, but t has). */
+static bool prepare_folded(struct address *a)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		slice_lower(address_local(a), a->local);
+		if (!prepare(a))
+			return false;
+	}
 	return true;
 }
 
@@ -166,27 +185,25 @@ static bool find_domain(struct slice said, struct login_name *name)
 
 const char *ours_name(struct slice said, struct login_name *name)
 {
-	char text[2 * ADDRESS_ROUTE_MAX];
-	struct slice prepared, local;
+	struct slice local;
 	struct address a;
 
 	*name = (struct login_name){0};
-	if (said.len > ADDRESS_ROUTE_MAX || !prepare(said, text, sizeof(text), &prepared) ||
-	    has_control(prepared))
+	if (!utf8_valid(said) || has_control(said))
 		return "the name has characters that no name may have";
-	if (address_parse(prepared, ADDRESS_UTF8 | ADDRESS_DOMAINLESS, &a) != ADDRESS_FINE)
+	if (said.len > ADDRESS_ROUTE_MAX ||
+	    address_parse(said, ADDRESS_UTF8 | ADDRESS_DOMAINLESS, &a) != ADDRESS_FINE)
 		return "the name is no address";
+	if (!prepare_folded(&a))
+		return "the name has characters that no name may have";
 	if (a.kind == ADDRESS_NO_DOMAIN &&
 	    (used.origin == NULL || !address_complete(&a, slice_str(used.origin))))
 		return "the name is too long";
 	if (a.kind != ADDRESS_NAME || !find_domain(address_domain(&a), name))
 		return "the domain is not ours";
 	local = address_local(&a);
-	slice_lower(local, name->user);
-	name->user[local.len] = '\0';
-	memcpy(a.domain, name->domain, sizeof(a.domain));
-	a.domain_len = (uint8_t)strlen(name->domain);
-	if (!address_path_safe(local) || (size_t)a.local_len + a.domain_len + 3 > ADDRESS_MAX)
+	memcpy(name->user, local.ptr, local.len + 1); /* with its NUL */
+	if (!address_path_safe(local) || !address_complete(&a, slice_str(name->domain)))
 		return "the name can't be a user's";
 	address_key(&a, name->address);
 	return NULL;

@@ -246,7 +246,8 @@ static void setup(void)
 	configure("file:/users", "", &usual);
 	load("file:/users", "alice:" SECRET "\nbob@example.org:{PLAIN}geheim\nlist\n"
 			    "dave:{ARGON2ID}$argon2id$v=19$m=1,t=1,p=1$c2FsdA$aGFzaA\n"
-			    "j\xc3\xb6rg:{PLAIN}geheim\nlocked:!\n");
+			    "j\xc3\xb6rg:{PLAIN}geheim\nlocked:!\n"
+			    "\xd7\x90\xd7\x91:{PLAIN}geheim\n");
 	while (!blocked_known() || mechanisms == 0)
 		run();
 }
@@ -299,6 +300,8 @@ START_TEST(the_password_decides_who_somebody_is)
 	    {"bob", "geheim", LOGIN_HOLDS, "bob@example.org"},
 	    {"j\xc3\xb6rg", "geheim", LOGIN_HOLDS, "j\xc3\xb6rg@example.org"},
 	    {"jo\xcc\x88rg", "geheim", LOGIN_HOLDS, "j\xc3\xb6rg@example.org"}, /* RFC 4013 */
+	    {"\xd7\x90\xd7\x91@example.org", "geheim", LOGIN_HOLDS,
+	     "\xd7\x90\xd7\x91@example.org"}, /* written from right to left */
 	    {"alice", "Geheim", LOGIN_DENIED, ""},
 	    {"alice", "", LOGIN_DENIED, ""},
 	    {"alice@elsewhere.example", "geheim", LOGIN_DENIED, ""}, /* not ours */
