@@ -20,12 +20,12 @@ import papers
 from people import PASSWORDS, TlsWire, plain, scram_entry, tls, with_people
 from stagepost import DOMAIN, IS_ROOT, descendants, wait_for
 
-WRONG = "not the password"
+WRONG, HERE = "not the password", "127.0.0.1"
 
 
-def login(house, user, password):
+def login(house, user, password, source=HERE):
     """The reply's first three digits."""
-    with tls(house) as wire:
+    with tls(house, source=source) as wire:
         return wire.say(f"AUTH PLAIN {plain(user, password)}").code
 
 
@@ -53,21 +53,39 @@ def people(stagepost, passwords=None, **keywords):
     return house
 
 
-def test_a_client_that_fails_too_often_is_banned_for_a_while(stagepost):
-    house = people(stagepost, auth="ban-after 3; ban 4s").start()
+def test_a_client_that_fails_too_often_is_banned_from_all_accounts(stagepost):
+    house = people(stagepost, auth="ban-after 3; ban 1h").start()
     assert login(house, f"alice@{DOMAIN}", PASSWORDS["alice"]) == 235
     for user in ("alice", "nobody", f"bob@{DOMAIN}"):
         assert login(house, user, WRONG) == 535
-    with tls(house) as wire:
+    with tls(house, source=HERE) as wire:
         wire.say(f"AUTH PLAIN {plain('alice', PASSWORDS['alice'])}", "454 4.7.0")
     assert len(house.logged(r"login-ban.*client=127\.0\.0\.1")) == 1
+    assert login(house, "alice", PASSWORDS["alice"], source="127.0.0.2") == 235
+
+
+def test_an_account_is_banned_for_strangers_and_not_for_its_owner(stagepost):
+    house = people(stagepost, auth="ban-after 3; ban 1h").start()
+    assert login(house, "alice", PASSWORDS["alice"], source="127.0.1.1") == 235
+    for last in (2, 3, 4):
+        assert login(house, "alice", WRONG, source=f"127.0.1.{last}") == 535
+    house.logged(rf"login-ban.*user=alice@{DOMAIN}")
+    assert login(house, "alice", PASSWORDS["alice"], source="127.0.1.5") == 454
+    assert login(house, "alice", PASSWORDS["alice"], source="127.0.1.1") == 235
+    assert login(house, "bob", PASSWORDS["bob"], source="127.0.1.5") == 235
+
+
+def test_the_ban_ends(stagepost):
+    house = people(stagepost, auth="ban-after 1; ban 2s").start()
+    assert login(house, "nobody", WRONG) == 535
+    assert login(house, "alice", PASSWORDS["alice"]) == 454
     wait_for(lambda: login(house, "alice", PASSWORDS["alice"]) == 235, 10, "the ban's end")
 
 
 def test_a_refusal_is_late_and_later_each_time_and_nobody_else_waits(stagepost):
     house = people(stagepost).start()
     times = []
-    with tls(house) as wire:
+    with tls(house, source=HERE) as wire:
         for _ in range(3):
             begun = time.monotonic()
             wire.say(f"AUTH PLAIN {plain('alice', WRONG)}", "535 5.7.8")
