@@ -327,6 +327,8 @@ def test_over_a_limit_mail_is_taken_and_held(stagepost):
     held = wait_for(lambda: house.queue("--state", "hold"))
     assert [m["queue_id"] for m in held] == ids[2:] and held[0]["user"] == ALICE
     house.logged(rf"{ids[2]} accepted .*held=")
+    told = house.wait_letters("alice")[0].content.decode()  # who is the postmaster too
+    assert "Subject: A user is over a limit\n" in told and ALICE in told
 
 
 # Others that die, or lie still
