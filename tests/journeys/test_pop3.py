@@ -39,7 +39,8 @@ def common():
     """One house for what leaves no trace in it but alice's mail."""
     from conftest import Maker
     maker = Maker()
-    house = with_pop3(maker(start=False), limits="errors 5", auth="ban-after 1000").start()
+    house = with_pop3(maker(start=False), limits="errors 5",
+                      auth="ban-after 1000; mechanisms plain login scram-sha-256 scram-sha-256-plus").start()
     yield house
     maker.end()
 

@@ -280,11 +280,10 @@ static void send_setting(uint32_t errors)
 	struct settings_server server = {.hostname = SLICE("mx.example.org")};
 	struct settings_limits limits = {
 	    .connections = 10, .per_client = 10, .errors = errors, .idle = 60000000};
-	struct settings_auth auth = {.mechanisms = 0};
 	pop3d_settings_begin();
 	pop3d_setting(&settings_server_record, &server);
 	pop3d_setting(&settings_limits_record, &limits);
-	pop3d_setting(&settings_auth_record, &auth);
+
 	pop3d_settings_end();
 }
 
@@ -321,7 +320,7 @@ static bool is_offered(void)
 
 static void setup(void)
 {
-	struct login_mechanisms m = {LOGIN_PLAIN};
+	struct login_mechanisms m = {LOGIN_PLAIN | LOGIN_LOGIN};
 	clock_warm();
 	memset(&accounts, 0, sizeof(accounts));
 	memset(&maildrop, 0, sizeof(maildrop));
