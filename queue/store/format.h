@@ -94,7 +94,7 @@ bool large_head_check(const uint8_t octets[LARGE_HEAD_SIZE], uint64_t number,
 struct record_numbers {
 	uint64_t file;	     /* its large file, 0 none */
 	uint32_t recipients; /* as the envelope has it */
-	uint32_t origin;     /* CRC-32C of the client */
+	uint32_t origin;     /* CRC-32C of the user, or else of the client */
 	uint64_t parent;     /* of a notification, else 0 */
 	uint32_t parent_mark;
 	bool held; /* from its arrival on */

@@ -491,7 +491,8 @@ void record_read_numbers(struct slice record, struct record_numbers *n)
 	while (part_next(&rest, &p)) {
 		if (p.type == PART_ENVELOPE && p.octets.len >= PART_ENVELOPE_SIZE)
 			n->recipients = get_u32(p.octets.ptr + 20);
-		if (p.type == PART_CLIENT)
+		/* a user, whose part comes later, is one wherever he comes from */
+		if (p.type == PART_CLIENT || p.type == PART_USER)
 			n->origin = crc32c(0, p.octets.ptr, p.octets.len);
 		n->held |= p.type == PART_HOLD;
 		if (p.type == PART_FILE && p.octets.len >= PART_FILE_SIZE)

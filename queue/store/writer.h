@@ -40,7 +40,7 @@ struct writer_entry {
 	uint32_t ordinal;
 	uint64_t file; /* number of its large file, 0 none */
 	uint32_t recipients;
-	uint32_t origin;	     /* CRC-32C of the record's client, for fairness */
+	uint32_t origin;	     /* CRC-32C of the record's user, else client, for fairness */
 	uint8_t digest[DIGEST_SIZE]; /* record_digest() */
 	uint64_t parent;	     /* of a notification: what it reports on, else 0 */
 	uint32_t parent_mark;
