@@ -33,6 +33,7 @@ struct tls_side {
 	SSL *ssl;
 	int fd;
 	bool mute;	   /* nothing is sent any more */
+	bool last;	   /* what is written now is followed by the end */
 	size_t allowance;  /* octets that OpenSSL may still read in this call */
 	unsigned steps;	   /* that its handshakes took */
 	const char *fault; /* in a few words, static; NULL: none */

@@ -26,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BUFFER = 64 * 1024, STACK = 256 * 1024, BACKLOG = 4096 };
+enum { BUFFER = 16 * 1024, STACK = 256 * 1024, BACKLOG = 4096 };
 
 static SSL_CTX *tls;
 static int port;
@@ -38,6 +38,15 @@ struct talk {
 	size_t start, len, out_len;
 	char in[BUFFER], out[BUFFER];
 };
+
+static struct talk *talk_new(int fd)
+{
+	struct talk *t = malloc(sizeof(*t)); /* its buffers are not touched */
+	t->fd = fd;
+	t->ssl = NULL;
+	t->start = t->len = t->out_len = 0;
+	return t;
+}
 
 static void die(const char *what)
 {
@@ -148,8 +157,7 @@ static struct talk *dial(void)
 	struct sockaddr_in at = {.sin_family = AF_INET,
 				 .sin_port = htons((uint16_t)port),
 				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	struct talk *t = calloc(1, sizeof(*t));
-	t->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct talk *t = talk_new(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
 	if (connect(t->fd, (struct sockaddr *)&at, sizeof(at)) < 0)
 		die("the server can't be reached");
 	no_delay(t->fd);
@@ -419,8 +427,7 @@ static void sink(char **words)
 	pthread_attr_setstacksize(&small, STACK);
 	pthread_attr_setdetachstate(&small, PTHREAD_CREATE_DETACHED);
 	while ((one = accept(fd, NULL, NULL)) >= 0) {
-		struct talk *t = calloc(1, sizeof(*t));
-		t->fd = one;
+		struct talk *t = talk_new(one);
 		no_delay(one);
 		if (pthread_create(&thread, &small, sink_thread, t) != 0)
 			die("a thread can't be made");
