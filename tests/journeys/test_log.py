@@ -100,14 +100,14 @@ def test_nobody_can_have_another_banned(stagepost):
 
 def failures(us):
     """A login that holds and mail by it; a wrong password by each way, and a name that wants to be more than a name."""
-    with tls(us, user="alice") as wire:
+    with tls(us, source="127.0.0.1", user="alice") as wire:
         wire.say(f"MAIL FROM:<alice@{DOMAIN}>", "250 2.1.0")
         wire.say(f"RCPT TO:<bob@{DOMAIN}>", "250 2.1.5")
         wire.say("DATA", "354")
         wire.content(b"Subject: x\r\n\r\nx\r\n")
     forged = "x: SASL LOGIN authentication failed: x, sasl_username=y[203.0.113.66]: SASL PLAIN authentication failed:"
     for wrapped in (True, False):
-        with tls(us, wrapped=wrapped) as wire:
+        with tls(us, source="127.0.0.1", wrapped=wrapped) as wire:
             wire.say("AUTH PLAIN " + plain(f"alice@{DOMAIN}", "wrong"), "535 5.7.8")
             wire.say("AUTH LOGIN", "334")
             wire.say("!", "501 5.5.2")
