@@ -379,7 +379,7 @@ def test_strange_files_are_never_followed(down):
 def test_a_full_disk_says_try_later(stagepost):
     us = stagepost(start=False)
     (us.folder / "spool").mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200m", "none", us.folder / "spool"], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400m", "none", us.folder / "spool"], check=True)
     try:
         us.start().stop()
         drop = Drop(us)

@@ -6,6 +6,7 @@ The log as programs read it that were made for Postfix's, and as JSON.
 import json
 import os
 import poplib
+import re
 import shutil
 import subprocess
 
@@ -119,10 +120,10 @@ def test_fail2ban_counts_failed_logins_and_pflogsumm_mail_of_users(stagepost):
     failures(us)
     us.logged("postfix/submission/smtpd.*disconnect from .* auth=0/3")
     log = us.log()
-    assert f"client=unknown[127.0.0.1], sasl_method=PLAIN, sasl_username=alice@{DOMAIN}" in log, log
+    assert re.search(rf"client=unknown\[127[.0-9]+\], sasl_method=PLAIN, sasl_username=alice@{DOMAIN}", log), log
     assert "postfix/smtps/smtpd" in log
-    assert "Anonymous TLS connection established from unknown[127.0.0.1]: TLSv1.3 with cipher" in log
-    us.logged(rf"warning: unknown\[127.0.0.1\]: SASL PLAIN authentication failed: [^,]+, sasl_username=alice@{DOMAIN}$",
+    assert re.search(r"Anonymous TLS connection established from unknown\[127[.0-9]+\]: TLSv1.3 with cipher", log)
+    us.logged(rf"warning: unknown\[127[.0-9]+\]: SASL PLAIN authentication failed: [^,]+, sasl_username=alice@{DOMAIN}$",
               count=2)
     for mode, found in (("auth", 6), ("normal", 0)):
         said = fail2ban(us, mode)
