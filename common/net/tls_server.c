@@ -39,8 +39,9 @@ struct server_side {
 	struct tls_server *server;
 	struct tls_set *set;
 	struct tls_wait *wait;
-	bool queued;
-	TAILQ_ENTRY(server_side) link; /* of those that wait for a job */
+	bool queued;		       /* waits in line for a job */
+	bool turn;		       /* a job was freed for it, of which it has made no use yet */
+	TAILQ_ENTRY(server_side) link; /* of those in line */
 };
 TAILQ_HEAD(job_list, server_side);
 
@@ -56,26 +57,38 @@ static void queue_leave(struct server_side *s)
 	s->queued = false;
 }
 
-static void queue_join(struct server_side *s)
+/* Whose job was taken by a handshake that came in between stays the first. */
+static void queue_join(struct server_side *s, bool first)
 {
-	TAILQ_INSERT_TAIL(&queue, s, link);
+	if (first)
+		TAILQ_INSERT_HEAD(&queue, s, link);
+	else
+		TAILQ_INSERT_TAIL(&queue, s, link);
 	s->queued = true;
 }
 
 static void job_freed(void)
 {
 	struct server_side *next = TAILQ_FIRST(&queue);
-	if (next)
-		stream_go_on(next->wait->stream);
+	if (!next)
+		return;
+	queue_leave(next);
+	next->turn = true;
+	stream_go_on(next->wait->stream);
 }
 
+/* Who has had a job or his turn, and keeps none, lets the next one in: not every handshake comes as
+ * far as a signature. */
 static enum transport_step step(struct server_side *s)
 {
-	bool had_job = s->wait->state != TLS_WAIT_IDLE;
+	bool turn = s->turn, had_job = turn || s->wait->state != TLS_WAIT_IDLE;
+	s->turn = false;
 	tls_provider_serve(s->wait);
 	enum transport_step next = tls_side_handshake(&s->side, s->side.fd);
 	tls_provider_serve(NULL);
-	if (had_job)
+	if (next == TRANSPORT_WAIT && s->wait->state == TLS_WAIT_IDLE)
+		queue_join(s, turn);
+	else if (had_job && s->wait->state != TLS_WAIT_READY)
 		job_freed();
 	return next;
 }
@@ -114,8 +127,6 @@ static enum transport_step server_handshake(void *state, int fd)
 	do
 		next = step(s);
 	while (s->wait->state == TLS_WAIT_READY && ask(s));
-	if (next == TRANSPORT_WAIT && s->wait->state == TLS_WAIT_IDLE)
-		queue_join(s);
 	if (next == TRANSPORT_FAILED && s->wait->state == TLS_WAIT_ANSWERED && s->wait->len == 0)
 		s->side.fault = "the certificate's key can't be used now";
 	if (next == TRANSPORT_DONE)
@@ -141,6 +152,8 @@ static void server_free(void *state)
 	struct server_side *s = state;
 	struct tls_wait *w = s->wait;
 	queue_leave(s);
+	if (s->turn)
+		job_freed();
 	if (w && w->state == TLS_WAIT_ASKED)
 		s->server->signer.forget(s->server->signer.arg, w);
 	if (w && SSL_waiting_for_async(s->side.ssl)) {

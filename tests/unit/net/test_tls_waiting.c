@@ -291,6 +291,47 @@ START_TEST(more_than_there_are_jobs_wait_in_line)
 }
 END_TEST
 
+/* What is no ClientHello. */
+static void begin_nonsense(struct both *b)
+{
+	int fds[2];
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds),
+			 0);
+	memset(b, 0, sizeof(*b));
+	b->near = stream_open(fds[0], &near_kind, b);
+	b->far = stream_open(fds[1], &far_kind, b);
+	ck_assert(tls_server_start(server, b->near));
+	(void)stream_send(b->far, SLICE("EHLO is no word of TLS\r\n"));
+}
+
+START_TEST(who_makes_no_use_of_his_turn_keeps_nobody_waiting)
+{
+	static const struct tls_signer keeper = {keep_question, drop_question, NULL};
+	enum { NONSENSE = 20, LAST = TLS_JOBS_MAX + NONSENSE };
+	struct error e;
+	tls_server_free(&server);
+	server = tls_server_new("smtpd", &keeper, &e);
+	ck_assert(tls_server_use(server, 12, &certificate, 1, &e));
+	for (size_t i = 0; i < TLS_JOBS_MAX; i++)
+		begin(&pairs[i]);
+	while (questions_count < TLS_JOBS_MAX)
+		run_for(1000);
+	for (size_t i = TLS_JOBS_MAX; i < LAST; i++)
+		begin_nonsense(&pairs[i]);
+	begin(&pairs[LAST]);
+	run_for(20000);
+	ck_assert_uint_eq(questions_count, TLS_JOBS_MAX);
+	sign_text(signer_keys[0].key, questions[0].scheme, questions[0].text);
+	tls_signed(questions[0].wait, slice_make(signature, signature_len));
+	await(1);
+	for (unsigned i = 0; i < 1000 && questions_count == TLS_JOBS_MAX; i++)
+		run_for(1000);
+	ck_assert_uint_eq(questions_count, TLS_JOBS_MAX + 1);
+	for (size_t i = 0; i <= LAST; i++)
+		finish(&pairs[i]);
+}
+END_TEST
+
 START_TEST(all_of_it_works_in_the_sandbox)
 {
 	static const char *const roles[] = {"smtpd", "submission", "pop3d"};
@@ -337,6 +378,7 @@ int main(void)
 	tcase_add_test(t, what_the_client_does_meanwhile_costs_nothing);
 	tcase_add_test(t, one_that_waits_stalls_no_other);
 	tcase_add_test(t, more_than_there_are_jobs_wait_in_line);
+	tcase_add_test(t, who_makes_no_use_of_his_turn_keeps_nobody_waiting);
 	tcase_add_loop_test(t, all_of_it_works_in_the_sandbox, 0, 3);
 	suite_add_tcase(s, t);
 	srunner_run_all(sr, CK_ENV);
