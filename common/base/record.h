@@ -13,7 +13,7 @@
  *
  * Kinds: bool u32 u64 (limit: the largest value, 0 for any), string (a slice; limit in octets; no
  * NUL), bytes (a slice; limit in octets), secret (as bytes; a channel wipes it from its memory when
- *it was sent, and when its receiver has handled it), fd (int, -1 when none; at most one a record).
+ * it was sent, and when its receiver has handled it), fd (int, -1 when none; at most one a record).
  * Decoded strings and bytes point into the packet: whoever keeps them copies them.
  */
 #ifndef COMMON_BASE_RECORD_H

@@ -4,8 +4,8 @@
  *
  *	{SCRAM-SHA-256}ITERATIONS,SALT,STOREDKEY,SERVERKEY	base64, RFC 5803's values
  *	{CRYPT}HASH and {BLF-CRYPT} {SHA256-CRYPT} {SHA512-CRYPT}	whatever libcrypt knows
- *	{ARGON2ID} {ARGON2I} {YESCRYPT}					the same; Debian 12's has no
- *argon2 {PLAIN}PASSWORD and {CLEARTEXT}					as it is said
+ *	{ARGON2ID} {ARGON2I} {YESCRYPT}		the same; Debian 12's has no argon2
+ *	{PLAIN}PASSWORD and {CLEARTEXT}		as it is said
  *
  * Neither I/O nor logging: what is secret is wiped before a function returns. Checking and making
  * take milliseconds on purpose; whoever must not wait does it on a thread.

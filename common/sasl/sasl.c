@@ -162,7 +162,7 @@ enum sasl_step sasl_line(struct sasl_session *s, struct slice text)
 		return sasl_fail(s, SASL_TOO_LONG, "the line is too long");
 	buffer_init(&decoded, SASL_LINE_MAX);
 	/* All at once: memory that had to grow would leave a copy behind. */
-	buffer_reserve(&decoded, text.len + 1, &room);
+	buffer_reserve(&decoded, SASL_LINE_MAX, &room);
 	step = base64_decode(text, &decoded) ? respond(s, buffer_slice(&decoded))
 					     : sasl_fail(s, SASL_NO_BASE64, "that is no base64");
 	explicit_bzero(decoded.data, decoded.size);

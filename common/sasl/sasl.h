@@ -5,16 +5,18 @@
  * (dialogue/login.h). No I/O, no cryptography: the nonce and the channel's binding are given.
  *
  * A session is one AUTH of SMTP (RFC 4954) or POP3 (RFC 5034):
+ * sasl_new, sasl_begin, which says the first step; then by the step:
  *
- *	sasl_new, sasl_begin -> a step; then by the step:
- *	  SASL_CHALLENGE   send sasl_challenge() ("334 " or "+ "), give the next line to sasl_line
- *	  SASL_ASK_PASSWORD  LOGIN_CHECK of sasl_user(), sasl_password(), which sasl_forget_password
- *	                   wipes when it was sent; the answer decides, the session has ended
- *	  SASL_ASK_SALT    LOGIN_SCRAM_ASK of sasl_user(); the answer to sasl_salt
- *	  SASL_ASK_PROOF   LOGIN_PROOF of sasl_auth_message(), sasl_proof(); when it holds, the
- *signature to sasl_signature SASL_HOLDS       all is said (SCRAM; the proof held before)
- *	  SASL_FAILED      sasl_fault() says why
- *	sasl_free
+ *	SASL_CHALLENGE	send sasl_challenge() ("334 " or "+ "), give the next line to sasl_line
+ *	SASL_ASK_PASSWORD	LOGIN_CHECK of sasl_user(), sasl_password(), which
+ *			sasl_forget_password wipes when it was sent; the answer decides
+ *	SASL_ASK_SALT	LOGIN_SCRAM_ASK of sasl_user(); the answer to sasl_salt
+ *	SASL_ASK_PROOF	LOGIN_PROOF of sasl_auth_message(), sasl_proof(); when it holds,
+ *			the signature to sasl_signature
+ *	SASL_HOLDS	all is said (SCRAM; the proof held before)
+ *	SASL_FAILED	sasl_fault() says why
+ *
+ * and sasl_free at the end.
  *
  * One that fails, or is freed, between SASL_ASK_SALT and the end owes accounts a LOGIN_FORGET.
  */

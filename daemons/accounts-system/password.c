@@ -45,9 +45,11 @@ static int converse(int count, const struct pam_message **messages, struct pam_r
 		if (style == PAM_TEXT_INFO || style == PAM_ERROR_MSG)
 			continue; /* for nobody's eyes */
 		if (style != PAM_PROMPT_ECHO_OFF || a->answered) {
-			for (int k = 0; k < i; k++)
+			for (int k = 0; k < i; k++) {
 				if (r[k].resp)
 					explicit_bzero(r[k].resp, strlen(r[k].resp));
+				free(r[k].resp);
+			}
 			free(r);
 			return PAM_CONV_ERR;
 		}
@@ -101,9 +103,9 @@ static int begin(const struct asked *a, const struct pam_conv *conversation, pam
 	return status;
 }
 
-static void fail(struct accounts_answer *m, struct error *e, int code, const char *text)
+static void fail(struct accounts_answer *m, struct error *e)
 {
-	error_set(e, code, "PAM: %s", text);
+	error_prefix(e, "PAM");
 	*m = (struct accounts_answer){.result = ACCOUNTS_TROUBLE, .text = slice_str(e->text)};
 }
 
@@ -116,7 +118,7 @@ static void ask_pam(struct asked *a, struct accounts_answer *m, struct error *e)
 	int status = begin(a, &conversation, &pam);
 	bool known = m->result == ACCOUNTS_KNOWN;
 	if (status == PAM_SUCCESS && !sandbox_enter_compiled(program, e)) {
-		fail(m, e, e->code, "the sandbox can't be entered");
+		fail(m, e);
 		return;
 	}
 	if (status == PAM_SUCCESS)
@@ -127,8 +129,10 @@ static void ask_pam(struct asked *a, struct accounts_answer *m, struct error *e)
 		m->result = ACCOUNTS_KNOWN;
 	else if (status == PAM_SUCCESS || is_refusal(status))
 		*m = (struct accounts_answer){.result = ACCOUNTS_MISSING};
-	else
-		fail(m, e, status, pam_strerror(pam, status));
+	else {
+		error_set(e, status, "%s", pam_strerror(pam, status));
+		fail(m, e);
+	}
 	if (pam)
 		pam_end(pam, status);
 }
