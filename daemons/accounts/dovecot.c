@@ -39,7 +39,7 @@ struct server {
 	uint64_t retry_at, retry_us;
 	char fault[64]; /* why it is down */
 	struct loop_watch watch;
-	struct loop_timer timer; /* for the greeting, or the first question's answer */
+	struct loop_timer timer; /* for the greeting, the first question's answer, or to hang up */
 	TAILQ_HEAD(, question) questions;
 	unsigned count;
 	struct buffer in, out;
@@ -275,13 +275,14 @@ static void late(void *arg)
 static void look_at_time(struct server *s)
 {
 	const struct question *q = TAILQ_FIRST(&s->questions);
+	uint64_t now = loop_now(), left = DOVECOT_IDLE_US;
 
 	if (s->state != SERVER_UP)
 		return;
-	loop_timer_stop(&s->timer);
 	if (q != NULL)
-		loop_timer_start(&s->timer, q->until > loop_now() ? q->until - loop_now() : 0, late,
-				 s);
+		left = q->until > now ? q->until - now : 0;
+	loop_timer_stop(&s->timer);
+	loop_timer_start(&s->timer, left, late, s);
 }
 
 /* Connections */

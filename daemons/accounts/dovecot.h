@@ -16,7 +16,7 @@ enum {
 	DOVECOT_RETRY_US = 100 * 1000,		/* after a failure; twice as long each time, to */
 	DOVECOT_RETRY_MOST_US = 5 * 1000 * 1000,
 	/* Without a question; a Dovecot that is stopped or told to reload waits for its clients. */
-	DOVECOT_IDLE_US = 10 * 1000 * 1000,
+	DOVECOT_IDLE_US = 1000 * 1000,
 	DOVECOT_OUT_MAX = 1024 * 1024, /* octets not taken yet */
 };
 

@@ -9,7 +9,6 @@
 
 enum {
 	DOVECOT_LINE_MAX = 8192, /* octets that the server may say in a line */
-	DOVECOT_SAID_MAX = 4096, /* of a request: PLAIN's message in base64, and the rest */
 };
 
 enum dovecot_word {
