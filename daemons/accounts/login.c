@@ -151,6 +151,22 @@ static void log_ban(const struct login *l, unsigned bans)
 	log_end(&line);
 }
 
+/* Ends the attempt of one who is banned. That is looked at when it begins and again before it is
+ * told what came of it, for many may be begun before the first has failed (else a client has as
+ * many guesses as connections). */
+static bool banned(struct login *l)
+{
+	unsigned bans = failures_banned(client_of(l), slice_str(l->name.address), loop_now());
+
+	if (bans == 0 || l->service == LOGIN_TEST)
+		return false;
+	wipe_password(l);
+	snprintf(l->text, sizeof(l->text), "%s is banned after too many failed logins",
+		 bans & FAILURES_CLIENT_BAN ? "the client" : "the user");
+	finish(l, LOGIN_BANNED);
+	return true;
+}
+
 static void late(void *arg)
 {
 	finish(arg, LOGIN_DENIED);
@@ -161,6 +177,8 @@ static void refuse(struct login *l, const char *text, bool counts)
 	uint64_t delay = FAILURES_DELAY_US, passed = loop_now() - l->begun;
 	unsigned bans = 0;
 
+	if (banned(l))
+		return;
 	wipe_password(l);
 	snprintf(l->text, sizeof(l->text), "%s", text);
 	if (l->service == LOGIN_TEST) {
@@ -218,6 +236,8 @@ static void granted(void *arg, enum mailbox_result result, const uint8_t *ticket
 
 void login_holds(struct login *l)
 {
+	if (banned(l))
+		return;
 	wipe_password(l);
 	if (blocked_is(l->name.address)) {
 		refuse(l, "the user is blocked", false);
@@ -309,16 +329,9 @@ void login_unknown(struct login *l)
 
 void login_begin(struct login *l, struct slice user)
 {
-	unsigned bans;
-
 	l->fault = ours_name(user, &l->name);
-	bans = failures_banned(client_of(l), slice_str(l->name.address), loop_now());
-	if (bans != 0 && l->service != LOGIN_TEST) {
-		snprintf(l->text, sizeof(l->text), "%s is banned after too many failed logins",
-			 bans & FAILURES_CLIENT_BAN ? "the client" : "the user");
-		finish(l, LOGIN_BANNED);
+	if (banned(l))
 		return;
-	}
 	l->sources = sources_hold();
 	if (l->sources->count == 0)
 		login_trouble(l, "the configuration names no passwords");

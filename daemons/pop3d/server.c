@@ -143,12 +143,16 @@ void server_start(void)
 	sessions_start();
 }
 
+/* Who has proven his password by SCRAM is the user already, though he has still to say that he
+ * heard so. */
 void server_revoke(struct slice user)
 {
 	struct session *s, *next;
-	TAILQ_FOREACH_SAFE (s, &sessions, link, next)
-		if (s->user && slice_equal(slice_str(s->user), user))
+	TAILQ_FOREACH_SAFE (s, &sessions, link, next) {
+		const char *is = s->granted ? s->granted->user : s->user;
+		if (is && slice_equal(slice_str(is), user))
 			session_cut(s, "revoked");
+	}
 }
 
 static bool may_stay(const struct session *s, bool late)

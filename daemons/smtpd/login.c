@@ -47,6 +47,11 @@ void login_end(struct session *s)
 	s->login = NULL;
 }
 
+const char *login_proven(const struct session *s)
+{
+	return s->login != NULL ? s->login->user : NULL;
+}
+
 bool login_waits(const struct session *s)
 {
 	return s->login != NULL && s->login->waits;

@@ -187,7 +187,9 @@ void server_end_user(struct slice user)
 	struct session *s, *next;
 
 	TAILQ_FOREACH_SAFE (s, &sessions, link, next) {
-		if (s->mechanism == NULL || !slice_equal(slice_str(s->user), user))
+		const char *is = s->mechanism != NULL ? s->user : login_proven(s);
+
+		if (is == NULL || !slice_equal(slice_str(is), user))
 			continue;
 		s->how = s->how ? s->how : "revoked";
 		session_reply(s, 421, "4.7.0", "%s you may not stay logged in",

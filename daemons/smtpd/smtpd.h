@@ -218,7 +218,7 @@ void server_queue_ready(void); /* there is a segment to write to: connections ar
 void server_drain(void);
 /* A session of pickup's, of this user; owns fd. */
 void server_take(int fd, uint32_t uid);
-/* The sessions of who has logged in as this user end. */
+/* The sessions of who has logged in as this user end, and of who is about to have. */
 void server_end_user(struct slice user);
 bool listener_normalizes(const struct listener *l);
 void server_forget(struct session *s); /* the session ends */
@@ -298,6 +298,9 @@ void login_line(struct session *s, struct slice line);
 /* A line that can't be one of it; the exchange is over. */
 void login_broken(struct session *s, const struct refusal *why);
 bool login_waits(const struct session *s); /* for accounts */
+/* SCRAM: who has proven that he knows the password, and has still to say that he heard so; NULL:
+ * nobody. */
+const char *login_proven(const struct session *s);
 void login_end(struct session *s);
 
 /* transaction.c */

@@ -62,6 +62,19 @@ def plain(user, password, authorization=""):
     return base64.b64encode(f"{authorization}\0{user}\0{password}".encode()).decode()
 
 
+def scram_answer(password, bare, first, head="n,,", bound=b"", proof=lambda p: p):
+    """RFC 5802 3: the client's last message after the server's first one, and the signature that must follow."""
+    said = dict(part.split("=", 1) for part in first.split(","))
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(said["s"]), int(said["i"]))
+    key = hmac.digest(salted, b"Client Key", "sha256")
+    final = f"c={base64.b64encode(head.encode() + bound).decode()},r={said['r']}"
+    message = f"{bare},{first},{final}".encode()
+    signature = hmac.digest(hashlib.sha256(key).digest(), message, "sha256")
+    proven = proof(bytes(a ^ b for a, b in zip(key, signature)))
+    return (f"{final},p={base64.b64encode(proven).decode()}",
+            hmac.digest(hmac.digest(salted, b"Server Key", "sha256"), message, "sha256"))
+
+
 def fresh_address():
     """Of a client that nobody has seen: failures of others make it wait no longer."""
     number = next(CLIENTS)

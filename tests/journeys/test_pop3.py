@@ -20,7 +20,7 @@ import time
 
 import pytest
 
-from people import PASSWORDS, plain
+from people import PASSWORDS, plain, scram_answer
 from pop3 import SECONDS, Pop3, fetching, pop3, with_pop3
 from stagepost import DOMAIN, IS_ROOT, descendants, is_there, wait_for
 from test_system_users import people  # noqa: F401
@@ -326,10 +326,16 @@ def test_many_wrong_passwords_are_a_ban(stagepost):
 
 
 def test_a_changed_password_ends_the_sessions(house):
-    with pop3(house, user="alice") as wire:
+    code = lambda text: base64.b64encode(text.encode()).decode()
+    with pop3(house, user="alice") as wire, pop3(house) as proven:
+        bare = f"n={ALICE},r=ofTheClient"
+        first = proven.say("AUTH SCRAM-SHA-256 " + code("n,," + bare), "+ ")
+        final, _ = scram_answer(PASSWORDS["alice"], bare, base64.b64decode(first[2:]).decode())
+        proven.say(code(final), "+ ")  # all but the last word is said
         house.write("users", (house.folder / "users").read_text().replace("alice:", "alice:{BLF-CRYPT}x"))
         assert wire.is_closed()
-    house.logged("disconnected .*how=revoked")
+        assert proven.is_closed()
+    house.logged("disconnected .*how=revoked", count=2)
 
 
 # What strangers send

@@ -7,7 +7,6 @@ Users send their mail: passwords under TLS (RFC 4954), and what a user may do (R
 """
 import base64
 import hashlib
-import hmac
 import os
 import re
 import smtplib
@@ -16,7 +15,7 @@ import subprocess
 
 import pytest
 
-from people import PASSWORDS, fresh_address, plain, tls, trusting, with_people
+from people import PASSWORDS, fresh_address, plain, scram_answer, tls, trusting, with_people
 from stagepost import DOMAIN, wait_for
 from wire import Wire
 
@@ -135,15 +134,9 @@ class Scram:
         first = base64.b64decode(wire.expect("334", plain=True).text).decode()
         said = dict(part.split("=", 1) for part in first.split(","))
         assert said["r"].startswith(nonce) and len(said["r"]) > len(nonce) + 20
-        salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(said["s"]), int(said["i"]))
-        key = hmac.digest(salted, b"Client Key", "sha256")
-        final = f"c={code(head.encode() + bound)},r={said['r']}"
-        message = f"{bare},{first},{final}".encode()
-        signature = hmac.digest(hashlib.sha256(key).digest(), message, "sha256")
-        proven = proof(bytes(a ^ b for a, b in zip(key, signature)))
-        wire.send(code(f"{final},p={code(proven)}") + "\r\n")
+        final, self.signature = scram_answer(password, bare, first, head, bound, proof)
+        wire.send(code(final) + "\r\n")
         self.reply = wire.reply(plain=True)
-        self.signature = hmac.digest(hmac.digest(salted, b"Server Key", "sha256"), message, "sha256")
 
     @staticmethod
     def end_point(wire):
@@ -370,13 +363,16 @@ def test_without_usage_mail_is_451(stagepost):
 
 def test_a_new_password_ends_the_sessions_of_the_old(stagepost):
     house = with_people(stagepost(start=False)).start()
-    with tls(house, user="alice") as alice, tls(house, user="bob") as bob:
+    with tls(house, user="alice") as alice, tls(house, user="bob") as bob, tls(house) as proven:
+        assert Scram(proven, ALICE, PASSWORDS["alice"]).reply.code == 334  # all but the last word is said
         users = (house.folder / "users").read_text().splitlines()
         house.write("users", f"alice:{{PLAIN}}another\n{users[1]}\n")
         alice.expect("421 4.7.0")
         assert alice.ended() == b""
+        proven.expect("421 4.7.0")
+        assert proven.ended() == b""
         bob.say("NOOP", "250 2.0.0")
-    house.logged("disconnected .*how=revoked")
+    house.logged("disconnected .*how=revoked", count=2)
 
 
 def test_in_postfix_words_fail2ban_finds_the_address(stagepost):

@@ -379,6 +379,24 @@ START_TEST(failures_ban_a_client_whoever_it_says_it_is)
 }
 END_TEST
 
+/* All come before the first of them has failed. */
+START_TEST(who_asks_many_at_once_has_no_more_guesses_than_others)
+{
+	struct settings_auth auth = {.ban_after = 3, .ban = 3600 * CLOCK_SECOND};
+	uint64_t wrong[4], right;
+
+	configure("file:/users", "", &auth);
+	for (int i = 0; i < 4; i++)
+		wrong[i] = ask_from(submission, "smtp", "192.0.2.1", "alice", "guess");
+	right = ask_from(submission, "smtp", "192.0.2.1", "alice", "geheim");
+	ck_assert_int_eq(answer_of(right)->result, LOGIN_BANNED);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(answer_of(wrong[i])->result, LOGIN_DENIED);
+	ck_assert_int_eq(answer_of(wrong[3])->result, LOGIN_BANNED);
+	ck_assert_int_eq(check("192.0.2.2", "bob", "geheim")->result, LOGIN_HOLDS);
+}
+END_TEST
+
 START_TEST(users_are_blocked_and_their_sessions_end)
 {
 	struct usage_blocked m = {.user = SLICE("alice@example.org"), .blocked = true};
@@ -515,6 +533,18 @@ START_TEST(scram_proves_a_password_without_sending_it)
 }
 END_TEST
 
+START_TEST(scram_begun_before_a_ban_ends_with_it)
+{
+	struct settings_auth auth = {.ban_after = 1, .ban = 3600 * CLOCK_SECOND};
+	uint64_t right = scram("alice");
+
+	configure("file:/users", "", &auth);
+	ck_assert_int_eq(check("192.0.2.1", "nobody", "x")->result, LOGIN_DENIED);
+	ck_assert_int_eq(prove(right, "geheim")->result, LOGIN_BANNED);
+	ck_assert_uint_eq(answers[right].signature_len, 0);
+}
+END_TEST
+
 START_TEST(scram_tells_nobody_who_is_there)
 {
 	uint64_t one = scram("nobody"), two = scram("nobody"), three = scram("somebody");
@@ -585,11 +615,13 @@ int main(void)
 	tcase_add_test(t, S55_a_source_in_trouble_is_no_refusal);
 	tcase_add_test(t, a_refusal_comes_late_and_others_do_not_wait_for_it);
 	tcase_add_test(t, failures_ban_a_client_whoever_it_says_it_is);
+	tcase_add_test(t, who_asks_many_at_once_has_no_more_guesses_than_others);
 	tcase_add_test(t, users_are_blocked_and_their_sessions_end);
 	tcase_add_test(t, sessions_end_when_the_password_or_the_user_goes);
 	tcase_add_test(t, who_logs_in_with_a_new_password_ends_sessions_of_the_old_one);
 	tcase_add_test(t, fetching_mail_needs_a_mailbox_and_gets_a_ticket);
 	tcase_add_test(t, scram_proves_a_password_without_sending_it);
+	tcase_add_test(t, scram_begun_before_a_ban_ends_with_it);
 	tcase_add_test(t, scram_tells_nobody_who_is_there);
 	tcase_add_test(t, what_is_offered_goes_by_the_passwords_and_the_configuration);
 	tcase_add_test(t, who_hashes_a_lot_waits_for_himself);
