@@ -90,8 +90,9 @@ RECORD_DECLARE(maildrop_read, MAILDROP_READ_FIELDS)
 	F(S, bool, failed, 0, "it can't be read")
 RECORD_DECLARE(maildrop_part, MAILDROP_PART_FIELDS)
 /* pop3d -> child, at QUIT: these are deleted for good (RFC 1939 6); numbers: u32 each. Several may
- * be said, the last one with `all`. The answer is one MAILDROP_DELETED; then the child ends. A
- * channel that closes before deletes nothing. */
+ * be said, the last one with `all`; there may be none. The answer is one MAILDROP_DELETED, when the
+ * maildrop is not locked any more; then the child ends. A channel that closes before deletes
+ * nothing. */
 #define MAILDROP_DELETE_FIELDS(F, S)               \
 	F(S, bytes, numbers, 4 * 8192, "u32 each") \
 	F(S, bool, all, 0, "these were all")

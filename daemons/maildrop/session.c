@@ -23,7 +23,8 @@ static struct drop *drop;
 static bool *marked;
 static size_t listed;
 
-/* The end of the process, in good order: locks go, and what was said is sent. */
+/* The end of the process, in good order: locks go, and then what was said is sent: who hears that
+ * the session is over can begin another. */
 static _Noreturn void leave(struct channel *c)
 {
 	if (drop && drop->messages)

@@ -181,32 +181,58 @@ static void on_part(struct channel *c, const void *record)
 
 /* QUIT */
 
-void box_update(struct session *s)
+/* RFC 1939 6: +OK means that all of them are gone; and that the lock is, so that who comes back at
+ * once is not told that somebody has the maildrop. */
+static void say_bye(struct session *s)
+{
+	if (s->removed > 0)
+		session_ok(s, "bye, %u messages removed", s->removed);
+	else
+		session_ok(s, "bye");
+	session_close(s, "quit");
+}
+
+void box_update_failed(struct session *s, const char *why)
+{
+	if (s->box.deleted == 0) { /* the child had nothing to do but to go */
+		say_bye(s);
+		return;
+	}
+	session_err(s, "SYS/TEMP", "%s", why);
+	session_close(s, "maildrop");
+}
+
+static bool send_deleted(struct session *s)
 {
 	static char numbers[4 * DELETE_COUNT];
 	struct maildrop_delete m = {0};
 	size_t count = 0, left = s->box.deleted;
-	bool said = true;
-	for (size_t i = 0; said && i < s->box.count; i++) {
+	for (size_t i = 0; left > 0 && i < s->box.count; i++) {
 		if (!s->box.entries[i].deleted)
 			continue;
 		put_u32(numbers + 4 * count++, (uint32_t)i + 1);
-		m.all = --left == 0;
-		if (count < DELETE_COUNT && !m.all)
+		left--;
+		if (count < DELETE_COUNT || left == 0)
 			continue;
 		m.numbers = slice_make(numbers, 4 * count);
-		said = channel_send(s->box.channel, MAILDROP_DELETE, &m);
+		if (!channel_send(s->box.channel, MAILDROP_DELETE, &m))
+			return false;
 		count = 0;
 	}
-	if (said) {
-		session_wait(s, PHASE_UPDATE, SESSION_UPDATE_US);
-		return;
-	}
-	session_err(s, "SYS/TEMP", "nothing was removed");
-	session_close(s, "maildrop");
+	m.numbers = slice_make(numbers, 4 * count);
+	m.all = true;
+	return channel_send(s->box.channel, MAILDROP_DELETE, &m);
 }
 
-/* RFC 1939 6: +OK means that all of them are gone. */
+void box_update(struct session *s)
+{
+	if (send_deleted(s))
+		session_wait(s, PHASE_UPDATE,
+			     s->box.deleted > 0 ? SESSION_UPDATE_US : SESSION_RELEASE_US);
+	else
+		box_update_failed(s, "nothing was removed");
+}
+
 static void on_deleted(struct channel *c, const void *record)
 {
 	struct session *s = channel_owner(c);
@@ -219,11 +245,11 @@ static void on_deleted(struct channel *c, const void *record)
 	}
 	s->removed = m->deleted <= s->box.deleted ? m->deleted : 0;
 	if (m->failed == 0 && m->deleted == s->box.deleted) {
-		session_ok(s, "bye, %u messages removed", m->deleted);
-	} else {
-		session_log_box(s, "not-removed", m->text);
-		session_err(s, "SYS/TEMP", "some deleted messages are not removed");
+		say_bye(s);
+		return;
 	}
+	session_log_box(s, "not-removed", m->text);
+	session_err(s, "SYS/TEMP", "some deleted messages are not removed");
 	session_close(s, "quit");
 }
 
@@ -247,8 +273,7 @@ static void child_gone(struct channel *c)
 			    SLICE("its process has ended"));
 		break;
 	case PHASE_UPDATE:
-		session_err(s, "SYS/TEMP", "some deleted messages may not be removed");
-		session_close(s, "maildrop");
+		box_update_failed(s, "some deleted messages may not be removed");
 		break;
 	default: /* within a reply, or between two commands: no reply would be understood */
 		session_cut(s, "maildrop");

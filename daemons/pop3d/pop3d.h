@@ -42,6 +42,7 @@ enum {
 #define SESSION_OPEN_US	      UINT64_C(120000000) /* that a maildrop may take to be listed */
 #define SESSION_PART_US	      UINT64_C(60000000)  /* that it may take to give a part */
 #define SESSION_UPDATE_US     UINT64_C(300000000) /* that it may take to remove messages */
+#define SESSION_RELEASE_US    UINT64_C(10000000)  /* that it may take to let the maildrop go */
 
 struct listener;
 struct client;
@@ -54,7 +55,7 @@ enum phase {
 	PHASE_OPENING,	     /* the maildrop is locked and listed */
 	PHASE_TRANSACTION,   /* RFC 1939 5 */
 	PHASE_SENDING,	     /* a reply of many lines is on its way */
-	PHASE_UPDATE,	     /* RFC 1939 6: what is deleted is being removed */
+	PHASE_UPDATE,	     /* RFC 1939 6: what is deleted is being removed, and the lock */
 };
 
 /* A message of the maildrop. */
@@ -210,8 +211,10 @@ void box_warm(void);
 void box_open(struct session *s, struct slice ticket);
 /* Asks for the next part of the message that is being sent. */
 void box_read(struct session *s);
-/* Removes what is deleted, then says how it went, and ends the session. */
+/* Removes what is deleted and lets the maildrop go, then says how it went, and ends the session. */
 void box_update(struct session *s);
+/* The child did not do so; why: for the client, when anything was to be removed. */
+void box_update_failed(struct session *s, const char *why);
 void box_free(struct box *b);
 /* The message, which is not deleted; NULL: an error was said. */
 struct entry *box_entry(struct session *s, uint32_t number);

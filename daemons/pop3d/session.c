@@ -180,8 +180,7 @@ static void too_long(void *arg)
 		session_close(s, "maildrop");
 		break;
 	case PHASE_UPDATE:
-		session_err(s, "SYS/TEMP", "it takes too long, some messages may stay");
-		session_close(s, "maildrop");
+		box_update_failed(s, "it takes too long, some messages may stay");
 		break;
 	default:
 		session_cut(s, "late");

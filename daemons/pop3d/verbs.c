@@ -94,7 +94,7 @@ void verb_quit(struct session *s, const struct pop3_command *c)
 {
 	(void)c;
 	s->quits = true;
-	if (s->user && s->box.deleted > 0) {
+	if (s->user) {
 		box_update(s);
 		return;
 	}

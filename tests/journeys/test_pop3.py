@@ -15,6 +15,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import time
 
@@ -210,6 +211,22 @@ def test_two_sessions_at_once_are_told_so(house):
             wire.login()  # the same connection may try again
         with pop3(house, user="bob") as other:
             other.say("STAT", "+OK 0 0")
+
+
+@pytest.mark.parametrize("how", ["quit", "close", "reset", "within a reply"])
+def test_who_comes_back_at_once_finds_no_lock_of_his_own(house, how):
+    put(house, "alice", b"x" * 70 + b"\n", "1700000000.M1P1.host")
+    put(house, "alice", b"Subject: large\n\n" + b"y" * 8_000_000, "1700000001.M1P1.host")
+    for _ in range(10):
+        with pop3(house, user="alice") as wire:
+            if how == "quit":
+                wire.say("QUIT")
+            if how == "within a reply":
+                wire.say("RETR 2")
+            if how == "reset":
+                wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    with pop3(house, user="alice") as wire:
+        wire.say("STAT", "+OK 2 ")
 
 
 def test_capabilities_say_what_is_true_now(common):
