@@ -237,7 +237,7 @@ static void ready(void *arg, unsigned what)
 	ssize_t n;
 
 	if (what & LOOP_WRITE)
-		flush(s);
+		say_waiting(s); /* there is room again */
 	if (s->fd < 0 || !(what & LOOP_READ))
 		return;
 	to = buffer_reserve(&s->in, DOVECOT_LINE_MAX, &room);
