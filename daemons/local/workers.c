@@ -17,6 +17,7 @@ struct workers {
 	pthread_mutex_t mutex;
 	pthread_cond_t something; /* on CLOCK_MONOTONIC */
 	struct maildir_jobs waiting;
+	unsigned waiting_count;
 	unsigned busy; /* have a batch */
 	bool called;   /* somebody was woken up, and has not looked yet */
 	bool watched;  /* somebody looks how long the others take */
@@ -25,10 +26,21 @@ struct workers {
 	pthread_t threads[];
 };
 
+/* How long the first job waits, with so many at work, until one more takes a batch; who watches
+ * already looks WORKERS_STEP_IN_US after it came at the latest. */
+static uint64_t patience(const struct workers *w)
+{
+	if (w->busy == 0)
+		return 0;
+	if (w->busy >= WORKERS_BUSY)
+		return WORKERS_STEP_IN_US;
+	return w->waiting_count >= WORKERS_MANY ? 0 : WORKERS_GATHER_US;
+}
+
 /* Until the first job has waited long enough. */
 static void watch(struct workers *w)
 {
-	uint64_t until = STAILQ_FIRST(&w->waiting)->since + WORKERS_STEP_IN_US;
+	uint64_t until = STAILQ_FIRST(&w->waiting)->since + patience(w);
 	struct timespec t = {(time_t)(until / CLOCK_SECOND), (long)(until % CLOCK_SECOND) * 1000};
 	w->watched = true;
 	pthread_cond_timedwait(&w->something, &w->mutex, &t);
@@ -38,14 +50,14 @@ static void watch(struct workers *w)
 static bool may_begin(const struct workers *w)
 {
 	const struct maildir_job *first = STAILQ_FIRST(&w->waiting);
-	return first && (w->busy < WORKERS_BUSY ||
-			 clock_monotonic_us() - first->since >= WORKERS_STEP_IN_US);
+	uint64_t wait = patience(w);
+	return first && (wait == 0 || clock_monotonic_us() - first->since >= wait);
 }
 
 /* Is there something that another one has to look at? */
 static void call(struct workers *w)
 {
-	if (!STAILQ_EMPTY(&w->waiting) && !w->called && (w->busy < WORKERS_BUSY || !w->watched)) {
+	if (!STAILQ_EMPTY(&w->waiting) && !w->called && (patience(w) == 0 || !w->watched)) {
 		w->called = true;
 		pthread_cond_signal(&w->something);
 	}
@@ -69,6 +81,7 @@ static bool next_batch(struct workers *w, struct maildir_jobs *batch)
 	for (int i = 0; i < MAILDIR_BATCH_MAX && !STAILQ_EMPTY(&w->waiting); i++) {
 		struct maildir_job *j = STAILQ_FIRST(&w->waiting);
 		STAILQ_REMOVE_HEAD(&w->waiting, next);
+		w->waiting_count--;
 		STAILQ_INSERT_TAIL(batch, j, next);
 	}
 	return true;
@@ -122,6 +135,7 @@ void workers_give(struct workers *w, struct maildir_job *job)
 	job->since = clock_monotonic_us();
 	pthread_mutex_lock(&w->mutex);
 	STAILQ_INSERT_TAIL(&w->waiting, job, next);
+	w->waiting_count++;
 	call(w);
 	pthread_mutex_unlock(&w->mutex);
 }
