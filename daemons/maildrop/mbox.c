@@ -254,8 +254,8 @@ static bool copy_rest(struct rewriting *r)
 static bool make_file(struct rewriting *r)
 {
 	struct stat old, st;
-	(void)disk_unlink(r->drop->dir, r->name); /* what a session left that died */
 	mbox_hold_as_group(&r->hold, true);
+	(void)disk_unlink(r->drop->dir, r->name); /* what a session left that died */
 	r->fd = disk_create(r->drop->dir, r->name, O_WRONLY, MBOX_MODE_OF_HOME);
 	mbox_hold_as_group(&r->hold, false);
 	if (r->fd < 0 || disk_stat(r->hold.fd, &old) < 0 || disk_stat(r->fd, &st) < 0)

@@ -73,8 +73,10 @@ bool tickets_add(const struct maildrop_grant *g)
 	    g->path.len == 0 || g->groups.len % 4 != 0 || map_get(by_key, g->ticket))
 		return false;
 	buffer_init(&b, TICKET_GRANT_MAX);
-	if (!codec_encode(&maildrop_grant_record, g, &b))
+	if (!codec_encode(&maildrop_grant_record, g, &b)) {
+		buffer_free(&b);
 		return false;
+	}
 	if (map_count(by_key) == TICKETS_MAX)
 		drop_oldest();
 	k = memory_zero(1, sizeof(*k));
