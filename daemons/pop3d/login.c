@@ -29,6 +29,7 @@ void login_forget(struct session *s)
 		logins_forget(s->login);
 	s->login = 0;
 	sasl_free(&s->sasl);
+	s->login_lost = false;
 	memory_free(s->granted);
 	s->granted = NULL;
 	memory_free(s->name);
@@ -79,6 +80,10 @@ static void heard(void *arg, const struct login_done *done)
 	struct session *s = arg;
 	char user[LOGIN_USER_MAX + 1];
 	s->login = 0;
+	if (s->phase == PHASE_SASL) {
+		s->login_lost = true;
+		return;
+	}
 	if (done->result != LOGIN_HOLDS || done->ticket.len != LOGIN_TICKET_SIZE ||
 	    !slice_copy(done->user, user, sizeof(user)) || user[0] == '\0') {
 		fails(s, done);
@@ -216,11 +221,18 @@ static void begin_sasl(struct session *s, enum sasl_mechanism mechanism, bool gi
 
 void login_line(struct session *s, struct slice line)
 {
-	step(s, sasl_line(s->sasl, line));
+	static const struct login_done lost = {.result = LOGIN_TROUBLE,
+					       .text = {"accounts has gone", 17}};
+	if (s->login_lost)
+		fails(s, &lost);
+	else
+		step(s, sasl_line(s->sasl, line));
 }
 
 void login_line_bad(struct session *s)
 {
+	session_log_login_failed(s, "malformed", SLICE("no line of an exchange"),
+				 sasl_user(s->sasl));
 	login_forget(s);
 	session_err(s, NULL, "that can't be read");
 	session_resume(s, PHASE_AUTHORIZATION);

@@ -113,6 +113,7 @@ struct session {
 	struct sasl_session *sasl;
 	struct granted *granted; /* SCRAM: the login holds, and the client is told; or NULL */
 	uint64_t login;		 /* question to accounts under way; 0: none */
+	bool login_lost;	 /* it ended while it was the client's turn: he hears of it then */
 	struct box box;
 	struct sending sending;
 	struct loop_timer timer; /* an answer, or the client, takes too long */

@@ -282,18 +282,14 @@ static void run_command(struct session *s, struct slice line)
 		run(s, &c);
 	else
 		session_err(s, NULL, "%s", why);
-	if (c.verb == POP3_PASS || c.verb == POP3_AUTH) /* it lies in memory that others use */
-		explicit_bzero((void *)(uintptr_t)line.ptr, line.len);
 }
 
 static void run_line(struct session *s, struct slice line)
 {
-	if (s->phase != PHASE_SASL) {
+	if (s->phase == PHASE_SASL)
+		login_line(s, line);
+	else
 		run_command(s, line);
-		return;
-	}
-	login_line(s, line);
-	explicit_bzero((void *)(uintptr_t)line.ptr, line.len);
 }
 
 /* One line off the input; false: more octets are needed. */
@@ -301,6 +297,7 @@ static bool take_line(struct session *s)
 {
 	struct slice line;
 	size_t used = 0;
+	bool secret = !s->user; /* a password, or meant as one: it lies in memory that others use */
 	s->lines.limit = s->phase == PHASE_SASL ? SASL_LINE_MAX + 2 : SESSION_LINE_MAX;
 	enum line_result found = line_next(&s->lines, stream_input(s->stream), &line, &used);
 	if (found == LINE_COMPLETE) {
@@ -315,7 +312,10 @@ static bool take_line(struct session *s)
 	}
 	if (s->discard)
 		used = stream_input(s->stream).len;
-	stream_consume(s->stream, used);
+	if (secret && used > 0)
+		stream_wipe(s->stream, used);
+	else
+		stream_consume(s->stream, used);
 	return found != LINE_MORE || used > 0;
 }
 

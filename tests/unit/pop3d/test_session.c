@@ -157,8 +157,17 @@ static void on_forget(struct channel *c, const void *record)
 	accounts.forgotten++;
 }
 
+static void on_scram(struct channel *c, const void *record)
+{
+	const struct login_scram *m = record;
+	struct login_salt salt = {
+	    .request = m->request, .salt = SLICE("0123456789abcdef"), .iterations = 4096};
+	channel_send(c, LOGIN_SALT, &salt);
+}
+
 static const struct route accounts_routes[] = {
     {LOGIN_CHECK, ROUTE_ALWAYS, on_check},
+    {LOGIN_SCRAM_ASK, ROUTE_ALWAYS, on_scram},
     {LOGIN_FORGET, ROUTE_ALWAYS, on_forget},
     {0, 0, NULL},
 };
@@ -320,7 +329,7 @@ static bool is_offered(void)
 
 static void setup(void)
 {
-	struct login_mechanisms m = {LOGIN_PLAIN | LOGIN_LOGIN};
+	struct login_mechanisms m = {LOGIN_PLAIN | LOGIN_LOGIN | LOGIN_SCRAM};
 	clock_warm();
 	memset(&accounts, 0, sizeof(accounts));
 	memset(&maildrop, 0, sizeof(maildrop));
@@ -491,6 +500,25 @@ START_TEST(accounts_may_die_while_it_is_asked)
 	logins_down(accounts.daemons);
 	awaited_text = "-ERR [SYS/TEMP] the login can't be checked now\r\n";
 	run_until(has_text);
+}
+END_TEST
+
+static bool has_challenge(void)
+{
+	return client.len > 2 && client.text[client.len - 1] == '\n';
+}
+
+/* Each line of the client has one answer. */
+START_TEST(accounts_may_die_while_it_is_the_clients_turn)
+{
+	forget_text();
+	say("AUTH SCRAM-SHA-256 biwsbj1ib2Iscj14eXo=\r\n"); /* n,,n=bob,r=xyz */
+	run_until(has_challenge);
+	ck_assert(slice_starts(slice_str(client.text), SLICE("+ ")));
+	logins_down(accounts.daemons);
+	expect_all("Yz1iaXdzLHI9eHl6LHA9eA==\r\n",
+		   "-ERR [SYS/TEMP] the login can't be checked now\r\n");
+	expect_all("NOOP\r\n", "-ERR log in first\r\n");
 }
 END_TEST
 
@@ -827,6 +855,7 @@ int main(void)
 	tcase_add_test(tc, sasl_goes_by_lines_and_may_be_cancelled);
 	tcase_add_test(tc, S10_a_NUL_or_no_base64_asks_nobody);
 	tcase_add_test(tc, accounts_may_die_while_it_is_asked);
+	tcase_add_test(tc, accounts_may_die_while_it_is_the_clients_turn);
 	tcase_add_test(tc, accounts_hears_that_a_session_was_cut);
 	tcase_add_loop_test(tc, a_maildrop_that_does_not_open_leaves_the_session_as_it_was, 0,
 			    sizeof(troubles) / sizeof(troubles[0]));
