@@ -217,7 +217,8 @@ static SSL_CTX *context_new(const struct tls_server *t, unsigned minimum)
 	/* mail has its own ends: a client that goes without close_notify cuts nothing short */
 	SSL_CTX_set_options(c, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
 				   SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
-				   SSL_OP_IGNORE_UNEXPECTED_EOF);
+				   SSL_OP_IGNORE_UNEXPECTED_EOF |
+				   SSL_OP_CLEANSE_PLAINTEXT); /* it may be a password */
 	SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_timeout(c, TLS_TICKET_SECONDS);
 	SSL_CTX_set_num_tickets(c, 1);

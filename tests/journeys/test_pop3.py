@@ -21,6 +21,7 @@ import time
 
 import pytest
 
+import papers
 from people import PASSWORDS, plain, scram_answer
 from pop3 import SECONDS, Pop3, fetching, pop3, with_pop3
 from stagepost import DOMAIN, IS_ROOT, descendants, is_there, wait_for
@@ -325,6 +326,26 @@ def test_scram_proves_both_sides(common, plus):
         assert scram(wire, "wrong", plus).startswith("-ERR [AUTH]")
         assert scram(wire, PASSWORDS["alice"], plus).startswith("+OK ")
         wire.say("STAT", "+OK ")
+
+
+def test_pop3d_keeps_no_password(house):
+    words = {"password": PASSWORDS["alice"].encode(), "base64": plain(ALICE, PASSWORDS["alice"]).encode()}
+    with pop3(house) as wire:
+        wire.say(f"USER {ALICE}")
+        wire.say(f"PASS {PASSWORDS['alice']}\r\nNOOP", "+OK 0 messages")
+        wire.say("QUIT")
+    with pop3(house) as wire:
+        wire.say(f"AUTH PLAIN {words['base64'].decode()}", "+OK 0 messages")
+        wire.say("QUIT")
+    with pop3(house) as wire:
+        wire.say("AUTH PLAIN", "+")
+        wire.say(words["base64"].decode(), "+OK 0 messages")
+    with pop3(house) as wire:  # what is no line may have been meant as one
+        wire.say(f"USER {ALICE}")
+        wire.say(f"PASS {PASSWORDS['alice']}\nNOOP", "-ERR")
+        wire.say(f"PASS {PASSWORDS['alice'] * 1000}", "-ERR")
+        assert papers.known(house.pid("pop3d"), {"what it may keep": ALICE.encode()})
+        assert not papers.known(house.pid("pop3d"), words)
 
 
 def test_many_wrong_passwords_are_a_ban(stagepost):
