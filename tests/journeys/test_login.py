@@ -5,6 +5,7 @@ Who is who he says he is, and who tries too often.
                             |    \\-> accounts-system -> child: PAM
                             \\-> Dovecot's socket for authentication (the master connects)
 """
+import contextlib
 import os
 import shutil
 import signal
@@ -21,6 +22,8 @@ from people import PASSWORDS, TlsWire, plain, scram_entry, tls, with_people
 from stagepost import DOMAIN, IS_ROOT, descendants, wait_for
 
 WRONG, HERE = "not the password", "127.0.0.1"
+COSTLY = ("{SHA512-CRYPT}$6$rounds=100000$abcdefgh$420RV13VlFE0crM0QlMNzySp6t1LzH"
+          "UqZ2A09SgO7WPspFbfpP6CWc4fClzOyGwUZ.yoDbovAgzY.vINLAf8D1")  # "the password"
 
 
 def login(house, user, password, source=HERE):
@@ -96,6 +99,25 @@ def test_a_refusal_is_late_and_later_each_time_and_nobody_else_waits(stagepost):
         passed = time.monotonic() - begun
     assert times[0] >= 0.45 and times[1] >= 0.95 and times[2] >= 1.9, times
     print(f"refusals after {times} s; a login beside them {passed:.3f} s")
+
+
+def test_a_guesser_with_many_connections_keeps_nobody_else_out(stagepost):
+    """Each guess costs a tenth of a second of one of two threads; the guesser waits for himself."""
+    house = people(stagepost, auth="ban-after 100000")
+    house.write("users", f"alice:{COSTLY}\nbob:{COSTLY}\n")
+    house.start()
+    with contextlib.ExitStack() as stack:
+        guesses = [stack.enter_context(tls(house, source=HERE)) for _ in range(40)]
+        for wire in guesses:
+            wire.send(f"AUTH PLAIN {plain('alice', WRONG)}\r\n")
+        times = []
+        for _ in range(3):
+            begun = time.monotonic()
+            assert login(house, "bob", "the password", source="127.0.0.2") == 235
+            times.append(time.monotonic() - begun)
+        codes = [wire.reply().code for wire in guesses]
+    assert codes.count(535) >= 30 and set(codes) <= {535, 454}, codes
+    print(f"logins beside 40 guesses took {times} s")
 
 
 def test_a_changed_table_ends_sessions_of_the_old_password(stagepost):
