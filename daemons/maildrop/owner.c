@@ -1,7 +1,9 @@
 /*
  * Nothing of the mailbox is opened before the process is its owner (S52). A name is looked up here
  * and not in the daemon, which has no right to, and each time, so that a reload changes it. What
- * the owner links or mounts below the base leads to nothing that he may not open.
+ * the owner links or mounts below the base leads to nothing that he may not open. The base of
+ * virtual users' mailboxes is the administrator's own and may lie where their owner can't go, so
+ * root opens it, as it does for local; that of a user of the machine is opened by the user.
  */
 #include "daemons/maildrop/owner.h"
 
@@ -89,20 +91,28 @@ static bool limit_itself(struct error *e)
 }
 
 /* A base that is not there may be a file system that is not mounted: no empty mailbox. */
+static bool open_base(const struct maildrop_grant *g, int *fd, struct error *e)
+{
+	char *base = memory_string(g->base);
+	bool absolute = base[0] == '/';
+	*fd = absolute ? disk_open(AT_FDCWD, base, O_PATH | O_DIRECTORY, 0) : -1;
+	if (*fd < 0)
+		error_set(e, absolute ? errno : EINVAL, "the directory of mailboxes: %s",
+			  absolute ? strerror(errno) : "is not absolute");
+	memory_free(base);
+	return *fd >= 0;
+}
+
 static bool go_to(const struct maildrop_grant *g, struct drop *d, struct error *e)
 {
-	char *base = memory_string(g->base), *path = memory_string(g->path);
-	bool absolute = base[0] == '/';
-	int fd = absolute ? disk_open(AT_FDCWD, base, O_PATH | O_DIRECTORY, 0) : -1;
-	bool good;
-	if (fd < 0)
-		good = error_set(e, absolute ? errno : EINVAL, "the directory of mailboxes: %s",
-				 absolute ? strerror(errno) : "is not absolute");
-	else
-		good = d->kind->prepare(d, fd, path, e);
-	if (fd >= 0)
-		disk_close(fd);
-	memory_free(base);
+	int base = -1;
+	bool of_virtual_users = g->owner.len > 0;
+	if ((of_virtual_users && !open_base(g, &base, e)) || !become_owner(g, d, e) ||
+	    (!of_virtual_users && !open_base(g, &base, e)))
+		return false;
+	char *path = memory_string(g->path);
+	bool good = d->kind->prepare(d, base, path, e);
+	disk_close(base);
 	memory_free(path);
 	return good;
 }
@@ -119,8 +129,7 @@ static bool make_ready(struct slice request, struct drop *d, struct error *e)
 		d->kind = &drop_mbox;
 	else
 		return error_set(e, EINVAL, "mailbox of a kind that is not known");
-	return become_owner(&g, d, e) && limit_itself(e) && go_to(&g, d, e) &&
-	       sandbox_enter_beneath(program, d->dir, e);
+	return limit_itself(e) && go_to(&g, d, e) && sandbox_enter_beneath(program, d->dir, e);
 }
 
 void owner_child(struct slice request, int fd)

@@ -38,7 +38,8 @@ struct early {
 static const struct fork_plan plan = {
     .title = "maildrop forks",
     .role = "maildrop-child",
-    .capabilities = (1U << CAP_SETUID) | (1U << CAP_SETGID) | (1U << CAP_KILL),
+    .capabilities = (1U << CAP_SETUID) | (1U << CAP_SETGID) | (1U << CAP_KILL) |
+		    (1U << CAP_DAC_READ_SEARCH), /* the way to the base */
     .most = SESSIONS_MOST,
     .begin = owner_begin,
     .child = owner_child,

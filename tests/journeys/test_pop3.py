@@ -103,6 +103,19 @@ def test_all_works_in_one_uid(stagepost):
     assert house.maildir("alice") == []
 
 
+def test_the_mailboxes_may_lie_where_their_owner_can_not_go(house):
+    """As in root's home, or in that of a user who has started the trial by sudo."""
+    if not IS_ROOT:
+        pytest.skip("the owner is who runs the test")
+    house.deliver(MAIL, ALICE)
+    house.wait_letters("alice")
+    for owner in "root", "nobody":
+        shutil.chown(house.folder, owner)
+        house.folder.chmod(0o700)
+        with fetching(house) as client:
+            assert fetched(client).endswith(MAIL)
+
+
 def test_ids_are_the_same_in_each_session_and_after_a_restart(house):
     for i in range(3):
         house.deliver(MAIL, ALICE)
