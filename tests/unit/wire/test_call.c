@@ -165,6 +165,7 @@ START_TEST(what_is_asked_once_ends_with_its_channel)
 	ck_assert_ptr_null(caller_arg(caller, request + 10));
 	run_until(&asked_all);
 	channel_free(&asker);
+	channel_free(&answerer);
 	caller_use(caller, NULL);
 	ck_assert_uint_eq(timeouts, 2);
 	ck_assert_uint_eq(caller_pending(caller), 0);
