@@ -50,7 +50,7 @@ static void open_failed(struct session *s, const char *code, const char *why, st
 
 /* The list */
 
-/* Room for one more of `unit` octets; false: all sessions together have too much. */
+/* Room for `more` of `unit` octets; false: all sessions together have too much. */
 static bool grow(struct box *b, void **list, size_t used, size_t more, size_t *size, size_t first,
 		 size_t unit)
 {
@@ -104,6 +104,8 @@ static void on_listed(struct channel *c, const void *record)
 	struct session *s = channel_owner(c);
 	const struct maildrop_listed *m = record;
 	const char *why = NULL;
+	if (s->closing)
+		return;
 	if (s->phase != PHASE_OPENING || m->entries.len % MAILDROP_LIST_SIZE != 0) {
 		channel_break(c, "a list that nobody asked for");
 		return;
@@ -118,6 +120,8 @@ static void on_state(struct channel *c, const void *record)
 {
 	struct session *s = channel_owner(c);
 	const struct maildrop_state *m = record;
+	if (s->closing)
+		return;
 	if (s->phase != PHASE_OPENING) {
 		channel_break(c, "a state that nobody asked for");
 		return;

@@ -105,7 +105,7 @@ struct session {
 	struct client *client;
 	struct line_reader lines;
 	enum phase phase;
-	bool secured, utf8, closing, cut, quits;
+	bool secured, closing, cut, quits;
 	bool discard;	       /* STLS: what is unread was said before TLS (S8) */
 	char *name;	       /* USER has said; NULL: none */
 	char *user;	       /* canonical address of who has logged in; NULL: nobody */

@@ -47,10 +47,10 @@ void verb_stls(struct session *s, const struct pop3_command *c)
 	}
 }
 
+/* Nothing changes: content goes as it is, and names may be UTF-8 in any case (RFC 6856 2.1). */
 void verb_utf8(struct session *s, const struct pop3_command *c)
 {
 	(void)c;
-	s->utf8 = true;
 	session_ok(s, "UTF-8");
 }
 

@@ -85,14 +85,18 @@ void book_drop(struct user *u)
 	user_free(u);
 }
 
-/* Of all users those go who were not written to for the longest, until a quarter is free. */
+/* Of all users those go who were not written to for the longest, until a quarter is free; at last
+ * all, also those of days to come (the clock went back). */
 static void shed_all(uint64_t now)
 {
 	for (uint64_t days = KNOWN_DAYS; known_all > KNOWN_ALL_MAX / 4 * 3; days /= 2) {
 		known_all = 0;
 		for (size_t i = 0; i < user_count; i++) {
-			known_forget(&users[i]->known,
-				     (uint16_t)(known_day(now) + 1 - (days < 1 ? 0 : days)));
+			if (days == 0)
+				known_free(&users[i]->known);
+			else
+				known_forget(&users[i]->known,
+					     (uint16_t)(known_day(now) + 1 - days));
 			known_all += users[i]->known.count;
 		}
 	}
