@@ -4,10 +4,16 @@
  */
 #include "common/service/logins.h"
 
+#include <bsd/stdlib.h>
+
+#include "common/base/encode.h"
 #include "common/base/memory.h"
 #include "common/net/tls_server.h"
-#include "common/sasl/sasl.h"
 #include "common/wire/call.h"
+
+enum { NONCE_OCTETS = 18 };
+
+_Static_assert((int)TLS_BINDING_MAX <= (int)SASL_BINDING_MAX, "a binding has room");
 
 struct login_question {
 	logins_salted *salted;
@@ -39,6 +45,32 @@ unsigned logins_mechanisms(const struct stream *s)
 	return (offered & LOGIN_PLAIN ? SASL_PLAIN : 0) | (offered & LOGIN_LOGIN ? SASL_LOGIN : 0) |
 	       (offered & LOGIN_SCRAM ? SASL_SCRAM : 0) |
 	       (offered & LOGIN_SCRAM_PLUS && can_bind(s) ? SASL_SCRAM_PLUS : 0);
+}
+
+static size_t binding(void *arg, const char *type, unsigned char *octets)
+{
+	return tls_server_binding(arg, type, octets);
+}
+
+struct sasl_session *logins_sasl(struct stream *s, enum sasl_mechanism mechanism)
+{
+	char octets[NONCE_OCTETS];
+	struct buffer nonce;
+	struct sasl_session *session;
+	struct sasl_terms terms = {
+	    .mechanism = mechanism,
+	    .plus_offered = (logins_mechanisms(s) & SASL_SCRAM_PLUS) != 0,
+	    .binding = binding,
+	    .arg = s,
+	};
+
+	arc4random_buf(octets, sizeof(octets));
+	buffer_init(&nonce, SASL_NONCE_MAX);
+	base64_encode(slice_make(octets, sizeof(octets)), &nonce);
+	terms.nonce = buffer_slice(&nonce);
+	session = sasl_new(&terms);
+	buffer_free(&nonce);
+	return session;
 }
 
 static const struct login_done *trouble(const char *why)

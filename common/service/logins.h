@@ -8,6 +8,7 @@
 
 #include "common/dialogue/login.h"
 #include "common/net/stream.h"
+#include "common/sasl/sasl.h"
 #include "common/service/service.h"
 
 enum {
@@ -24,6 +25,8 @@ typedef void logins_salted(void *arg, const struct login_salt *salt);
 uint32_t logins_offered(void);
 /* enum sasl_mechanism, or-ed: what is offered on this stream, which has been secured. */
 unsigned logins_mechanisms(const struct stream *s);
+/* A session of that mechanism, with a nonce of its own, bound to the stream, which outlives it. */
+struct sasl_session *logins_sasl(struct stream *s, enum sasl_mechanism mechanism);
 /* The number of the question, for logins_forget(); 0: it was done at once. request is set here. */
 uint64_t logins_check(struct login_check *question, logins_done *done, void *arg);
 uint64_t logins_scram(struct login_scram *question, logins_salted *salted, logins_done *done,

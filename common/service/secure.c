@@ -311,6 +311,18 @@ bool secure_start(struct stream *s)
 	return secure_ready() && tls_server_start(server, s);
 }
 
+void secure_log(const struct stream *s, struct log_line *line)
+{
+	struct tls_facts facts;
+	tls_server_facts(s, &facts);
+	log_pair(line, "version", slice_str(facts.version));
+	log_pair(line, "cipher", slice_str(facts.cipher));
+	log_number(line, "bits", facts.bits);
+	log_pair(line, "resumed", facts.resumed ? SLICE("yes") : SLICE("no"));
+	if (facts.host[0] != '\0')
+		log_pair(line, "host", slice_str(facts.host));
+}
+
 /* The link to keys */
 
 static void mark(struct place *place, struct slice name, bool signs)

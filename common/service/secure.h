@@ -6,6 +6,7 @@
 #ifndef COMMON_SERVICE_SECURE_H
 #define COMMON_SERVICE_SECURE_H
 
+#include "common/base/log.h"
 #include "common/net/tls_server.h"
 #include "common/service/service.h"
 
@@ -21,6 +22,8 @@ void secure_warm(const char *role);
 bool secure_ready(void);
 /* As tls_server_start(). */
 bool secure_start(struct stream *s);
+/* What the event `secured` says of a stream that has been (daemons/log/README.md). */
+void secure_log(const struct stream *s, struct log_line *line);
 
 extern const struct route secure_routes[]; /* of the link to keys */
 void secure_up(struct channel *c, unsigned instance);

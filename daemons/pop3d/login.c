@@ -3,15 +3,13 @@
  * and takes its time where it does not like the answer. What the client says to a challenge is read
  * by common/sasl.
  */
-#include <bsd/stdlib.h>
-
 #include "common/base/encode.h"
 #include "common/base/memory.h"
 #include "common/service/logins.h"
 #include "common/service/secure.h"
 #include "daemons/pop3d/pop3d.h"
 
-enum { NONCE_OCTETS = 18, CHALLENGE_MAX = SASL_LINE_MAX };
+enum { CHALLENGE_MAX = SASL_LINE_MAX };
 
 unsigned login_mechanisms(const struct session *s)
 {
@@ -193,28 +191,11 @@ static void step(struct session *s, enum sasl_step what)
 	}
 }
 
-static size_t binding(void *arg, const char *type, unsigned char *dst)
-{
-	const struct session *s = arg;
-	return tls_server_binding(s->stream, type, dst);
-}
-
 static void begin_sasl(struct session *s, enum sasl_mechanism mechanism, bool given,
 		       struct slice text)
 {
-	char octets[NONCE_OCTETS];
-	struct buffer nonce;
-	arc4random_buf(octets, sizeof(octets));
-	buffer_init(&nonce, SASL_NONCE_MAX);
-	base64_encode(slice_make(octets, sizeof(octets)), &nonce);
-	struct sasl_terms terms = {.mechanism = mechanism,
-				   .plus_offered = (login_mechanisms(s) & SASL_SCRAM_PLUS) != 0,
-				   .nonce = buffer_slice(&nonce),
-				   .binding = binding,
-				   .arg = s};
 	login_forget(s);
-	s->sasl = sasl_new(&terms);
-	buffer_free(&nonce);
+	s->sasl = logins_sasl(s->stream, mechanism);
 	s->mechanism = sasl_name(mechanism);
 	step(s, sasl_begin(s->sasl, given, text));
 }

@@ -6,6 +6,7 @@
  *	no-maildrop	it could not be opened, and why
  *	not-removed	what is deleted could not all be removed
  */
+#include "common/service/secure.h"
 #include "daemons/pop3d/pop3d.h"
 
 static void begin(struct log_line *line, const struct session *s, enum log_level level,
@@ -42,16 +43,9 @@ void session_log_end(const struct session *s)
 
 void session_log_secured(const struct session *s)
 {
-	struct tls_facts facts;
 	struct log_line line;
-	tls_server_facts(s->stream, &facts);
 	begin(&line, s, LOG_LEVEL_INFO, "secured");
-	log_pair(&line, "version", slice_str(facts.version));
-	log_pair(&line, "cipher", slice_str(facts.cipher));
-	log_number(&line, "bits", facts.bits);
-	log_pair(&line, "resumed", facts.resumed ? SLICE("yes") : SLICE("no"));
-	if (facts.host[0] != '\0')
-		log_pair(&line, "host", slice_str(facts.host));
+	secure_log(s->stream, &line);
 	log_end(&line);
 }
 

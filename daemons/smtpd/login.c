@@ -4,13 +4,8 @@
  */
 #include "common/service/logins.h"
 
-#include <bsd/stdlib.h>
-
 #include "common/base/memory.h"
-#include "common/net/tls_server.h"
 #include "daemons/smtpd/smtpd.h"
-
-enum { NONCE_OCTETS = 18, NONCE_TEXT_MAX = 32 };
 
 struct login {
 	struct sasl_session *sasl;
@@ -25,14 +20,6 @@ static const struct refusal banned = {454, "4.7.0", "Too many failed logins, try
 static const struct refusal trouble = {454, "4.7.0", "Logins can't be checked now, try later"};
 
 static void take_step(struct session *s, enum sasl_step step);
-
-static size_t binding(void *arg, const char *type, unsigned char *dst)
-{
-	const struct session *s = arg;
-
-	_Static_assert((int)TLS_BINDING_MAX <= (int)SASL_BINDING_MAX, "it has room");
-	return tls_server_binding(s->stream, type, dst);
-}
 
 void login_end(struct session *s)
 {
@@ -268,23 +255,9 @@ static void take_step(struct session *s, enum sasl_step step)
 
 void login_begin(struct session *s, enum sasl_mechanism mechanism, struct slice initial)
 {
-	unsigned char octets[NONCE_OCTETS];
-	struct buffer nonce;
-	struct sasl_terms terms = {
-	    .mechanism = mechanism,
-	    .plus_offered = (logins_mechanisms(s->stream) & SASL_SCRAM_PLUS) != 0,
-	    .binding = binding,
-	    .arg = s,
-	};
-
-	arc4random_buf(octets, sizeof(octets));
-	buffer_init(&nonce, NONCE_TEXT_MAX);
-	base64_encode(slice_make((const char *)octets, sizeof(octets)), &nonce);
-	terms.nonce = buffer_slice(&nonce);
 	s->login = memory_zero(1, sizeof(*s->login));
-	s->login->sasl = sasl_new(&terms);
+	s->login->sasl = logins_sasl(s->stream, mechanism);
 	s->phase = PHASE_LOGIN;
-	buffer_free(&nonce);
 	take_step(s, sasl_begin(s->login->sasl, initial.len > 0, initial));
 }
 

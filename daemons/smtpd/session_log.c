@@ -9,7 +9,7 @@
  *	refused		a step that got a 4xx or 5xx which the client's mail has to do with
  *	disconnected	how, after which verb, and how often each was said
  */
-#include "common/net/tls_server.h"
+#include "common/service/secure.h"
 #include "daemons/smtpd/smtpd.h"
 
 enum { MESSAGE_ID_MAX = 250 };
@@ -53,17 +53,10 @@ void session_log_begin(const struct session *s)
 void session_log_secured(const struct session *s)
 {
 	struct log_line line;
-	struct tls_facts facts;
 
-	tls_server_facts(s->stream, &facts);
 	log_start(&line, LOG_LEVEL_INFO, 0, "secured");
 	log_client(&line, s);
-	log_pair(&line, "version", slice_str(facts.version));
-	log_pair(&line, "cipher", slice_str(facts.cipher));
-	log_number(&line, "bits", facts.bits);
-	log_pair(&line, "resumed", facts.resumed ? SLICE("yes") : SLICE("no"));
-	if (facts.host[0] != '\0')
-		log_pair(&line, "host", slice_str(facts.host));
+	secure_log(s->stream, &line);
 	log_end(&line);
 }
 
