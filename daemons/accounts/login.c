@@ -315,7 +315,9 @@ static void nobody(struct login *l)
 
 static void ask(struct login *l)
 {
-	if (l->source < l->sources->count)
+	if (!ours_current(&l->name))
+		login_trouble(l, "the configuration has changed meanwhile");
+	else if (l->source < l->sources->count)
 		l->sources->list[l->source].ask(l, &l->sources->list[l->source]);
 	else
 		nobody(l);

@@ -1,7 +1,7 @@
 /*
  * The same walk that a delivery takes (router, local), so that mail is fetched from where it was
- * put. A statement is copied when it has been found: the settings may change while the machine is
- * asked who its user is.
+ * put. When the settings change on the way, while a password is computed or the machine is asked
+ * who its user is, the numbers mean others' statements, and the login is to be done again.
  */
 #include "daemons/accounts/mailbox.h"
 
@@ -85,9 +85,7 @@ static void grant(struct walk *w, const struct accounts_answer *a)
 {
 	const struct ours_deliver *d = ours_deliver(w->name.number, w->statement);
 
-	if (d == NULL)
-		end(w, MAILBOX_TROUBLE, NULL, "the configuration has changed meanwhile");
-	else if (slice_equal(d->kind, SLICE("maildir")))
+	if (slice_equal(d->kind, SLICE("maildir")))
 		grant_virtual(w, d);
 	else if (slice_starts(d->kind, SLICE("system-")) && a != NULL && a->uid != 0)
 		grant_system(w, d, a);
@@ -97,11 +95,21 @@ static void grant(struct walk *w, const struct accounts_answer *a)
 
 static void ask(struct walk *w);
 
+static bool changed(struct walk *w)
+{
+	if (ours_current(&w->name))
+		return false;
+	end(w, MAILBOX_TROUBLE, NULL, "the configuration has changed meanwhile");
+	return true;
+}
+
 static void known(void *arg, const struct accounts_answer *a)
 {
 	struct walk *w = arg;
 	char text[400];
 
+	if (changed(w))
+		return;
 	if (a->result == ACCOUNTS_KNOWN) {
 		grant(w, a);
 	} else if (a->result == ACCOUNTS_MISSING) {
@@ -136,7 +144,8 @@ void mailbox_grant(const struct login_name *name, mailbox_done *done, void *arg)
 	w->name = *name;
 	w->done = done;
 	w->arg = arg;
-	ask(w);
+	if (!changed(w))
+		ask(w);
 }
 
 const struct route mailbox_routes[] = {{0, 0, NULL}};

@@ -31,6 +31,7 @@ struct set {
 };
 
 static struct set used, next; /* next: while it is told */
+static uint64_t set_number;   /* of the one in use */
 
 static void set_free(struct set *s)
 {
@@ -126,6 +127,7 @@ void ours_end(void)
 	set_free(&used);
 	used = next;
 	next = (struct set){0};
+	set_number++;
 }
 
 /* RFC 4013, where it changes anything. Of the local part alone: domains have rules of their own
@@ -188,7 +190,7 @@ const char *ours_name(struct slice said, struct login_name *name)
 	struct slice local;
 	struct address a;
 
-	*name = (struct login_name){0};
+	*name = (struct login_name){.set = set_number};
 	if (!utf8_valid(said) || has_control(said))
 		return "the name has characters that no name may have";
 	if (said.len > ADDRESS_ROUTE_MAX ||
@@ -207,6 +209,11 @@ const char *ours_name(struct slice said, struct login_name *name)
 		return "the name can't be a user's";
 	address_key(&a, name->address);
 	return NULL;
+}
+
+bool ours_current(const struct login_name *name)
+{
+	return name->set == set_number;
 }
 
 bool ours_machine(const struct login_name *name)

@@ -19,11 +19,14 @@ struct login_name {
 	char user[ADDRESS_SIZE];    /* local part, folded, not quoted */
 	char domain[ADDRESS_SIZE];  /* as the configuration has it */
 	uint32_t number;	    /* of the domain; 0: origin, which is no domain of ours */
+	uint64_t set;		    /* in which the number means that */
 };
 
 /* said: UTF-8; a bare name means NAME@origin. NULL, or why nobody of ours has such a name: no valid
  * address, another domain, characters that RFC 4013 forbids. */
 const char *ours_name(struct slice said, struct login_name *name);
+/* Is it of the set in use? Another one may number the domains otherwise. */
+bool ours_current(const struct login_name *name);
 /* May users of the machine log in as NAME@DOMAIN? Where they get mail, and as NAME@origin. */
 bool ours_machine(const struct login_name *name);
 

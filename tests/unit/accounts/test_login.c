@@ -478,10 +478,10 @@ START_TEST(fetching_mail_needs_a_mailbox_and_gets_a_ticket)
 }
 END_TEST
 
-static uint64_t scram(const char *user)
+static uint64_t scram_for(const char *service, const char *user)
 {
 	struct login_scram m = {.request = ++last,
-				.service = SLICE("smtp"),
+				.service = slice_str(service),
 				.client = SLICE("192.0.2.1"),
 				.mechanism = SLICE("SCRAM-SHA-256"),
 				.user = slice_str(user)};
@@ -491,6 +491,11 @@ static uint64_t scram(const char *user)
 	while (!answers[last].salted && answers[last].result == 0)
 		run();
 	return last;
+}
+
+static uint64_t scram(const char *user)
+{
+	return scram_for("smtp", user);
 }
 
 /* As a client would. */
@@ -513,6 +518,44 @@ static const struct answer *prove(uint64_t request, const char *password)
 	ck_assert(channel_send(submission, LOGIN_PROOF, &m));
 	return answer_of(request);
 }
+
+/* A domain more, before ours: whose deliver statement is number 1 now. */
+static void renumber(void)
+{
+	struct settings_server server = {.origin = SLICE("example.org")};
+	struct settings_domain domains[] = {{.number = 1, .name = SLICE("example.net")},
+					    {.number = 2, .name = SLICE("example.org")}};
+	struct settings_deliver deliver = {.kind = SLICE("maildir"),
+					   .base = SLICE("/srv/net"),
+					   .path = SLICE("%n"),
+					   .users = SLICE("static:alice,bob"),
+					   .owner = SLICE("vmail")};
+
+	ours_begin();
+	ours_setting(&settings_server_record, &server);
+	for (unsigned i = 0; i < 2; i++) {
+		ours_setting(&settings_domain_record, &domains[i]);
+		deliver.number = deliver.domain = i + 1;
+		ours_setting(&settings_deliver_record, &deliver);
+	}
+	ours_end();
+}
+
+START_TEST(a_reload_in_the_middle_of_a_login_gives_nobody_another_mailbox)
+{
+	uint64_t request = scram_for("pop3", "alice");
+	const struct answer *a;
+
+	ck_assert(answers[request].salted);
+	renumber();
+	a = prove(request, "geheim");
+	ck_assert_int_eq(a->result, LOGIN_TROUBLE);
+	ck_assert_uint_eq(a->ticket_len, 0);
+	ck_assert_str_eq(granted.user, "");
+	a = prove(scram_for("pop3", "alice"), "geheim");
+	ck_assert_int_eq(a->result, LOGIN_HOLDS);
+}
+END_TEST
 
 START_TEST(scram_proves_a_password_without_sending_it)
 {
@@ -622,6 +665,7 @@ int main(void)
 	tcase_add_test(t, sessions_end_when_the_password_or_the_user_goes);
 	tcase_add_test(t, who_logs_in_with_a_new_password_ends_sessions_of_the_old_one);
 	tcase_add_test(t, fetching_mail_needs_a_mailbox_and_gets_a_ticket);
+	tcase_add_test(t, a_reload_in_the_middle_of_a_login_gives_nobody_another_mailbox);
 	tcase_add_test(t, scram_proves_a_password_without_sending_it);
 	tcase_add_test(t, scram_begun_before_a_ban_ends_with_it);
 	tcase_add_test(t, scram_tells_nobody_who_is_there);
