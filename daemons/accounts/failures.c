@@ -65,6 +65,7 @@ static struct entry *use(struct tally *t, struct slice key, uint64_t now)
 		if (map_count(t->map) >= t->most)
 			entry_free(t, TAILQ_FIRST(&t->by_use));
 		e = memory_zero(1, sizeof(*e) + key.len);
+		e->begun = now;
 		e->key_len = key.len;
 		memcpy(e->key, key.ptr, key.len);
 		map_put(t->map, slice_make(e->key, key.len), e);

@@ -59,6 +59,14 @@ START_TEST(old_failures_do_not_count)
 }
 END_TEST
 
+/* The clock is that of the machine's start. */
+START_TEST(soon_after_the_start_failures_count_as_long_as_ever)
+{
+	ck_assert_uint_eq(missed(CLIENT, ALICE, AFTER - 1, BAN / 2), 0);
+	ck_assert_uint_ne(missed(CLIENT, ALICE, 1, BAN + 1), 0);
+}
+END_TEST
+
 START_TEST(an_account_is_banned_but_not_for_its_owner)
 {
 	failures_success(SLICE("home"), ALICE, 9000);
@@ -133,6 +141,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, failures_forget);
 	tcase_add_test(t, a_client_is_banned_from_all_accounts_until_the_ban_ends);
 	tcase_add_test(t, old_failures_do_not_count);
+	tcase_add_test(t, soon_after_the_start_failures_count_as_long_as_ever);
 	tcase_add_test(t, an_account_is_banned_but_not_for_its_owner);
 	tcase_add_test(t, a_success_forgives_what_the_same_client_failed_with_the_same_account);
 	tcase_add_test(t, answers_wait_longer_each_time_up_to_a_limit);
