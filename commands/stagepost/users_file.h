@@ -15,7 +15,7 @@
 struct users_file {
 	const char *path;
 	char name[LANDING_NAME_SIZE]; /* its last part */
-	int directory, fd;	      /* fd -1: it is not there yet */
+	int directory, fd;	      /* fd: the lock; -1: not open */
 	struct stat st;
 	struct buffer text;
 };

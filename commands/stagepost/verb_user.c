@@ -263,8 +263,8 @@ static bool read_order(struct user_order *o, int verb, int argc, char **argv)
 	}
 	if (!(takes & TAKES_NAME) && i == argc)
 		return true;
-	complain(EX_USAGE, "user %s %s; a password is never an argument", verbs[verb].name,
-		 verbs[verb].arguments);
+	complain(EX_USAGE, "usage: stagepost user %s [options]%s; a password is never an argument",
+		 verbs[verb].name, takes & TAKES_NAME ? " NAME" : "");
 	return false;
 }
 
