@@ -138,6 +138,19 @@ static size_t unique(const struct drop *d, size_t index, char uid[MAILDROP_UIDL_
 	return drop_unique(m->messages[index].digest, m->messages[index].twin, uid);
 }
 
+/* Programs that note something in its header do not change the digest: then its end has moved. */
+static bool ends_there(const struct mbox *m, const struct mbox_message *one)
+{
+	char next[sizeof("\r\nFrom ") - 1];
+	ssize_t n = disk_pread(m->fd, next, sizeof(next), one->end);
+	struct slice rest = slice_make(next, n > 0 ? (size_t)n : 0);
+	bool empty = slice_starts(rest, SLICE("\n")), long_one = slice_starts(rest, SLICE("\r\n"));
+	if (n > 0 && !empty && !long_one)
+		return false;
+	rest = slice_from(rest, (size_t)empty + 2 * (size_t)long_one);
+	return n >= 0 && (rest.len == 0 || slice_starts(rest, SLICE("From ")));
+}
+
 /* Is the message still where it was? Another program may have written the file anew. */
 static bool is_there(const struct mbox *m, const struct mbox_message *one)
 {
@@ -156,7 +169,7 @@ static bool is_there(const struct mbox *m, const struct mbox_message *one)
 		size_t count; /* it is all header */
 		mbox_scan_end(s, &count);
 	}
-	good = good && mbox_scan_is(s, one->digest);
+	good = good && mbox_scan_is(s, one->digest) && ends_there(m, one);
 	mbox_scan_free(&s);
 	return good;
 }
@@ -167,16 +180,13 @@ static ssize_t read_mbox(struct drop *d, size_t index, uint64_t from, char *out,
 	struct mbox *m = d->messages;
 	const struct mbox_message *one = &m->messages[index];
 	uint64_t left = one->end - one->content;
-	if (from == 0 && !is_there(m, one)) {
-		errno = ESTALE;
-		return -1;
-	}
 	left = from < left ? left - from : 0;
 	*last = size >= left;
 	if (*last)
 		size = (size_t)left;
 	ssize_t n = disk_pread(m->fd, out, size, one->content + from);
-	if (n >= 0 && (size_t)n < size) {
+	/* looked at behind the last octet, too: what was written anew meanwhile is no message */
+	if (n >= 0 && ((size_t)n < size || ((from == 0 || *last) && !is_there(m, one)))) {
 		errno = ESTALE;
 		return -1;
 	}

@@ -1,5 +1,6 @@
 /* mbox: what a session sees of a file of messages, and how messages leave it. */
 #include <errno.h>
+#include <grp.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -153,6 +154,36 @@ START_TEST(messages_are_known_again_in_a_file_that_was_written_anew)
 }
 END_TEST
 
+/* A mail program that has shown it notes that in its header, and writes the file anew, in place. */
+START_TEST(a_message_that_grew_is_not_given_in_part)
+{
+	static const char *const behind[] = {TWO, ""};
+	for (size_t i = 0; i < sizeof(behind) / sizeof(behind[0]); i++) {
+		box_write("bob", "From a\nSubject: 1\n\none two three four five\n\n");
+		append(behind[i]);
+		open_it();
+		box_write("bob", "From a\nSubject: 1\nStatus: O\n\none two three four five\n\n");
+		append(behind[i]);
+		ck_assert_ptr_null(box_message(&d, 0, 100));
+		box_close(&d);
+	}
+}
+END_TEST
+
+START_TEST(a_message_that_is_written_anew_while_it_is_read_is_not_given)
+{
+	char piece[8];
+	bool last;
+	box_write("bob", ONE TWO THREE);
+	open_it();
+	ck_assert_int_eq(drop_mbox.read(&d, 1, 0, piece, sizeof(piece), &last), sizeof(piece));
+	box_write("bob", TWO THREE FOUR);
+	ck_assert(!last);
+	ck_assert_int_eq(drop_mbox.read(&d, 1, sizeof(piece), piece, sizeof(piece), &last), -1);
+	box_close(&d);
+}
+END_TEST
+
 START_TEST(a_mailbox_that_another_removed_has_nothing_to_remove)
 {
 	bool marked[1] = {true};
@@ -276,6 +307,40 @@ START_TEST(a_half_new_file_of_a_dead_session_is_replaced)
 }
 END_TEST
 
+/* The same where the group alone may make files, as in /var/mail. */
+START_TEST(a_half_new_file_in_the_directory_of_a_group_is_replaced)
+{
+	enum { USER = 60001, OWN = 60001, MAIL = 60002 };
+	bool marked[2] = {true, false};
+	int status;
+	if (geteuid() != 0)
+		return;
+	ck_assert_int_eq(chown(box_path, 0, MAIL), 0);
+	ck_assert_int_eq(chmod(box_path, 02775), 0);
+	box_write("bob", ONE TWO);
+	box_write(".bob.pop3.new", "half of it");
+	ck_assert_int_eq(fchownat(box_dir, "bob", USER, MAIL, 0), 0);
+	ck_assert_int_eq(fchownat(box_dir, ".bob.pop3.new", USER, MAIL, 0), 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		if (setgroups(0, NULL) < 0 || setresgid(OWN, OWN, MAIL) < 0 ||
+		    setresuid(USER, USER, USER) < 0)
+			_exit(99);
+		d = (struct drop){.kind = &drop_mbox, .dir = -1, .group = MAIL};
+		if (!drop_mbox.prepare(&d, box_dir, "bob", &e) ||
+		    drop_mbox.open(&d, &e) != MAILDROP_READY)
+			_exit(98);
+		size_t gone = drop_mbox.remove(&d, marked, &e);
+		box_close(&d);
+		_exit((int)gone);
+	}
+	waitpid(pid, &status, 0);
+	ck_assert_int_eq(status, W_EXITCODE(1, 0));
+	ck_assert_str_eq(box_read("bob"), TWO);
+	expect_clean();
+}
+END_TEST
+
 /* The locks of a process that has died, as they are two seconds later. */
 static void age_locks(void)
 {
@@ -350,6 +415,8 @@ int main(void)
 			    sizeof(removals) / sizeof(removals[0]));
 	tcase_add_test(tc, what_stood_before_the_first_message_stays);
 	tcase_add_test(tc, messages_are_known_again_in_a_file_that_was_written_anew);
+	tcase_add_test(tc, a_message_that_grew_is_not_given_in_part);
+	tcase_add_test(tc, a_message_that_is_written_anew_while_it_is_read_is_not_given);
 	tcase_add_test(tc, a_mailbox_that_another_removed_has_nothing_to_remove);
 	tcase_add_test(tc, one_session_at_a_time_and_deliveries_go_on);
 	tcase_add_test(tc, a_session_that_died_holds_nothing_for_long);
@@ -357,6 +424,7 @@ int main(void)
 			    sizeof(strange) / sizeof(strange[0]));
 	tcase_add_test(tc, S51_no_room_for_the_new_file_removes_nothing);
 	tcase_add_test(tc, a_half_new_file_of_a_dead_session_is_replaced);
+	tcase_add_test(tc, a_half_new_file_in_the_directory_of_a_group_is_replaced);
 	tcase_add_loop_test(tc, S51_no_failure_and_no_death_loses_a_message, 0,
 			    sizeof(actions) / sizeof(actions[0]));
 	tcase_set_timeout(tc, 60);
