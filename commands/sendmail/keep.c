@@ -133,7 +133,11 @@ static bool envelope_of(const struct submission *s, struct buffer *envelope, str
 	bool good = drop_begin(&d, envelope);
 	for (size_t at = 0; good && recipients_next(s->recipients, &at, &address);)
 		good = drop_add(envelope, address);
-	return good || error_set(e, EX_DATAERR, "too many recipients to be kept");
+	if (!good)
+		return error_set(e, EX_DATAERR, "too many recipients to be kept");
+	/* by the eyes of pickup: what it would set aside is not safe */
+	return drop_read(buffer_slice(envelope), &d) ||
+	       error_set(e, EX_DATAERR, "an envelope that can't be kept: too much of it");
 }
 
 static bool keep(const struct submission *s, const char *spool, uint64_t spare, struct error *e)

@@ -244,6 +244,12 @@ def test_a_large_one_and_every_option_come_through(down):
     assert "Original-Envelope-Id: id-7" in down.us.maildir("alice")[0].read_text()
 
 
+def test_what_pickup_could_not_read_is_not_kept(down):
+    done = down.sendmail("-N", ",".join(["success"] * 30), "bob", check=os.EX_DATAERR)
+    assert "can't be kept" in done.stderr
+    assert down.files() == []
+
+
 def test_what_the_server_does_not_take_now_is_kept(stagepost):
     """452: the queue is full."""
     us = stagepost()
