@@ -78,7 +78,7 @@ static int open_text(struct users_file *f, const struct users_table *t, enum use
 }
 
 /* The entry that the server would take: of the first table that knows the name, its whole address
- * before the local part alone. EX_OK: f is open, at *line of *table. */
+ * before the local part alone. EX_OK: f is open, at *line of *table; EXIT_NO: there is none. */
 static int find(const struct users_place *p, const struct users_name *n, struct users_file *f,
 		const struct users_table **table, struct users_line *line)
 {
@@ -92,6 +92,11 @@ static int find(const struct users_place *p, const struct users_name *n, struct 
 			return EX_OK;
 		users_file_close(f);
 	}
+	return EXIT_NO;
+}
+
+static int nobody(const struct users_name *n)
+{
 	return complain(EXIT_NO, "there is no user %s", n->address);
 }
 
@@ -159,8 +164,7 @@ int user_add(const struct user_order *o)
 	return code;
 }
 
-/* entry NULL: the line goes. */
-static int change(const struct user_order *o, bool passwd)
+int user_passwd(const struct user_order *o)
 {
 	struct users_place p;
 	struct users_name n;
@@ -173,30 +177,50 @@ static int change(const struct user_order *o, bool passwd)
 		return code;
 	buffer_init(&entry, PASSWORD_ENTRY_MAX);
 	code = find(&p, &n, &f, &t, &line);
+	if (code == EXIT_NO)
+		nobody(&n);
 	if (code == EX_OK) {
-		if (passwd && (code = new_entry(o, n.address, &entry)) == EX_OK)
+		code = new_entry(o, n.address, &entry);
+		if (code == EX_OK) {
 			users_file_set(&f, &line, buffer_slice(&entry));
-		if (!passwd)
-			users_file_remove(&f, &line);
-		if (code == EX_OK)
 			code = finish(&f, t);
+		}
 		users_file_close(&f);
 	}
 	if (code == EX_OK)
-		done(passwd ? "new password" : "deleted", &n, t);
+		done("new password", &n, t);
 	buffer_free(&entry);
 	users_place_free(&p);
 	return code;
 }
 
-int user_passwd(const struct user_order *o)
-{
-	return change(o, true);
-}
-
+/* All entries that he has, in all tables: the next one would let him in. */
 int user_delete(const struct user_order *o)
 {
-	return change(o, false);
+	struct users_place p;
+	struct users_name n;
+	struct users_file f;
+	struct users_line line = {0};
+	const struct users_table *t = NULL;
+	bool any = false;
+	int code = begin(o, &p, &n);
+	if (code != EX_OK)
+		return code;
+	while ((code = find(&p, &n, &f, &t, &line)) == EX_OK) {
+		users_file_remove(&f, &line);
+		code = finish(&f, t);
+		users_file_close(&f);
+		if (code != EX_OK)
+			break;
+		any = true;
+		done("deleted", &n, t);
+	}
+	if (code == EXIT_NO && any)
+		code = EX_OK;
+	else if (code == EXIT_NO)
+		nobody(&n);
+	users_place_free(&p);
+	return code;
 }
 
 /* The command line */

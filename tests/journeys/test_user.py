@@ -18,7 +18,7 @@ import time
 import pytest
 
 from papers import known
-from people import plain, tls, trusting, with_people
+from people import plain, scram_entry, tls, trusting, with_people
 from stagepost import DOMAIN, IS_ROOT, free_port, wait_for
 
 USERS = """\
@@ -127,6 +127,19 @@ def test_users_come_change_and_go_while_the_server_runs(stagepost):
     secrets = ("gr\u00fcn", "SCRAM-SHA-256}", "$y$", "$6$")
     assert not any(s in us.log() + listed for s in secrets)
     assert "login-failed" not in us.log()
+
+
+def test_a_deleted_user_has_no_other_entry(stagepost):
+    us = server(stagepost)
+    us.write("users", f"carol\nbob\ncarol@{DOMAIN}\n")
+    us.start()
+    user(us, "passwd", "--stdin", "carol", password="new")
+    us.write("users", (us.folder / "users").read_text().replace("carol\n", f"carol:{scram_entry('old')}\n"))
+    wait_for(lambda: holds(us, "carol", "new") == 0, what="the password of the address")
+    user(us, "delete", "carol")
+    wait_for(lambda: holds(us, "carol", "new") == 1, what="the end of carol")
+    assert holds(us, "carol", "old") == 1
+    assert (us.folder / "users").read_text() == "bob\n"
 
 
 def test_a_database_is_made_of_the_text_beside_it(stagepost):
