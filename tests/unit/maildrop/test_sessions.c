@@ -708,7 +708,7 @@ START_TEST(S52_a_child_is_the_owner_and_nothing_else)
 	number_in(pid, "CapPrm:", value);
 	ck_assert_str_eq(value, "\t0000000000000000\n");
 	number_in(child_of(pid), "CapPrm:", value);
-	ck_assert_str_eq(value, "\t00000000000000e0\n");
+	ck_assert_str_eq(value, "\t00000000000000e4\n"); /* SETUID SETGID KILL DAC_READ_SEARCH */
 }
 END_TEST
 
