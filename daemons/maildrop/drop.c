@@ -3,9 +3,21 @@
  */
 #include "daemons/maildrop/drop.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "common/base/encode.h"
+
+bool drop_wait(unsigned *tries)
+{
+	struct timespec rest = {0, DROP_LOCK_WAIT_US * 1000};
+	if (++*tries == DROP_LOCK_TRIES)
+		return false;
+	while (nanosleep(&rest, &rest) < 0 && errno == EINTR)
+		;
+	return true;
+}
 
 size_t drop_unique(const unsigned char digest[DROP_DIGEST_SIZE], unsigned twin,
 		   char uid[MAILDROP_UIDL_MAX])

@@ -43,7 +43,16 @@ struct drop {
 
 extern const struct drop_kind drop_maildir, drop_mbox;
 
-enum { DROP_CHUNK = 64 * 1024, DROP_DIGEST_SIZE = 16 };
+enum {
+	DROP_CHUNK = 64 * 1024,
+	DROP_DIGEST_SIZE = 16,
+	DROP_LOCK_TRIES = 20,
+	DROP_LOCK_WAIT_US = 50 * 1000,
+};
+
+/* Another session has the mailbox: its client may have gone, and it be about to hear of it. Waits a
+ * moment; false: that was the last of DROP_LOCK_TRIES. */
+bool drop_wait(unsigned *tries);
 
 /* A unique id out of a digest and how many before it have the same. */
 size_t drop_unique(const unsigned char digest[DROP_DIGEST_SIZE], unsigned twin,

@@ -83,15 +83,19 @@ static int open_file(int dir, const char *name, int flags, mode_t mode)
 
 static enum maildrop_standing take_lock(struct drop *d, struct maildir *m, struct error *e)
 {
+	unsigned tries = 0;
 	m->lock = open_file(d->dir, LOCK_NAME, O_RDWR | O_CREAT, 0600);
-	if (m->lock >= 0 && lock_take(m->lock, true) == 0)
-		return MAILDROP_READY;
-	if (m->lock >= 0 && errno == EAGAIN) {
-		error_set(e, EAGAIN, "another session has it");
-		return MAILDROP_LOCKED;
+	while (m->lock < 0 || lock_take(m->lock, true) < 0) {
+		if (m->lock < 0 || errno != EAGAIN) {
+			error_set(e, errno, "%s: %s", LOCK_NAME, strerror(errno));
+			return MAILDROP_TROUBLE;
+		}
+		if (!drop_wait(&tries)) {
+			error_set(e, EAGAIN, "another session has it");
+			return MAILDROP_LOCKED;
+		}
 	}
-	error_set(e, errno, "%s: %s", LOCK_NAME, strerror(errno));
-	return MAILDROP_TROUBLE;
+	return MAILDROP_READY;
 }
 
 /* Listing */

@@ -69,9 +69,13 @@ static struct mbox_hold hold_for(const struct drop *d, const struct mbox *m)
 static enum maildrop_standing lock_session(struct drop *d, struct mbox *m, struct error *e)
 {
 	struct mbox_hold h = hold_for(d, m);
-	mbox_hold_as_group(&h, true);
-	int error = dotlock_try(d->dir, m->session_lock, UINT64_MAX, &m->session_fd);
-	mbox_hold_as_group(&h, false);
+	unsigned tries = 0;
+	int error;
+	do {
+		mbox_hold_as_group(&h, true);
+		error = dotlock_try(d->dir, m->session_lock, UINT64_MAX, &m->session_fd);
+		mbox_hold_as_group(&h, false);
+	} while (error == EEXIST && drop_wait(&tries));
 	if (!error)
 		return MAILDROP_READY;
 	m->session_fd = -1;
