@@ -4,6 +4,8 @@
  */
 #include "master/house.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -228,6 +230,19 @@ static void give_mailbox(void *arg, const char *base, int fd)
 	process_send_fd(arg, "directory", base, "", fd);
 }
 
+/* Whoever hands it on can list nothing by it. */
+static void give_base(void *arg, const char *base, int fd)
+{
+	int place = disk_open(fd, ".", O_PATH | O_DIRECTORY, 0);
+	if (place < 0) {
+		log_error("directory %s: %s; its mailboxes can't be fetched", base,
+			  strerror(errno));
+		return;
+	}
+	process_send_fd(arg, "base", base, "", place);
+	disk_close(place);
+}
+
 static void give_table(void *arg, enum table_use use, const char *spec, int fd)
 {
 	struct process *p = arg;
@@ -339,6 +354,8 @@ void house_equip(struct process *p)
 		process_send_fd(p, "directory", "state", "", state_fds[p->role]);
 	if (gifts & GIFT_MAILBOXES)
 		mailboxes_each(stock.mailboxes, give_mailbox, p);
+	if (gifts & GIFT_BASES)
+		mailboxes_each(stock.mailboxes, give_base, p);
 	tables_each(stock.tables, give_table, p);
 	dns_files_each(stock.dns, give_dns_file, p);
 	certificates_each(stock.certificates, give_certificate, p);
@@ -363,6 +380,8 @@ static void tell_new(struct process *p, bool renew)
 		process_kill(p);
 	if (services[p->role].gifts & GIFT_LOG_ENDS)
 		give_output(p);
+	if (services[p->role].gifts & GIFT_BASES)
+		mailboxes_each(stock.mailboxes, give_base, p);
 	tables_each(stock.tables, give_table, p);
 	dns_files_each(stock.dns, give_dns_file, p);
 	certificates_each(stock.certificates, give_certificate, p);

@@ -1,5 +1,6 @@
 /*
- * The base directories as descriptors: local has no other way to a file. They are made with mode
+ * The base directories as descriptors: local has no other way to a file, and maildrop's children
+ * none to one of a virtual mailbox. They are made with mode
  * 0700 for the owner of the deliver statement; one that is there is left as it is.
  */
 #include "master/mailboxes.h"
@@ -124,12 +125,20 @@ void mailboxes_each(const struct mailboxes *m, mailboxes_call *call, void *arg)
 		call(arg, m->list[i].path, m->list[i].fd);
 }
 
+/* A path may lead elsewhere since: a file system was mounted, or the directory made anew. */
+static bool same_directory(const struct mailbox *a, const struct mailbox *b)
+{
+	struct stat x, y;
+	return strcmp(a->path, b->path) == 0 && disk_stat(a->fd, &x) == 0 &&
+	       disk_stat(b->fd, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 bool mailboxes_same(const struct mailboxes *a, const struct mailboxes *b)
 {
 	if (a->owner.uid != b->owner.uid || a->owner.gid != b->owner.gid || a->count != b->count)
 		return false;
 	for (size_t i = 0; i < a->count; i++)
-		if (strcmp(a->list[i].path, b->list[i].path) != 0)
+		if (!same_directory(&a->list[i], &b->list[i]))
 			return false;
 	return true;
 }

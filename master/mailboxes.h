@@ -20,7 +20,8 @@ struct identity mailboxes_owner(const struct mailboxes *m);
 
 typedef void mailboxes_call(void *arg, const char *path, int fd);
 void mailboxes_each(const struct mailboxes *m, mailboxes_call *call, void *arg);
-/* The same owner and the same directories: whoever has the one needs nothing of the other. */
+/* The same owner and the same directories, not only by their names: whoever has the one needs
+ * nothing of the other. */
 bool mailboxes_same(const struct mailboxes *a, const struct mailboxes *b);
 
 #endif

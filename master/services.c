@@ -28,7 +28,7 @@ const struct service_row services[ROLES] = {
     [ROLE_SMTPD]           = {"smtpd",      NULL,      0, "processes.smtpd",   GIFT_CERTIFICATES,    0, false, NEED_ALWAYS, "smtp"},
     [ROLE_SUBMISSION]      = {"submission", "smtpd",   0, "processes.submission", GIFT_CERTIFICATES | GIFT_SUBMIT,
                                                                                                      0, false, NEED_ALWAYS, "submission submissions"},
-    [ROLE_MAILDROP]        = {"maildrop",   NULL,      1, NULL,                0,                    2, false, NEED_POP3,   NULL},
+    [ROLE_MAILDROP]        = {"maildrop",   NULL,      1, NULL,                GIFT_BASES,           2, false, NEED_POP3,   NULL},
     [ROLE_POP3D]           = {"pop3d",      NULL,      1, NULL,                GIFT_CERTIFICATES,    0, false, NEED_POP3,   "pop3 pop3s"},
     [ROLE_PICKUP]          = {"pickup",     NULL,      1, NULL,                GIFT_DROP,            0, false, NEED_ALWAYS, NULL},
 };

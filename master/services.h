@@ -45,6 +45,7 @@ enum gift {
 	GIFT_DROP = 1 << 11,	    /* the drop directory */
 	GIFT_STATE = 1 << 12,	    /* its directory below `state` */
 	GIFT_SOCKETS = 1 << 13,	    /* connections to sockets that the settings name, on request */
+	GIFT_BASES = 1 << 14,	    /* the directories of all deliver statements, to hand them on */
 };
 
 /* Which part of the configuration makes a role needed. */

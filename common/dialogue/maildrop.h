@@ -26,8 +26,9 @@ enum {
 };
 #define MAILDROP_TICKET_US UINT64_C(30000000)
 
-/* accounts -> maildrop. uid 0 never; for mailboxes of one owner (deliver maildir) uid and gid are
- * his, and groups is empty. */
+/* accounts -> maildrop. Of a user of the machine uid is never 0. Of mailboxes of one owner (deliver
+ * maildir) uid and gid are 0 and groups is empty; base is as the statement has it, and the child
+ * gets that directory as the master has opened it: its owner may not be able to go there. */
 #define MAILDROP_GRANT_FIELDS(F, S)                                           \
 	F(S, bytes, ticket, MAILDROP_TICKET_SIZE, "random")                   \
 	F(S, string, user, 320, "canonical address, for the log")             \
@@ -39,6 +40,11 @@ enum {
 	F(S, string, base, 4096, "absolute directory below which all is")     \
 	F(S, string, path, 4096, "the mailbox, relative to base")
 RECORD_DECLARE(maildrop_grant, MAILDROP_GRANT_FIELDS)
+
+static inline bool maildrop_is_virtual(const struct maildrop_grant *g)
+{
+	return g->uid == 0;
+}
 
 /* pop3d -> maildrop -> pop3d. */
 #define MAILDROP_OPEN_FIELDS(F, S)                      \

@@ -40,7 +40,26 @@ struct fork_server *fork_server_start(const struct fork_plan *plan, struct error
 	return f;
 }
 
-static int take_descriptor(struct msghdr *m)
+void fork_control_room(struct fork_control *control, struct msghdr *m)
+{
+	*control = (struct fork_control){0};
+	m->msg_control = control->octets;
+	m->msg_controllen = sizeof(control->octets);
+}
+
+void fork_control_put(struct fork_control *control, struct msghdr *m, int fd)
+{
+	if (fd < 0)
+		return;
+	fork_control_room(control, m);
+	struct cmsghdr *c = CMSG_FIRSTHDR(m);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+}
+
+int fork_control_take(struct msghdr *m)
 {
 	struct cmsghdr *c = CMSG_FIRSTHDR(m);
 	int fd = -1;
@@ -51,14 +70,12 @@ static int take_descriptor(struct msghdr *m)
 
 static ssize_t receive(int from, struct fork_head *head, int *fd)
 {
-	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(sizeof(size_t))));
+	struct fork_control control;
 	struct iovec iov = {head, sizeof(*head)};
-	struct msghdr m = {.msg_iov = &iov,
-			   .msg_iovlen = 1,
-			   .msg_control = control,
-			   .msg_controllen = sizeof(control)};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+	fork_control_room(&control, &m);
 	ssize_t n = TEMP_FAILURE_RETRY(recvmsg(from, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC));
-	*fd = n < 0 ? -1 : take_descriptor(&m);
+	*fd = n < 0 ? -1 : fork_control_take(&m);
 	return n;
 }
 
@@ -85,26 +102,29 @@ void fork_server_listen(struct fork_server *f, const struct fork_calls *calls)
 	loop_watch_start(&f->watch, f->fd, LOOP_READ, hear, f);
 }
 
-static bool say(struct fork_server *f, enum fork_word word, uint32_t number, struct slice request)
+static bool say(struct fork_server *f, enum fork_word word, uint32_t number, struct slice request,
+		int give)
 {
 	struct fork_head head = {.word = word, .number = number};
 	struct iovec iov[] = {{&head, sizeof(head)}, {(void *)(uintptr_t)request.ptr, request.len}};
 	struct msghdr m = {.msg_iov = iov, .msg_iovlen = 2};
+	struct fork_control control;
+	fork_control_put(&control, &m, give);
 	return TEMP_FAILURE_RETRY(sendmsg(f->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL)) > 0;
 }
 
-uint32_t fork_server_make(struct fork_server *f, struct slice request)
+uint32_t fork_server_make(struct fork_server *f, struct slice request, int give)
 {
 	if (request.len > FORK_REQUEST_MAX)
 		panic("a request of %zu octets to the fork server", request.len);
 	if (++f->last == 0)
 		++f->last;
-	return say(f, FORK_MAKE, f->last, request) ? f->last : 0;
+	return say(f, FORK_MAKE, f->last, request, give) ? f->last : 0;
 }
 
 void fork_server_kill(struct fork_server *f, uint32_t number)
 {
-	say(f, FORK_KILL, number, SLICE_EMPTY);
+	say(f, FORK_KILL, number, SLICE_EMPTY, -1);
 }
 
 void fork_server_free(struct fork_server **f)

@@ -6,8 +6,8 @@
  * with the daemon: at once when there are no children, else when they have ended, and it kills what
  * has not after five seconds. When the server itself is killed its children are, too.
  *
- * Each child has a socket pair (SOCK_SEQPACKET) with the daemon and, beyond standard error, no
- * other descriptor.
+ * Each child has a socket pair (SOCK_SEQPACKET) with the daemon, what the daemon gives it with the
+ * request, and, beyond standard error, no other descriptor.
  */
 #ifndef COMMON_OS_FORK_SERVER_H
 #define COMMON_OS_FORK_SERVER_H
@@ -31,8 +31,9 @@ struct fork_plan {
 	unsigned most;	       /* children at once */
 	/* In the server: what all children have of it; may be NULL. False: it ends. */
 	bool (*begin)(struct error *e);
-	/* The whole life of a child; fd is its end. It is ended when this returns. */
-	void (*child)(struct slice request, int fd);
+	/* The whole life of a child; fd is its end, given what the daemon gave, or -1. It is ended
+	 * when this returns. */
+	void (*child)(struct slice request, int fd, int given);
 };
 
 /* What the daemon hears, from the loop. */
@@ -50,8 +51,9 @@ struct fork_server;
 struct fork_server *fork_server_start(const struct fork_plan *plan, struct error *e);
 /* Begins to listen to it. That it has died is fatal. */
 void fork_server_listen(struct fork_server *f, const struct fork_calls *calls);
-/* Asks for a child; its number (never used before) or 0 when the server is too far behind. */
-uint32_t fork_server_make(struct fork_server *f, struct slice request);
+/* Asks for a child; its number (never used before) or 0 when the server is too far behind. give: a
+ * descriptor for it, which stays the caller's; -1: none. */
+uint32_t fork_server_make(struct fork_server *f, struct slice request, int give);
 /* Ends a child that was made, by SIGKILL; ended() follows. */
 void fork_server_kill(struct fork_server *f, uint32_t number);
 /* Stops listening and lets the server end; for tests. */

@@ -37,26 +37,23 @@ static struct child children[FORK_CHILDREN_MAX];
 static void tell(enum fork_word word, uint32_t number, int value, int fd)
 {
 	struct fork_head head = {.word = word, .number = number, .value = value};
-	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(sizeof(size_t)))) = {0};
+	struct fork_control control;
 	struct iovec iov = {&head, sizeof(head)};
 	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
-	if (fd >= 0) {
-		m.msg_control = control;
-		m.msg_controllen = sizeof(control);
-		struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-	}
+	fork_control_put(&control, &m, fd);
 	if (!orphaned && TEMP_FAILURE_RETRY(sendmsg(daemon_fd, &m, MSG_NOSIGNAL)) < 0)
 		orphaned = true;
 }
 
-static void close_all_but(int fd)
+/* other may be -1. */
+static void close_all_but(int fd, int other)
 {
-	close_range((unsigned)STDERR_FILENO + 1, (unsigned)fd - 1, 0);
-	close_range((unsigned)fd + 1, ~0U, 0);
+	int low = other >= 0 && other < fd ? other : fd, high = other > fd ? other : fd;
+	if (low > STDERR_FILENO + 1)
+		close_range((unsigned)STDERR_FILENO + 1, (unsigned)low - 1, 0);
+	if (high > low + 1)
+		close_range((unsigned)low + 1, (unsigned)high - 1, 0);
+	close_range((unsigned)high + 1, ~0U, 0);
 }
 
 static struct child *find(uint32_t number)
@@ -67,12 +64,12 @@ static struct child *find(uint32_t number)
 	return NULL;
 }
 
-static _Noreturn void be_child(struct slice request, int fd)
+static _Noreturn void be_child(struct slice request, int fd, int given)
 {
 	signal(SIGCHLD, SIG_DFL);
-	close_all_but(fd);
+	close_all_but(fd, given);
 	disk_faults_role(plan->role);
-	plan->child(request, fd);
+	plan->child(request, fd, given);
 	_exit(0);
 }
 
@@ -88,7 +85,7 @@ static int make_pair(int ends[2])
 	return 0;
 }
 
-static void make(uint32_t number, struct slice request)
+static void make(uint32_t number, struct slice request, int given)
 {
 	struct child *c = find(0);
 	int ends[2], error = c ? make_pair(ends) : EAGAIN;
@@ -98,7 +95,7 @@ static void make(uint32_t number, struct slice request)
 	}
 	c->pid = fork();
 	if (c->pid == 0)
-		be_child(request, ends[1]);
+		be_child(request, ends[1], given);
 	error = errno;
 	close(ends[1]);
 	if (c->pid > 0) {
@@ -114,7 +111,12 @@ static void obey(void)
 {
 	static char packet[sizeof(struct fork_head) + FORK_REQUEST_MAX];
 	struct fork_head head;
-	ssize_t n = TEMP_FAILURE_RETRY(recv(daemon_fd, packet, sizeof(packet), 0));
+	struct fork_control control;
+	struct iovec iov = {packet, sizeof(packet)};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+	fork_control_room(&control, &m);
+	ssize_t n = TEMP_FAILURE_RETRY(recvmsg(daemon_fd, &m, MSG_CMSG_CLOEXEC));
+	int given = n < 0 ? -1 : fork_control_take(&m);
 	if (n < (ssize_t)sizeof(head)) {
 		orphaned = true;
 		return;
@@ -122,9 +124,12 @@ static void obey(void)
 	memcpy(&head, packet, sizeof(head));
 	struct child *c = head.number ? find(head.number) : NULL;
 	if (head.word == FORK_MAKE && head.number && !c)
-		make(head.number, slice_make(packet + sizeof(head), (size_t)n - sizeof(head)));
+		make(head.number, slice_make(packet + sizeof(head), (size_t)n - sizeof(head)),
+		     given);
 	else if (head.word == FORK_KILL && c)
 		kill(c->pid, SIGKILL);
+	if (given >= 0)
+		close(given);
 	explicit_bzero(packet, (size_t)n); /* it may have been a secret */
 }
 
@@ -209,7 +214,7 @@ void fork_server_live(const struct fork_plan *p, int fd)
 	if (plan->most > FORK_CHILDREN_MAX)
 		panic("a fork server for %u children", plan->most);
 	log_output_stderr(plan->role, LOG_LEVEL_ERROR);
-	close_all_but(fd);
+	close_all_but(fd, -1);
 	process_title("%s", plan->title);
 	if ((plan->begin && !plan->begin(&e)) || !user_keep_capabilities(plan->capabilities, &e) ||
 	    !gain_nothing(&e))

@@ -29,9 +29,11 @@ struct service_link {
 /* A descriptor from the master. kind "listener": name is the address (host:port or unix:path),
  * detail the listener's kind (smtp). kind "file": name is the table spec (file:users), detail
  * empty; or the path of a file that says how the DNS is asked, detail resolv.conf or anchor; sent
- * again when the file has changed. kind "directory": name is the directory's role or path. kind
- * "log": name is the role whose lines arrive on it. kind "output": name is stderr, file or syslog.
- * kind "socket" and "no-socket": what was asked for by MASTER_WANT. The daemon owns fd. */
+ * again when the file has changed. kind "directory": name is the directory's role or path, the
+ * daemon may work in it. kind "base": the same to be handed on, by a descriptor (O_PATH) that opens
+ * nothing for the daemon; again at each reload. kind "log": name is the role whose lines arrive on
+ * it. kind "output": name is stderr, file or syslog. kind "socket" and "no-socket": what was asked
+ * for by MASTER_WANT. The daemon owns fd. */
 struct service_descriptor {
 	struct slice kind, name, detail;
 	int fd;

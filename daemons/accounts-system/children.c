@@ -31,8 +31,9 @@ struct child {
 };
 
 /* A child's first octet of request says what it is for. */
-static void be_child(struct slice request, int fd)
+static void be_child(struct slice request, int fd, int given)
 {
+	(void)given;
 	if (request.len > 0 && request.ptr[0] == CHILDREN_PASSWORD)
 		password_child(slice_from(request, 1), fd);
 	else if (request.len > 0)
@@ -172,7 +173,7 @@ bool children_ask(enum children_work work, struct slice request, children_done *
 		return false;
 	text[0] = (char)work;
 	memcpy(text + 1, request.ptr, request.len);
-	uint32_t number = fork_server_make(server, slice_make(text, 1 + request.len));
+	uint32_t number = fork_server_make(server, slice_make(text, 1 + request.len), -1);
 	explicit_bzero(text, 1 + request.len);
 	if (!number)
 		return false;

@@ -221,7 +221,7 @@ struct child *children_new(const struct person *person, void *arg)
 	buffer_init(&b, FORK_REQUEST_MAX);
 	if (!codec_encode(&person_record, person, &b))
 		panic("a user that can't be encoded");
-	number = fork_server_make(server, buffer_slice(&b));
+	number = fork_server_make(server, buffer_slice(&b), -1);
 	buffer_free(&b);
 	if (!number)
 		return NULL;

@@ -306,10 +306,11 @@ static ssize_t receive(char *octets, size_t size, int *fd)
 	return n;
 }
 
-void person_child(struct slice request, int fd)
+void person_child(struct slice request, int fd, int given)
 {
 	static char octets[BUNDLE_MAX];
 	struct error e = {0};
+	(void)given;
 	socket_fd = fd;
 	if (!read_request(request, &e) || !become_user(&e) || !limit_itself(&e) ||
 	    !sandbox_enter_compiled(program, &e)) {

@@ -16,6 +16,6 @@ enum {
 
 /* For struct fork_plan. */
 bool person_begin(struct error *e);
-void person_child(struct slice request, int fd);
+void person_child(struct slice request, int fd, int given);
 
 #endif

@@ -1,12 +1,11 @@
 /*
  * maildrop: opens the mailbox of who has logged in by POP3, as its owner, and gives pop3d the
- * session. It holds no descriptor to any mailbox and reads nothing of a stranger's. See
- * maildrop(8).
+ * session. It hands on the directories that mailboxes lie below, holds no descriptor to any mailbox
+ * and reads nothing of a stranger's. See maildrop(8).
  */
-#include <unistd.h>
-
 #include "common/config/settings.h"
 #include "common/dialogue/maildrop.h"
+#include "daemons/maildrop/bases.h"
 #include "daemons/maildrop/sessions.h"
 
 static const struct record *const settings[] = {&settings_server_record, NULL};
@@ -16,9 +15,10 @@ static void setting(const struct record *record, const void *value)
 	(void)record, (void)value;
 }
 
-static void descriptor(const struct service_descriptor *d)
+static void warm(void)
 {
-	close(d->fd);
+	bases_warm();
+	sessions_warm(); /* the fork server, which alone can become somebody */
 }
 
 static const struct service_link links[] = {
@@ -32,9 +32,11 @@ static const struct service maildrop = {
     .name = "maildrop",
     .links = links,
     .settings = settings,
+    .settings_begin = bases_settings_begin,
     .setting = setting,
-    .descriptor = descriptor,
-    .warm = sessions_warm, /* the fork server, which alone can become somebody */
+    .settings_end = bases_settings_end,
+    .descriptor = bases_descriptor,
+    .warm = warm,
     .start = sessions_start,
     .drain = sessions_drain,
 };

@@ -2,8 +2,8 @@
  * Nothing of the mailbox is opened before the process is its owner (S52). A name is looked up here
  * and not in the daemon, which has no right to, and each time, so that a reload changes it. What
  * the owner links or mounts below the base leads to nothing that he may not open. The base of
- * virtual users' mailboxes is the administrator's own and may lie where their owner can't go, so
- * root opens it, as it does for local; that of a user of the machine is opened by the user.
+ * virtual mailboxes is the master's descriptor, since its path may lead through folders that the
+ * owner may not enter; that of a machine's user is opened by its path, as that user.
  */
 #include "daemons/maildrop/owner.h"
 
@@ -90,34 +90,44 @@ static bool limit_itself(struct error *e)
 	       error_set(e, errno, "limit of descriptors: %s", strerror(errno));
 }
 
-/* A base that is not there may be a file system that is not mounted: no empty mailbox. */
-static bool open_base(const struct maildrop_grant *g, int *fd, struct error *e)
+static int open_base(const struct maildrop_grant *g, struct error *e)
 {
 	char *base = memory_string(g->base);
 	bool absolute = base[0] == '/';
-	*fd = absolute ? disk_open(AT_FDCWD, base, O_PATH | O_DIRECTORY, 0) : -1;
-	if (*fd < 0)
+	int fd = absolute ? disk_open(AT_FDCWD, base, O_PATH | O_DIRECTORY, 0) : -1;
+	if (fd < 0)
 		error_set(e, absolute ? errno : EINVAL, "the directory of mailboxes: %s",
 			  absolute ? strerror(errno) : "is not absolute");
 	memory_free(base);
-	return *fd >= 0;
+	return fd;
 }
 
-static bool go_to(const struct maildrop_grant *g, struct drop *d, struct error *e)
+/* In a directory that was removed no mailbox is found, which is not the same as none. */
+static bool is_base(int fd, struct error *e)
 {
-	int base = -1;
-	bool of_virtual_users = g->owner.len > 0;
-	if ((of_virtual_users && !open_base(g, &base, e)) || !become_owner(g, d, e) ||
-	    (!of_virtual_users && !open_base(g, &base, e)))
+	struct stat st;
+	if (fd < 0)
+		return error_set(e, EINVAL, "the directory of mailboxes was not given");
+	if (disk_stat(fd, &st) < 0)
+		return error_set(e, errno, "the directory of mailboxes: %s", strerror(errno));
+	return st.st_nlink > 0 || error_set(e, ENOENT, "the directory of mailboxes was removed");
+}
+
+/* A base that is not there may be a file system that is not mounted: no empty mailbox. */
+static bool go_to(const struct maildrop_grant *g, int given, struct drop *d, struct error *e)
+{
+	bool is_given = maildrop_is_virtual(g);
+	int fd = is_given ? given : open_base(g, e);
+	if (is_given ? !is_base(fd, e) : fd < 0)
 		return false;
 	char *path = memory_string(g->path);
-	bool good = d->kind->prepare(d, base, path, e);
-	disk_close(base);
+	bool good = d->kind->prepare(d, fd, path, e);
+	disk_close(fd); /* nothing but the mailbox is in reach of the session */
 	memory_free(path);
 	return good;
 }
 
-static bool make_ready(struct slice request, struct drop *d, struct error *e)
+static bool make_ready(struct slice request, int given, struct drop *d, struct error *e)
 {
 	struct maildrop_grant g;
 	if (!codec_decode(&maildrop_grant_record, request, &g))
@@ -129,14 +139,15 @@ static bool make_ready(struct slice request, struct drop *d, struct error *e)
 		d->kind = &drop_mbox;
 	else
 		return error_set(e, EINVAL, "mailbox of a kind that is not known");
-	return limit_itself(e) && go_to(&g, d, e) && sandbox_enter_beneath(program, d->dir, e);
+	return become_owner(&g, d, e) && limit_itself(e) && go_to(&g, given, d, e) &&
+	       sandbox_enter_beneath(program, d->dir, e);
 }
 
-void owner_child(struct slice request, int fd)
+void owner_child(struct slice request, int fd, int given)
 {
 	struct drop d = {0};
 	struct error e = {0};
-	if (make_ready(request, &d, &e))
+	if (make_ready(request, given, &d, &e))
 		session_serve(&d, fd);
 	else
 		session_refuse(fd, e.text);

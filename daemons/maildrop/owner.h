@@ -13,8 +13,8 @@ enum {
 	OWNER_LIFE_SECONDS = 26 * 3600,
 };
 
-/* For struct fork_plan; the request is a maildrop_grant. */
+/* For struct fork_plan; the request is a maildrop_grant. given: the base of a virtual mailbox. */
 bool owner_begin(struct error *e);
-void owner_child(struct slice request, int fd);
+void owner_child(struct slice request, int fd, int given);
 
 #endif

@@ -15,6 +15,7 @@
 #include "common/base/memory.h"
 #include "common/os/fork_server.h"
 #include "common/os/loop.h"
+#include "daemons/maildrop/bases.h"
 #include "daemons/maildrop/owner.h"
 #include "daemons/maildrop/tickets.h"
 
@@ -38,8 +39,7 @@ struct early {
 static const struct fork_plan plan = {
     .title = "maildrop forks",
     .role = "maildrop-child",
-    .capabilities = (1U << CAP_SETUID) | (1U << CAP_SETGID) | (1U << CAP_KILL) |
-		    (1U << CAP_DAC_READ_SEARCH), /* the way to the base */
+    .capabilities = (1U << CAP_SETUID) | (1U << CAP_SETGID) | (1U << CAP_KILL),
     .most = SESSIONS_MOST,
     .begin = owner_begin,
     .child = owner_child,
@@ -155,7 +155,10 @@ static const char *begin(struct ticket *t, uint64_t request)
 		return "too many sessions";
 	if (sessions_of(t->user) >= SESSIONS_OF_USER_MOST)
 		return "too many sessions of this user";
-	uint32_t number = fork_server_make(server, slice_make(t->grant, t->len));
+	int base = t->base ? bases_find(slice_str(t->base)) : -1;
+	if (t->base && base < 0)
+		return "the directory of mailboxes is not one of the configuration in use";
+	uint32_t number = fork_server_make(server, slice_make(t->grant, t->len), base);
 	if (number == 0)
 		return "too much to do";
 	struct session *s = memory_zero(1, sizeof(*s));

@@ -42,6 +42,7 @@ void ticket_free(struct ticket **t)
 	if (!*t)
 		return;
 	memory_free((*t)->user);
+	memory_free((*t)->base);
 	memory_free((*t)->grant);
 	memory_free(*t);
 	*t = NULL;
@@ -82,6 +83,7 @@ bool tickets_add(const struct maildrop_grant *g)
 	k = memory_zero(1, sizeof(*k));
 	memcpy(k->key, g->ticket.ptr, sizeof(k->key));
 	k->ticket.user = memory_string(g->user);
+	k->ticket.base = maildrop_is_virtual(g) ? memory_string(g->base) : NULL;
 	k->ticket.len = b.len;
 	k->ticket.grant = memory_get(b.len);
 	memcpy(k->ticket.grant, buffer_slice(&b).ptr, b.len);

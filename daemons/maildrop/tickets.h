@@ -13,6 +13,7 @@ enum {
 
 struct ticket {
 	char *user; /* canonical address */
+	char *base; /* of bases.h; NULL: a machine's user, whose directory has no descriptor */
 	size_t len;
 	char *grant; /* encoded */
 };

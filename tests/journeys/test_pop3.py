@@ -116,6 +116,67 @@ def test_the_mailboxes_may_lie_where_their_owner_can_not_go(house):
             assert fetched(client).endswith(MAIL)
 
 
+def test_mailboxes_may_lie_below_a_folder_that_only_root_may_enter(stagepost):
+    house = with_pop3(stagepost(start=False))
+    house.folder.chmod(0o700)
+    house.start()
+    with fetching(house) as client:
+        assert client.stat() == (0, 0)  # nothing was delivered yet
+    house.deliver(MAIL, ALICE)
+    house.wait_letters("alice")
+    for stls in (False, True):
+        with fetching(house, stls=stls) as client:
+            assert fetched(client).endswith(MAIL)
+    old = house.kill("maildrop")
+    wait_for(lambda: house.serving().get("maildrop", old) != old)  # it is given the directories too
+    with fetching(house) as client:
+        client.dele(1)
+        client.quit()
+    assert house.maildir("alice") == []
+
+
+def test_a_reload_changes_the_directories_and_cuts_no_session(house):
+    other = f'deliver maildir "elsewhere/%d/%n" {{ users file:users; owner {house.owner} }}'
+    house.folder.chmod(0o700)
+    house.deliver(MAIL, ALICE)
+    house.wait_letters("alice")
+    with fetching(house) as client:
+        assert client.stat()[0] == 1
+        text = (house.folder / "stagepost.conf").read_text()
+        house.write("stagepost.conf", re.sub(r"deliver maildir .*", other, text))
+        house.run("reload")
+        with fetching(house) as second:
+            assert second.stat() == (0, 0)
+        assert fetched(client).endswith(MAIL)
+        client.dele(1)
+        client.quit()
+    assert house.maildir("alice") == []
+    house.deliver(b"Subject: elsewhere\r\n\r\nx\r\n", ALICE)
+    new = house.folder / "elsewhere" / DOMAIN / "alice" / "new"
+    wait_for(lambda: new.is_dir() and list(new.iterdir()))
+    with fetching(house) as client:
+        assert b"Subject: elsewhere" in fetched(client)
+
+
+def test_a_directory_that_is_gone_is_trouble_until_a_reload(house):
+    mail, aside = house.folder / "mail", house.folder / "mail.aside"
+    house.deliver(MAIL, ALICE)
+    house.wait_letters("alice")
+    shutil.rmtree(mail)
+    with pop3(house) as wire:
+        wire.say(f"USER {ALICE}")
+        wire.say(f"PASS {PASSWORDS['alice']}", "-ERR [SYS/TEMP]")
+    aside.mkdir()
+    own(house, aside)
+    aside.rename(mail)
+    put(house, "alice", MAIL, "1.M1P1.h")
+    house.run("reload")
+    with fetching(house) as client:
+        assert fetched(client) == MAIL
+    house.deliver(b"Subject: again\r\n\r\nx\r\n", ALICE)
+    wait_for(lambda: len(house.maildir("alice")) == 2)  # local has gone to the new one too
+
+
 def test_ids_are_the_same_in_each_session_and_after_a_restart(house):
     for i in range(3):
         house.deliver(MAIL, ALICE)

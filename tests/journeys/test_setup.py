@@ -89,13 +89,18 @@ def test_the_users_of_the_trial_send_and_fetch(checkout):
             s.login(user, password)
     new = checkout.folder / "trial/mail/trial.example/alice/new"
     wait_for(lambda: new.is_dir() and len(list(new.iterdir())) == 2)
-    for name, box in (("pop3", poplib.POP3), ("pop3s", poplib.POP3_SSL)):
-        keywords = {"context": context} if name == "pop3s" else {}
-        p = box("localhost", checkout.ports[name], timeout=20, **keywords)
-        if name == "pop3":
-            p.stls(context)
-        assert "USER" in p.capa()
-        p.quit()
+    for name in ("pop3", "pop3s"):
+        for user, subject in (("bob", b"Subject: The first mail"), ("alice", b"Subject: to alice")):
+            if name == "pop3s":
+                p = poplib.POP3_SSL("localhost", checkout.ports[name], timeout=20, context=context)
+            else:
+                p = poplib.POP3("localhost", checkout.ports[name], timeout=20)
+                p.stls(context)
+            p.user(f"{user}@trial.example")
+            p.pass_(passwords[f"{user}@trial.example"])
+            assert p.stat()[0] == (1 if user == "bob" else 2)
+            assert subject in p.retr(1)[1]
+            p.quit()
 
 
 def test_run_again_says_that_it_runs(checkout):

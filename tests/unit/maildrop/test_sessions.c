@@ -12,6 +12,7 @@
 #include "common/os/loop.h"
 #include "common/os/user.h"
 #include "common/wire/codec.h"
+#include "daemons/maildrop/bases.h"
 #include "daemons/maildrop/sessions.h"
 #include "daemons/maildrop/tickets.h"
 #include "tests/unit/maildrop/box.h"
@@ -25,9 +26,10 @@ static void take_setting(const struct record *record, const void *value)
 	(void)record, (void)value;
 }
 
-static void take_descriptor(const struct service_descriptor *d)
+static void warm(void)
 {
-	close(d->fd);
+	bases_warm();
+	sessions_warm();
 }
 
 static const struct service_link links[] = {
@@ -40,9 +42,11 @@ static const struct service maildrop = {
     .name = "maildrop",
     .links = links,
     .settings = settings,
+    .settings_begin = bases_settings_begin,
     .setting = take_setting,
-    .descriptor = take_descriptor,
-    .warm = sessions_warm,
+    .settings_end = bases_settings_end,
+    .descriptor = bases_descriptor,
+    .warm = warm,
     .start = sessions_start,
     .drain = sessions_drain,
 };
@@ -284,6 +288,30 @@ static void begin_daemon(void)
 	master = channel_open(channel[0], &master_dialogue, master_routes, ignore_close, NULL);
 }
 
+/* As the master does. */
+static void send_base(const char *name)
+{
+	char path[2 * BOX_PATH_SIZE];
+	struct master_descriptor m = {.kind = SLICE("base")};
+	snprintf(path, sizeof(path), "%s%s%s", box_path, *name ? "/" : "", name);
+	m.name = slice_str(path);
+	m.fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	ck_assert_int_ge(m.fd, 0);
+	ck_assert(channel_send(master, MASTER_DESCRIPTOR, &m));
+	close(m.fd);
+}
+
+static void reload(const char *base)
+{
+	struct master_go go = {1};
+	send_settings();
+	if (base)
+		send_base(base);
+	ready = false;
+	channel_send(master, MASTER_GO, &go);
+	run_until(is_ready);
+}
+
 static void own(const char *name)
 {
 	if (user_is_root())
@@ -324,6 +352,7 @@ static void setup(void)
 	ck_assert(channel_send(master, MASTER_DESCRIPTOR, &empty));
 	close(empty.fd);
 	send_settings();
+	send_base("");
 	link_to("accounts", &accounts, no_routes);
 	link_to("pop3d", &pop3d, pop3d_routes);
 	channel_send(master, MASTER_GO, &go);
@@ -668,6 +697,153 @@ START_TEST(S52_what_can_not_be_opened_is_trouble)
 }
 END_TEST
 
+/* Virtual mailboxes */
+
+/* below/base/m with one message; only root may enter below, nobody when we are not root. */
+static void make_hidden(void)
+{
+	static const char *const parts[] = {
+	    "below",	       "below/base", "below/base/m", "below/base/m/new", "below/base/m/cur",
+	    "below/base/m/tmp"};
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		box_mkdir(parts[i]);
+		if (i > 0)
+			own(parts[i]);
+	}
+	write_mail("below/base/m/new/1.M1P1.h", "hidden\n");
+}
+
+static void hide(bool hidden)
+{
+	ck_assert_int_eq(fchmodat(box_dir, "below", hidden ? 0 : 0700, 0), 0);
+}
+
+static struct maildrop_grant virtual_grant(const char *base, const char *path)
+{
+	static char whole[2 * BOX_PATH_SIZE], owner[64];
+	struct maildrop_grant g = grant_for("maildir", path);
+	snprintf(whole, sizeof(whole), "%s/%s", box_path, base);
+	snprintf(owner, sizeof(owner), "%s", user_is_root() ? "mail" : "");
+	g.uid = g.gid = 0;
+	g.groups = SLICE_EMPTY;
+	g.owner = slice_str(owner);
+	g.base = slice_str(whole);
+	return g;
+}
+
+static void give_to_mail(const char *name)
+{
+	uid_t uid;
+	gid_t gid;
+	struct error e;
+	if (!user_is_root())
+		return;
+	ck_assert(user_find("mail", &uid, &gid, &e));
+	ck_assert_int_eq(fchownat(box_dir, name, uid, gid, 0), 0);
+}
+
+static void open_hidden(void)
+{
+	static const char *const parts[] = {"below/base",	"below/base/m",
+					    "below/base/m/new", "below/base/m/cur",
+					    "below/base/m/tmp", "below/base/m/new/1.M1P1.h"};
+	struct maildrop_grant g = virtual_grant("below/base", "m");
+	make_hidden();
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		give_to_mail(parts[i]);
+	ck_assert_int_eq(fchmodat(box_dir, "below/base", 0700, 0), 0);
+	reload("below/base");
+	hide(true);
+	open_box(&g);
+	hide(false);
+}
+
+static bool has_open(pid_t of, const char *name)
+{
+	char path[64], link[64 + NAME_MAX + 2], target[2 * BOX_PATH_SIZE];
+	bool found = false;
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)of);
+	DIR *d = opendir(path);
+	ck_assert_ptr_nonnull(d);
+	for (struct dirent *e; (e = readdir(d));) {
+		snprintf(link, sizeof(link), "%s/%s", path, e->d_name);
+		ssize_t n = readlink(link, target, sizeof(target) - 1);
+		target[n > 0 ? n : 0] = '\0';
+		found |= n > 0 && slice_ends_fold(slice_str(target), slice_str(name));
+	}
+	closedir(d);
+	return found;
+}
+
+START_TEST(a_virtual_mailbox_lies_below_a_folder_that_its_owner_may_not_enter)
+{
+	open_hidden();
+	ck_assert_msg(seen.state == MAILDROP_READY, "%s", seen.text);
+	ck_assert_uint_eq(seen.messages, 1);
+	read_part(1, 0, 100);
+	ck_assert_str_eq(seen.part, "hidden\n");
+	if (user_is_root()) { /* else its /proc is closed to us too */
+		pid_t child = child_of(child_of(pid));
+		ck_assert(has_open(child, "/below/base/m"));
+		ck_assert(!has_open(child, "/below/base"));
+	}
+	send_delete(1, true);
+	run_until(is_finished);
+	ck_assert_uint_eq(seen.deleted, 1);
+}
+END_TEST
+
+START_TEST(a_session_goes_on_when_a_reload_changes_the_directories)
+{
+	struct maildrop_grant g = virtual_grant("below/base", "m");
+	open_hidden();
+	reload(NULL);
+	read_part(1, 0, 100);
+	ck_assert_str_eq(seen.part, "hidden\n");
+	struct channel *first = seen.channel;
+	seen.channel = NULL;
+	open_box(&g); /* of the old place */
+	ck_assert_ptr_null(seen.channel);
+	ck_assert_str_ne(seen.text, "");
+	seen.channel = first;
+	send_delete(1, true);
+	run_until(is_finished);
+	ck_assert_uint_eq(seen.deleted, 1);
+}
+END_TEST
+
+START_TEST(a_directory_that_was_removed_is_trouble_and_no_empty_mailbox)
+{
+	struct maildrop_grant g = virtual_grant("gone", "m");
+	box_mkdir("gone");
+	give_to_mail("gone");
+	reload("gone");
+	open_box(&g);
+	ck_assert_uint_eq(seen.state, MAILDROP_READY); /* and empty: nothing was delivered yet */
+	ck_assert_uint_eq(seen.messages, 0);
+	ck_assert_int_eq(unlinkat(box_dir, "gone", AT_REMOVEDIR), 0);
+	open_box(&g);
+	ck_assert_uint_eq(seen.state, MAILDROP_TROUBLE);
+	box_mkdir("gone");
+	give_to_mail("gone");
+	reload("gone");
+	open_box(&g);
+	ck_assert_uint_eq(seen.state, MAILDROP_READY);
+}
+END_TEST
+
+START_TEST(a_virtual_mailbox_is_never_outside_of_its_directory)
+{
+	struct maildrop_grant g = virtual_grant("below/base", "../../m");
+	open_hidden();
+	open_box(&g);
+	ck_assert_uint_eq(seen.state, MAILDROP_TROUBLE);
+	g = virtual_grant("m", "new"); /* which the master has not opened */
+	open_box(&g);
+	ck_assert_ptr_null(seen.channel);
+}
+END_TEST
+
 static void number_in(pid_t of, const char *name, char value[128])
 {
 	char path[64], line[512];
@@ -708,7 +884,7 @@ START_TEST(S52_a_child_is_the_owner_and_nothing_else)
 	number_in(pid, "CapPrm:", value);
 	ck_assert_str_eq(value, "\t0000000000000000\n");
 	number_in(child_of(pid), "CapPrm:", value);
-	ck_assert_str_eq(value, "\t00000000000000e4\n"); /* SETUID SETGID KILL DAC_READ_SEARCH */
+	ck_assert_str_eq(value, "\t00000000000000e0\n"); /* SETUID SETGID KILL */
 }
 END_TEST
 
@@ -810,6 +986,10 @@ int main(void)
 	tcase_add_test(tc, a_user_has_few_sessions_at_once);
 	tcase_add_loop_test(tc, S52_what_can_not_be_opened_is_trouble, 0,
 			    sizeof(refusals) / sizeof(refusals[0]));
+	tcase_add_test(tc, a_virtual_mailbox_lies_below_a_folder_that_its_owner_may_not_enter);
+	tcase_add_test(tc, a_session_goes_on_when_a_reload_changes_the_directories);
+	tcase_add_test(tc, a_directory_that_was_removed_is_trouble_and_no_empty_mailbox);
+	tcase_add_test(tc, a_virtual_mailbox_is_never_outside_of_its_directory);
 	tcase_add_test(tc, S52_a_child_is_the_owner_and_nothing_else);
 	tcase_add_test(tc, an_owner_may_be_named);
 	tcase_add_loop_test(tc, S51_an_mbox_in_the_spool_is_locked_and_rewritten, 0, 2);

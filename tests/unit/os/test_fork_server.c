@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -37,11 +38,18 @@ static bool begin(struct error *e)
 }
 
 /* Does what it is asked, and says how it went in one octet. */
-static void child(struct slice request, int fd)
+static void child(struct slice request, int fd, int given)
 {
 	char answer = '?', c;
 	struct error e;
-	if (slice_equal(request, SLICE("descriptors"))) {
+	if (slice_equal(request, SLICE("given"))) {
+		struct stat here, there;
+		bool good = fstat(given, &here) == 0 && stat("/proc", &there) == 0 &&
+			    here.st_dev == there.st_dev && here.st_ino == there.st_ino;
+		for (int i = 3; good && i < 256; i++)
+			good = (i == fd || i == given) == (fcntl(i, F_GETFD) >= 0);
+		answer = good ? 'y' : 'n';
+	} else if (slice_equal(request, SLICE("descriptors"))) {
 		answer = 0;
 		for (int i = 3; i < 256; i++)
 			if (i != fd && fcntl(i, F_GETFD) >= 0)
@@ -162,9 +170,9 @@ static void teardown(void)
 }
 
 /* One child's answer to its request. */
-static char ask(const char *request)
+static char ask_giving(const char *request, int give)
 {
-	uint32_t number = fork_server_make(server, slice_str(request));
+	uint32_t number = fork_server_make(server, slice_str(request), give);
 	char answer = '!';
 	ck_assert_uint_gt(number, 0);
 	size_t i = wait_for(number, false);
@@ -178,8 +186,26 @@ static char ask(const char *request)
 	return answer;
 }
 
+static char ask(const char *request)
+{
+	return ask_giving(request, -1);
+}
+
 START_TEST(a_child_has_its_socket_and_no_other_descriptor)
 {
+	ck_assert_int_eq(ask("descriptors"), 0);
+}
+END_TEST
+
+/* And the next one has none of it. */
+START_TEST(a_child_has_what_it_was_given)
+{
+	int fd = open("/proc", O_PATH | O_DIRECTORY);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(ask_giving("given", fd), 'y');
+	ck_assert_int_eq(fcntl(fd, F_GETFD), 0);
+	close(fd);
+	ck_assert_int_eq(ask("given"), 'n');
 	ck_assert_int_eq(ask("descriptors"), 0);
 }
 END_TEST
@@ -198,8 +224,8 @@ START_TEST(a_child_that_was_killed_is_told_and_its_place_is_free_again)
 	for (int round = 0; round < 3; round++) {
 		uint32_t numbers[CHILDREN], more;
 		for (int i = 0; i < CHILDREN; i++)
-			numbers[i] = fork_server_make(server, SLICE("wait"));
-		more = fork_server_make(server, SLICE("wait"));
+			numbers[i] = fork_server_make(server, SLICE("wait"), -1);
+		more = fork_server_make(server, SLICE("wait"), -1);
 		size_t refused = wait_for(more, false);
 		ck_assert_int_eq(seen[refused].fd, -1);
 		ck_assert_int_eq(seen[refused].error, EAGAIN);
@@ -223,7 +249,7 @@ END_TEST
 
 START_TEST(a_bug_in_a_child_aborts_it)
 {
-	uint32_t number = fork_server_make(server, SLICE("abort"));
+	uint32_t number = fork_server_make(server, SLICE("abort"), -1);
 	size_t i = wait_for(number, true);
 	ck_assert_int_eq(WTERMSIG(seen[i].status), SIGABRT);
 	close(seen[i].fd);
@@ -259,7 +285,7 @@ END_TEST
 static int begin_one(const char *request)
 {
 	char answer;
-	size_t i = wait_for(fork_server_make(server, slice_str(request)), false);
+	size_t i = wait_for(fork_server_make(server, slice_str(request), -1), false);
 	struct pollfd p = {.fd = seen[i].fd, .events = POLLIN};
 	ck_assert_int_eq(poll(&p, 1, WAIT_US / 1000), 1);
 	ck_assert_int_eq(read(seen[i].fd, &answer, 1), 1);
@@ -318,6 +344,7 @@ int main(int argc, char **argv)
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_child_has_its_socket_and_no_other_descriptor);
+	tcase_add_test(tc, a_child_has_what_it_was_given);
 	tcase_add_test(tc, a_child_becomes_somebody_but_never_root);
 	tcase_add_test(tc, a_child_that_was_killed_is_told_and_its_place_is_free_again);
 	tcase_add_test(tc, a_bug_in_a_child_aborts_it);
