@@ -8,13 +8,12 @@
 #include <sys/wait.h>
 
 #include "common/config/settings.h"
-#include "common/dialogue/master.h"
 #include "common/dialogue/resolver.h"
-#include "common/wire/codec.h"
 #include "daemons/smtp/smtp.h"
 #include "queue/store/digest.h"
 #include "queue/store/format.h"
 #include "tests/unit/daemon-smtp/servers.h"
+#include "tests/unit/service/begun.h"
 
 enum { SEEN_MAX = 4096, WAIT_SECONDS = 20 };
 
@@ -45,34 +44,7 @@ static struct seen {
 	char enhanced[16], text[JOB_TEXT_MAX + 1], relay[JOB_RELAY_MAX + 1];
 } outcomes[SEEN_MAX], holdings[SEEN_MAX];
 static size_t outcome_count, holding_count, end_count, until_outcomes, questions;
-static bool ready, drained;
-static struct channel *master, *manager, *resolver;
-static pid_t pid;
-static int log_fd;
-
-static inline void on_ready(struct channel *c, const void *record)
-{
-	(void)c, (void)record;
-	ready = true;
-}
-
-static inline void on_drained(struct channel *c, const void *record)
-{
-	(void)c, (void)record;
-	drained = true;
-}
-
-static inline void on_lost(struct channel *c, const void *record)
-{
-	(void)c, (void)record;
-}
-
-static const struct route master_routes[] = {
-    {MASTER_READY, ROUTE_ALWAYS, on_ready},
-    {MASTER_DRAINED, ROUTE_ALWAYS, on_drained},
-    {MASTER_LOST, ROUTE_ALWAYS, on_lost},
-    {0, 0, NULL},
-};
+static struct channel *manager, *resolver;
 
 static inline void on_outcome(struct channel *c, const void *record)
 {
@@ -148,16 +120,6 @@ static const struct route resolver_routes[] = {
     {0, 0, NULL},
 };
 
-static inline void ignore_close(struct channel *c)
-{
-	(void)c;
-}
-
-static inline bool is_ready(void)
-{
-	return ready;
-}
-
 static inline bool is_drained(void)
 {
 	return drained;
@@ -215,30 +177,12 @@ static inline void run_until_outcomes(size_t count)
 
 static inline void send_settings(void)
 {
-	struct buffer b;
 	struct settings_server server = {.hostname = SLICE("us.test")};
 	struct master_settings_begin begin = {1};
 	struct master_settings_end end = {1};
-	struct master_setting m = {.record = slice_str(settings_server_record.name)};
 	channel_send(master, MASTER_SETTINGS_BEGIN, &begin);
-	buffer_init(&b, SETTINGS_MAX);
-	ck_assert(codec_encode(&settings_server_record, &server, &b));
-	m.value = buffer_slice(&b);
-	ck_assert(channel_send(master, MASTER_SETTING, &m));
-	buffer_free(&b);
+	send_setting(&settings_server_record, &server);
 	channel_send(master, MASTER_SETTINGS_END, &end);
-}
-
-static inline struct channel *link_peer(const char *peer, const struct dialogue *d,
-					const struct route *routes)
-{
-	int fds[2];
-	struct master_link m = {.peer = slice_str(peer)};
-	ck_assert(channel_pair(fds));
-	m.fd = fds[1];
-	ck_assert(channel_send(master, MASTER_LINK, &m));
-	close(fds[1]);
-	return channel_open(fds[0], d, routes, ignore_close, NULL);
 }
 
 static inline void link_manager(void)
@@ -252,49 +196,14 @@ static inline void link_resolver(void)
 	resolver = link_peer("resolver", &resolver_dialogue, resolver_routes);
 }
 
-static inline void begin_child(void)
-{
-	int channel[2], log[2];
-	char *argv[] = {(char[]){"smtp"}, NULL};
-	ck_assert(channel_pair(channel) && channel_pair(log));
-	pid = fork();
-	ck_assert_int_ge(pid, 0);
-	if (pid == 0) {
-		dup2(channel[1], 20);
-		dup2(log[1], 21);
-		dup2(20, 3);
-		dup2(21, 4);
-		for (int fd = 5; fd < 64; fd++)
-			close(fd);
-		_exit(service_run(&smtp, 1, argv));
-	}
-	close(channel[1]);
-	close(log[1]);
-	log_fd = log[0];
-	master = channel_open(channel[0], &master_dialogue, master_routes, ignore_close, NULL);
-}
-
 static char empty_path[] = "/tmp/test-smtp-XXXXXX";
-
-/* As root: another user, and an empty directory as its root. */
-static inline void send_place(void)
-{
-	struct master_begin begin = {
-	    .role = SLICE("smtp"), .one_uid = getuid() != 0, .uid = 65534, .gid = 65534};
-	struct master_descriptor m = {.kind = SLICE("empty"), .name = SLICE("empty")};
-	ck_assert_ptr_nonnull(mkdtemp(empty_path));
-	m.fd = open(empty_path, O_RDONLY | O_DIRECTORY);
-	ck_assert_int_ge(m.fd, 0);
-	ck_assert(channel_send(master, MASTER_BEGIN, &begin));
-	ck_assert(channel_send(master, MASTER_DESCRIPTOR, &m));
-	close(m.fd);
-}
 
 static inline void house_begin(void)
 {
 	struct master_go go = {1};
-	begin_child();
-	send_place();
+	begin_daemon(&smtp);
+	ck_assert_ptr_nonnull(mkdtemp(empty_path));
+	send_place("smtp", NOBODY, open(empty_path, O_RDONLY | O_DIRECTORY));
 	send_settings();
 	link_manager();
 	link_resolver();
@@ -305,13 +214,9 @@ static inline void house_begin(void)
 
 static inline void house_end(void)
 {
-	int status = -1;
-	kill(pid, SIGKILL);
-	waitpid(pid, &status, 0);
+	end_daemon();
 	channel_free(&manager);
 	channel_free(&resolver);
-	channel_free(&master);
-	close(log_fd);
 	rmdir(empty_path);
 	memcpy(empty_path + strlen(empty_path) - 6, "XXXXXX", 6);
 }

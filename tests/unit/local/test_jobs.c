@@ -7,13 +7,12 @@
 
 #include "common/config/settings.h"
 #include "common/dialogue/job.h"
-#include "common/dialogue/master.h"
 #include "common/os/loop.h"
-#include "common/wire/codec.h"
 #include "daemons/local/jobs.h"
 #include "daemons/local/statements.h"
 #include "daemons/local/virtual.h"
 #include "tests/unit/local/tree.h"
+#include "tests/unit/service/begun.h"
 
 enum { SEEN_MAX = 2048, WAIT_SECONDS = 20 };
 
@@ -44,34 +43,7 @@ static struct seen {
 } outcomes[SEEN_MAX], holdings[SEEN_MAX];
 static size_t outcome_count, holding_count, end_count, told_at_end, until_outcomes;
 static uint32_t most;
-static bool ready, drained;
-static struct channel *master, *manager;
-static pid_t pid;
-static int log_fd;
-
-static void on_ready(struct channel *c, const void *record)
-{
-	(void)c, (void)record;
-	ready = true;
-}
-
-static void on_drained(struct channel *c, const void *record)
-{
-	(void)c, (void)record;
-	drained = true;
-}
-
-static void on_lost(struct channel *c, const void *record)
-{
-	(void)c, (void)record;
-}
-
-static const struct route master_routes[] = {
-    {MASTER_READY, ROUTE_ALWAYS, on_ready},
-    {MASTER_DRAINED, ROUTE_ALWAYS, on_drained},
-    {MASTER_LOST, ROUTE_ALWAYS, on_lost},
-    {0, 0, NULL},
-};
+static struct channel *manager;
 
 static void on_outcome(struct channel *c, const void *record)
 {
@@ -106,16 +78,6 @@ static const struct route manager_routes[] = {
     {JOB_HOLDING_END, ROUTE_ALWAYS, on_holding_end},
     {0, 0, NULL},
 };
-
-static void ignore_close(struct channel *c)
-{
-	(void)c;
-}
-
-static bool is_ready(void)
-{
-	return ready;
-}
 
 static bool has_ended(void)
 {
@@ -159,17 +121,6 @@ static void run_until(bool (*condition)(void))
 	loop_turn_remove(&turn);
 }
 
-static void send_setting(const struct record *record, const void *value)
-{
-	struct buffer b;
-	struct master_setting m = {.record = slice_str(record->name)};
-	buffer_init(&b, SETTINGS_MAX);
-	ck_assert(codec_encode(record, value, &b));
-	m.value = buffer_slice(&b);
-	ck_assert(channel_send(master, MASTER_SETTING, &m));
-	buffer_free(&b);
-}
-
 static void send_settings(uint64_t generation, uint32_t number)
 {
 	struct master_settings_begin begin = {generation};
@@ -191,36 +142,8 @@ static void send_settings(uint64_t generation, uint32_t number)
 
 static void link_manager(void)
 {
-	int fds[2];
-	struct master_link m = {.peer = SLICE("queue")};
-	ck_assert(channel_pair(fds));
-	m.fd = fds[1];
-	ck_assert(channel_send(master, MASTER_LINK, &m));
-	close(fds[1]);
 	outcome_count = holding_count = end_count = 0;
-	manager = channel_open(fds[0], &job_dialogue, manager_routes, ignore_close, NULL);
-}
-
-static void begin_child(void)
-{
-	int channel[2], log[2];
-	char *argv[] = {(char[]){"local"}, NULL};
-	ck_assert(channel_pair(channel) && channel_pair(log));
-	pid = fork();
-	ck_assert_int_ge(pid, 0);
-	if (pid == 0) {
-		dup2(channel[1], 20);
-		dup2(log[1], 21);
-		dup2(20, 3);
-		dup2(21, 4);
-		for (int fd = 5; fd < 64; fd++)
-			close(fd);
-		_exit(service_run(&local, 1, argv));
-	}
-	close(channel[1]);
-	close(log[1]);
-	log_fd = log[0];
-	master = channel_open(channel[0], &master_dialogue, master_routes, ignore_close, NULL);
+	manager = link_peer("queue", &job_dialogue, manager_routes);
 }
 
 static void send_directory(const char *kind, const char *path, int fd)
@@ -229,30 +152,23 @@ static void send_directory(const char *kind, const char *path, int fd)
 	ck_assert(channel_send(master, MASTER_DESCRIPTOR, &m));
 }
 
-/* As root: another user, and an empty directory as its root. */
-static void send_place(void)
+static void send_tree(void)
 {
-	struct master_begin begin = {
-	    .role = SLICE("local"), .one_uid = getuid() != 0, .uid = 65534, .gid = 65534};
 	char path[TREE_PATH_SIZE];
-	int empty;
 	snprintf(path, sizeof(path), "%s/empty", tree_path);
 	ck_assert_int_eq(mkdir(path, 0555), 0);
-	empty = open(path, O_RDONLY | O_DIRECTORY);
 	if (getuid() == 0)
-		ck_assert_int_eq(fchown(tree_dir, 65534, 65534), 0);
-	ck_assert(channel_send(master, MASTER_BEGIN, &begin));
-	send_directory("empty", "empty", empty);
+		ck_assert_int_eq(fchown(tree_dir, NOBODY, NOBODY), 0);
+	send_place("local", NOBODY, open(path, O_RDONLY | O_DIRECTORY));
 	send_directory("directory", tree_base, tree_dir);
-	close(empty);
 }
 
 static void setup(void)
 {
 	struct master_go go = {1};
 	tree_setup();
-	begin_child();
-	send_place();
+	begin_daemon(&local);
+	send_tree();
 	send_settings(1, 3);
 	link_manager();
 	channel_send(master, MASTER_GO, &go);
@@ -262,12 +178,8 @@ static void setup(void)
 
 static void teardown(void)
 {
-	int status = -1;
-	kill(pid, SIGKILL);
-	waitpid(pid, &status, 0);
+	end_daemon();
 	channel_free(&manager);
-	channel_free(&master);
-	close(log_fd);
 	tree_teardown();
 }
 

@@ -10,14 +10,13 @@
 #include "common/config/settings.h"
 #include "common/dialogue/accounts.h"
 #include "common/dialogue/job.h"
-#include "common/dialogue/master.h"
 #include "common/os/loop.h"
 #include "common/os/user.h"
-#include "common/wire/codec.h"
 #include "daemons/local/jobs.h"
 #include "daemons/local/statements.h"
 #include "daemons/local/system.h"
 #include "tests/unit/local/tree.h"
+#include "tests/unit/service/begun.h"
 
 enum {
 	SEEN_MAX = 2048,
@@ -58,28 +57,7 @@ static struct seen {
 } outcomes[SEEN_MAX];
 static size_t outcome_count, end_count, until_outcomes;
 static unsigned asked;
-static bool ready;
-static struct channel *master, *manager, *accounts;
-static pid_t pid;
-static int log_fd;
-
-static void on_ready(struct channel *c, const void *record)
-{
-	(void)c, (void)record;
-	ready = true;
-}
-
-static void ignore_record(struct channel *c, const void *record)
-{
-	(void)c, (void)record;
-}
-
-static const struct route master_routes[] = {
-    {MASTER_READY, ROUTE_ALWAYS, on_ready},
-    {MASTER_DRAINED, ROUTE_ALWAYS, ignore_record},
-    {MASTER_LOST, ROUTE_ALWAYS, ignore_record},
-    {0, 0, NULL},
-};
+static struct channel *manager, *accounts;
 
 static void on_outcome(struct channel *c, const void *record)
 {
@@ -145,16 +123,6 @@ static const struct route accounts_routes[] = {
     {0, 0, NULL},
 };
 
-static void ignore_close(struct channel *c)
-{
-	(void)c;
-}
-
-static bool is_ready(void)
-{
-	return ready;
-}
-
 static bool has_ended(void)
 {
 	return end_count > 0;
@@ -206,17 +174,6 @@ static void run_until_outcomes(size_t count)
 	run_until(has_outcomes);
 }
 
-static void send_setting(const struct record *record, const void *value)
-{
-	struct buffer b;
-	struct master_setting m = {.record = slice_str(record->name)};
-	buffer_init(&b, SETTINGS_MAX);
-	ck_assert(codec_encode(record, value, &b));
-	m.value = buffer_slice(&b);
-	ck_assert(channel_send(master, MASTER_SETTING, &m));
-	buffer_free(&b);
-}
-
 static void send_deliver(uint32_t number, const char *kind, const char *path)
 {
 	struct settings_deliver d = {.number = number,
@@ -241,40 +198,6 @@ static void send_settings(void)
 	send_deliver(DELIVER_HOME_MBOX, "system-mbox", "~/mbox");
 	send_deliver(DELIVER_VIRTUAL, "maildir", "%n");
 	channel_send(master, MASTER_SETTINGS_END, &end);
-}
-
-static void link_to(const char *peer, struct channel **c, const struct dialogue *d,
-		    const struct route *routes)
-{
-	int fds[2];
-	struct master_link m = {.peer = slice_str(peer)};
-	ck_assert(channel_pair(fds));
-	m.fd = fds[1];
-	ck_assert(channel_send(master, MASTER_LINK, &m));
-	close(fds[1]);
-	*c = channel_open(fds[0], d, routes, ignore_close, NULL);
-}
-
-static void begin_daemon(void)
-{
-	int channel[2], log[2];
-	char *argv[] = {(char[]){"stagepost: local-system with room for its title"}, NULL};
-	ck_assert(channel_pair(channel) && channel_pair(log));
-	pid = fork();
-	ck_assert_int_ge(pid, 0);
-	if (pid == 0) {
-		dup2(channel[1], 20);
-		dup2(log[1], 21);
-		dup2(20, 3);
-		dup2(21, 4);
-		for (int fd = 5; fd < 64; fd++)
-			close(fd);
-		_exit(service_run(&local_system, 1, argv));
-	}
-	close(channel[1]);
-	close(log[1]);
-	log_fd = log[0];
-	master = channel_open(channel[0], &master_dialogue, master_routes, ignore_close, NULL);
 }
 
 static void make_home(unsigned number)
@@ -308,26 +231,17 @@ static void make_places(void)
 static void setup(void)
 {
 	struct master_go go = {1};
-	struct master_begin begin = {.role = SLICE("local-system"),
-				     .one_uid = !user_is_root(),
-				     .uid = DAEMON,
-				     .gid = DAEMON};
-	struct master_descriptor empty = {.kind = SLICE("empty"), .name = SLICE("empty")};
 	char path[TREE_PATH_SIZE];
 	tree_setup();
 	make_places();
 	outcome_count = end_count = asked = 0;
-	ready = false;
-	begin_daemon();
-	ck_assert(channel_send(master, MASTER_BEGIN, &begin));
+	begin_daemon(&local_system);
 	snprintf(path, sizeof(path), "%s/empty", tree_path);
 	ck_assert_int_eq(mkdir(path, 0555), 0);
-	empty.fd = open(path, O_RDONLY | O_DIRECTORY);
-	ck_assert(channel_send(master, MASTER_DESCRIPTOR, &empty));
-	close(empty.fd);
+	send_place("local-system", DAEMON, open(path, O_RDONLY | O_DIRECTORY));
 	send_settings();
-	link_to("queue", &manager, &job_dialogue, manager_routes);
-	link_to("accounts", &accounts, &accounts_dialogue, accounts_routes);
+	manager = link_peer("queue", &job_dialogue, manager_routes);
+	accounts = link_peer("accounts", &accounts_dialogue, accounts_routes);
 	channel_send(master, MASTER_GO, &go);
 	run_until(is_ready);
 	run_until(has_ended);
@@ -335,13 +249,9 @@ static void setup(void)
 
 static void teardown(void)
 {
-	int status = -1;
-	kill(pid, SIGKILL);
-	waitpid(pid, &status, 0);
+	end_daemon();
 	channel_free(&manager);
 	channel_free(&accounts);
-	channel_free(&master);
-	close(log_fd);
 	tree_teardown();
 }
 
@@ -818,7 +728,7 @@ START_TEST(outcomes_go_to_the_next_manager)
 	wait_for_person();
 	channel_free(&manager);
 	end_count = 0;
-	link_to("queue", &manager, &job_dialogue, manager_routes);
+	manager = link_peer("queue", &job_dialogue, manager_routes);
 	run_until(has_ended);
 	unlock_mailbox();
 	run_until_outcomes(1);

@@ -8,14 +8,13 @@
 
 #include "common/base/bytes.h"
 #include "common/config/settings.h"
-#include "common/dialogue/master.h"
 #include "common/os/loop.h"
 #include "common/os/user.h"
-#include "common/wire/codec.h"
 #include "daemons/maildrop/bases.h"
 #include "daemons/maildrop/sessions.h"
 #include "daemons/maildrop/tickets.h"
 #include "tests/unit/maildrop/box.h"
+#include "tests/unit/service/begun.h"
 
 enum { WAIT_SECONDS = 30, OWNER = 60001, GROUP = 60999, DAEMON = 65534, ENTRIES_MAX = 20000 };
 
@@ -51,10 +50,7 @@ static const struct service maildrop = {
     .drain = sessions_drain,
 };
 
-static struct channel *master, *accounts, *pop3d;
-static pid_t pid;
-static int log_fd;
-static bool ready;
+static struct channel *accounts, *pop3d;
 
 /* What the last question got, and what its session says. */
 static struct {
@@ -71,30 +67,7 @@ static struct {
 	bool finished, closed;
 } seen;
 
-static void on_ready(struct channel *c, const void *record)
-{
-	(void)c, (void)record;
-	ready = true;
-}
-
-static void ignore_record(struct channel *c, const void *record)
-{
-	(void)c, (void)record;
-}
-
-static const struct route master_routes[] = {
-    {MASTER_READY, ROUTE_ALWAYS, on_ready},
-    {MASTER_DRAINED, ROUTE_ALWAYS, ignore_record},
-    {MASTER_LOST, ROUTE_ALWAYS, ignore_record},
-    {0, 0, NULL},
-};
-
 static const struct route no_routes[] = {{0, 0, NULL}};
-
-static void ignore_close(struct channel *c)
-{
-	(void)c;
-}
 
 static void on_session_close(struct channel *c)
 {
@@ -207,11 +180,6 @@ static void run_until(bool (*condition)(void))
 	loop_turn_remove(&turn);
 }
 
-static bool is_ready(void)
-{
-	return ready;
-}
-
 static bool is_answered(void)
 {
 	return seen.opened;
@@ -244,48 +212,9 @@ static void send_settings(void)
 	struct master_settings_begin begin = {1};
 	struct master_settings_end end = {1};
 	struct settings_server server = {.hostname = SLICE("mx.example")};
-	struct master_setting m = {.record = slice_str(settings_server_record.name)};
-	struct buffer b;
 	channel_send(master, MASTER_SETTINGS_BEGIN, &begin);
-	buffer_init(&b, SETTINGS_MAX);
-	ck_assert(codec_encode(&settings_server_record, &server, &b));
-	m.value = buffer_slice(&b);
-	ck_assert(channel_send(master, MASTER_SETTING, &m));
-	buffer_free(&b);
+	send_setting(&settings_server_record, &server);
 	channel_send(master, MASTER_SETTINGS_END, &end);
-}
-
-static void link_to(const char *peer, struct channel **c, const struct route *routes)
-{
-	int fds[2];
-	struct master_link m = {.peer = slice_str(peer)};
-	ck_assert(channel_pair(fds));
-	m.fd = fds[1];
-	ck_assert(channel_send(master, MASTER_LINK, &m));
-	close(fds[1]);
-	*c = channel_open(fds[0], &maildrop_dialogue, routes, ignore_close, NULL);
-}
-
-static void begin_daemon(void)
-{
-	int channel[2], log[2];
-	char *argv[] = {(char[]){"stagepost: maildrop with room for its title"}, NULL};
-	ck_assert(channel_pair(channel) && channel_pair(log));
-	pid = fork();
-	ck_assert_int_ge(pid, 0);
-	if (pid == 0) {
-		dup2(channel[1], 20);
-		dup2(log[1], 21);
-		dup2(20, 3);
-		dup2(21, 4);
-		for (int fd = 5; fd < 64; fd++)
-			close(fd);
-		_exit(service_run(&maildrop, 1, argv));
-	}
-	close(channel[1]);
-	close(log[1]);
-	log_fd = log[0];
-	master = channel_open(channel[0], &master_dialogue, master_routes, ignore_close, NULL);
 }
 
 /* As the master does. */
@@ -338,37 +267,26 @@ static void make_maildir(void)
 static void setup(void)
 {
 	struct master_go go = {1};
-	struct master_begin begin = {
-	    .role = SLICE("maildrop"), .one_uid = !user_is_root(), .uid = DAEMON, .gid = DAEMON};
-	struct master_descriptor empty = {.kind = SLICE("empty"), .name = SLICE("empty")};
 	box_setup();
 	make_maildir();
 	memset(&seen, 0, sizeof(seen));
-	ready = false;
-	begin_daemon();
-	ck_assert(channel_send(master, MASTER_BEGIN, &begin));
+	begin_daemon(&maildrop);
 	box_mkdir("empty");
-	empty.fd = openat(box_dir, "empty", O_RDONLY | O_DIRECTORY);
-	ck_assert(channel_send(master, MASTER_DESCRIPTOR, &empty));
-	close(empty.fd);
+	send_place("maildrop", DAEMON, openat(box_dir, "empty", O_RDONLY | O_DIRECTORY));
 	send_settings();
 	send_base("");
-	link_to("accounts", &accounts, no_routes);
-	link_to("pop3d", &pop3d, pop3d_routes);
+	accounts = link_peer("accounts", &maildrop_dialogue, no_routes);
+	pop3d = link_peer("pop3d", &maildrop_dialogue, pop3d_routes);
 	channel_send(master, MASTER_GO, &go);
 	run_until(is_ready);
 }
 
 static void teardown(void)
 {
-	int status;
 	channel_free(&seen.channel);
-	kill(pid, SIGKILL);
-	waitpid(pid, &status, 0);
+	end_daemon();
 	channel_free(&accounts);
 	channel_free(&pop3d);
-	channel_free(&master);
-	close(log_fd);
 	box_teardown();
 }
 

@@ -17,12 +17,11 @@
 
 #include "common/base/memory.h"
 #include "common/config/settings.h"
-#include "common/dialogue/master.h"
 #include "common/dialogue/resolver.h"
 #include "common/os/loop.h"
-#include "common/wire/codec.h"
 #include "daemons/resolver/kinds.h"
 #include "daemons/resolver/settings.h"
+#include "tests/unit/service/begun.h"
 
 #define FOLDER "tests/unit/resolver/"
 
@@ -65,31 +64,13 @@ static struct {
 	} list[TARGETS_SEEN_MAX];
 } seen;
 static size_t answer_count, wanted_count;
-static bool is_ready;
-static struct channel *master, *peer;
-static pid_t daemon_pid, nsd_pid, misbehaving_pid;
-static int log_end, misbehaving_end;
+static struct channel *peer;
+static pid_t nsd_pid, misbehaving_pid;
+static int misbehaving_end;
 static unsigned nsd_port, misbehaving_port;
 static char folder[] = "/tmp/test-resolver-XXXXXX";
 
 /* Routes */
-
-static void on_ready(struct channel *c, const void *record)
-{
-	(void)c, (void)record;
-	is_ready = true;
-}
-
-static void on_lost(struct channel *c, const void *record)
-{
-	(void)c, (void)record;
-}
-
-static const struct route master_routes[] = {
-    {MASTER_READY, ROUTE_ALWAYS, on_ready},
-    {MASTER_LOST, ROUTE_ALWAYS, on_lost},
-    {0, 0, NULL},
-};
 
 static void keep(struct slice s, char *text, size_t size)
 {
@@ -153,21 +134,11 @@ static const struct route peer_routes[] = {
     {0, 0, NULL},
 };
 
-static void ignore_close(struct channel *c)
-{
-	(void)c;
-}
-
 /* Waiting */
 
 static bool answers_are_there(void)
 {
 	return answer_count >= wanted_count;
-}
-
-static bool ready_is_there(void)
-{
-	return is_ready;
 }
 
 static bool (*awaited)(void);
@@ -308,12 +279,6 @@ static void servers_setup(void)
 	start_misbehaving();
 }
 
-static void end_process(pid_t pid)
-{
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-}
-
 static void servers_teardown(void)
 {
 	static const char *const files[] = {"nsd.conf", "pid", "xfrd", "zones", "log", "empty"};
@@ -321,7 +286,8 @@ static void servers_teardown(void)
 	kill(nsd_pid, SIGTERM);
 	waitpid(nsd_pid, NULL, 0);
 	close(misbehaving_end);
-	end_process(misbehaving_pid);
+	kill(misbehaving_pid, SIGKILL);
+	waitpid(misbehaving_pid, NULL, 0);
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		snprintf(path, sizeof(path), "%s/%s", folder, files[i]);
 		remove(path);
@@ -330,17 +296,6 @@ static void servers_teardown(void)
 }
 
 /* The daemon */
-
-static void send_setting(const struct record *record, const void *value)
-{
-	struct buffer b;
-	struct master_setting m = {.record = slice_str(record->name)};
-	buffer_init(&b, SETTINGS_MAX);
-	ck_assert(codec_encode(record, value, &b));
-	m.value = buffer_slice(&b);
-	ck_assert(channel_send(master, MASTER_SETTING, &m));
-	buffer_free(&b);
-}
 
 /* The ports are put into the text. */
 static void send_settings(uint64_t generation, unsigned port, const char *anchor,
@@ -379,80 +334,32 @@ static void send_file(const char *name, const char *detail, const char *content)
 static void go(uint64_t generation)
 {
 	struct master_go m = {generation};
-	is_ready = false;
+	ready = false;
 	channel_send(master, MASTER_GO, &m);
-	run_until(ready_is_there);
-}
-
-static struct channel *link_peer(const char *role)
-{
-	int fds[2];
-	struct master_link m = {.peer = slice_str(role)};
-	ck_assert(channel_pair(fds));
-	m.fd = fds[1];
-	ck_assert(channel_send(master, MASTER_LINK, &m));
-	close(fds[1]);
-	return channel_open(fds[0], &resolver_dialogue, peer_routes, ignore_close, NULL);
-}
-
-static void begin_child(void)
-{
-	int channel[2], log[2];
-	char *argv[] = {(char[]){"resolver"}, NULL};
-	ck_assert(channel_pair(channel) && channel_pair(log));
-	daemon_pid = fork();
-	ck_assert_int_ge(daemon_pid, 0);
-	if (daemon_pid == 0) {
-		loop_forget();
-		dup2(channel[1], 20);
-		dup2(log[1], 21);
-		dup2(20, 3);
-		dup2(21, 4);
-		for (int fd = 5; fd < 64; fd++)
-			close(fd);
-		_exit(service_run(&daemon_service, 1, argv));
-	}
-	close(channel[1]);
-	close(log[1]);
-	log_end = log[0];
-	master = channel_open(channel[0], &master_dialogue, master_routes, ignore_close, NULL);
-}
-
-/* As root: another user, and an empty directory as its root. */
-static void send_place(void)
-{
-	struct master_begin begin = {
-	    .role = SLICE("resolver"), .one_uid = getuid() != 0, .uid = 65534, .gid = 65534};
-	struct master_descriptor m = {.kind = SLICE("empty")};
-	char path[64];
-	snprintf(path, sizeof(path), "%s/empty", folder);
-	mkdir(path, 0555);
-	m.fd = open(path, O_RDONLY | O_DIRECTORY);
-	ck_assert(channel_send(master, MASTER_BEGIN, &begin));
-	ck_assert(channel_send(master, MASTER_DESCRIPTOR, &m));
-	close(m.fd);
+	run_until(is_ready);
 }
 
 static void start_daemon(unsigned port, const char *anchor, const char *insecure)
 {
-	begin_child();
-	send_place();
+	char path[64];
+	begin_daemon(&daemon_service);
+	snprintf(path, sizeof(path), "%s/empty", folder);
+	mkdir(path, 0555);
+	send_place("resolver", NOBODY, open(path, O_RDONLY | O_DIRECTORY));
 	send_settings(1, port, anchor ? "/anchor" : "", insecure);
 	if (anchor)
 		send_file("/anchor", "anchor", anchor);
-	peer = link_peer("queue");
+	peer = link_peer("queue", &resolver_dialogue, peer_routes);
 	go(1);
 }
 
 static void stop_daemon(void)
 {
 	int status = -1;
-	if (waitpid(daemon_pid, &status, WNOHANG) != 0)
+	if (waitpid(pid, &status, WNOHANG) != 0)
 		ck_abort_msg("the daemon died: %x", (unsigned)status);
-	end_process(daemon_pid);
+	end_daemon();
 	channel_free(&peer);
-	channel_free(&master);
-	close(log_end);
 }
 
 /* Asking */

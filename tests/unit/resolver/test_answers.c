@@ -342,7 +342,7 @@ END_TEST
 START_TEST(a_peer_that_goes_takes_its_questions_along)
 {
 	struct resolve_site m = {.request = 1, .domain = SLICE("silent.bad")};
-	struct channel *other = link_peer("smtp");
+	struct channel *other = link_peer("smtp", &resolver_dialogue, peer_routes);
 	for (int i = 0; i < 1000; i++) {
 		m.request++;
 		ck_assert(channel_send(other, RESOLVE_SITE, &m));
