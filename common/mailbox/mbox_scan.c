@@ -145,8 +145,11 @@ static bool decide(struct mbox_scan *s)
 	struct slice head = slice_make(s->head, s->head_len);
 	s->line = kind_of(s);
 	if (s->line == LINE_FROM) {
-		if (!begin_message(s))
+		if (!begin_message(s)) {
+			s->line = LINE_UNKNOWN; /* what was found before it is whole */
+			s->head_len = 0;
 			return false;
+		}
 	} else {
 		put_held(s);
 	}

@@ -26,7 +26,7 @@ struct mbox_scan;
 
 struct mbox_scan *mbox_scan_new(size_t messages_max);
 void mbox_scan_free(struct mbox_scan **s);
-/* False: more than messages_max. */
+/* False: more than messages_max; mbox_scan_end() gives the first ones. */
 bool mbox_scan_add(struct mbox_scan *s, struct slice octets);
 /* The file ends here. Valid until mbox_scan_free(). */
 const struct mbox_message *mbox_scan_end(struct mbox_scan *s, size_t *count);

@@ -159,8 +159,10 @@ static bool list(struct drop *d, struct maildir *m, struct error *e)
 		if (*fd < 0 || disk_list(*fd, list_one, &l) < 0)
 			return error_set(e, errno, "%s can't be listed: %s", folders[l.folder],
 					 strerror(errno));
-		if (l.full)
-			return error_set(e, EFBIG, "there are too many messages");
+		if (l.full) { /* those that were seen can be fetched, and make room */
+			d->skipped++;
+			return true;
+		}
 	}
 	return true;
 }

@@ -121,6 +121,10 @@ static enum maildrop_standing open_mbox(struct drop *d, struct error *e)
 	}
 	m->scan = mbox_scan_new(MAILDROP_MESSAGES_MAX);
 	bool good = scan_range(m->scan, h.fd, 0, h.size, e);
+	if (!good && e->code == EFBIG) { /* the first ones can be fetched, and make room */
+		good = true;
+		d->skipped++;
+	}
 	m->messages = mbox_scan_end(m->scan, &d->count);
 	if (good) /* not through the lock's descriptor, which goes with it */
 		m->fd = disk_open(d->dir, m->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);

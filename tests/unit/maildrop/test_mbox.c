@@ -197,6 +197,26 @@ START_TEST(a_mailbox_that_another_removed_has_nothing_to_remove)
 }
 END_TEST
 
+START_TEST(of_too_many_the_first_are_seen)
+{
+	enum { LINE = 7, MORE = 3, MOST = MAILDROP_MESSAGES_MAX };
+	bool *marked = memory_zero(MOST, sizeof(*marked));
+	FILE *f = fdopen(openat(box_dir, "bob", O_WRONLY | O_CREAT, 0600), "w");
+	for (int i = 0; i < MOST + MORE; i++)
+		fputs("From \n\n", f);
+	fclose(f);
+	open_it();
+	ck_assert_uint_eq(d.count, MOST);
+	ck_assert_uint_gt(d.skipped, 0);
+	ck_assert_str_eq(box_message(&d, MOST - 1, 100), "");
+	memset(marked, true, MOST);
+	ck_assert_uint_eq(drop_mbox.remove(&d, marked, &e), MOST);
+	box_close(&d);
+	ck_assert_uint_eq(strlen(box_read("bob")), (size_t)MORE * LINE);
+	memory_free(marked);
+}
+END_TEST
+
 START_TEST(one_session_at_a_time_and_deliveries_go_on)
 {
 	struct drop other;
@@ -418,6 +438,7 @@ int main(void)
 	tcase_add_test(tc, a_message_that_grew_is_not_given_in_part);
 	tcase_add_test(tc, a_message_that_is_written_anew_while_it_is_read_is_not_given);
 	tcase_add_test(tc, a_mailbox_that_another_removed_has_nothing_to_remove);
+	tcase_add_test(tc, of_too_many_the_first_are_seen);
 	tcase_add_test(tc, one_session_at_a_time_and_deliveries_go_on);
 	tcase_add_test(tc, a_session_that_died_holds_nothing_for_long);
 	tcase_add_loop_test(tc, S51_what_is_no_file_of_ours_alone_is_not_opened, 0,
