@@ -104,8 +104,3 @@ struct ticket *tickets_take(struct slice ticket)
 	forget(k);
 	return &k->ticket;
 }
-
-size_t tickets_count(void)
-{
-	return map_count(by_key);
-}

@@ -24,6 +24,5 @@ bool tickets_add(const struct maildrop_grant *g);
 /* Each opens once; NULL: there is none such. The caller's to free. */
 struct ticket *tickets_take(struct slice ticket);
 void ticket_free(struct ticket **t);
-size_t tickets_count(void);
 
 #endif
