@@ -43,7 +43,7 @@ RECORD_DECLARE(usage_blocked, USAGE_BLOCKED_FIELDS)
 #define USAGE_BLOCKED_END_FIELDS(F, S) F(S, u32, count, 0, "how many were told")
 RECORD_DECLARE(usage_blocked_end, USAGE_BLOCKED_END_FIELDS)
 
-/* control -> usage. Answers: a USAGE_USER for each (list), then USAGE_DONE. */
+/* control -> usage. Answers: a USAGE_LISTED for each (list), then USAGE_DONE. */
 enum usage_verb { USAGE_BLOCK = 1, USAGE_UNBLOCK, USAGE_LIST };
 #define USAGE_ASK_FIELDS(F, S)                           \
 	F(S, u64, request, 0, "repeated in the answers") \

@@ -106,10 +106,11 @@ static int time_of(enum children_work work)
 static void late(void *arg)
 {
 	struct child *c = arg;
-	log_warning("a user's look-up took more than %d s, and is ended",
-		    time_of(c->work) / 1000000);
+	const char *why = c->work == CHILDREN_PASSWORD ? "PAM does not answer"
+						       : "the user database does not answer";
+	log_warning("%s within %d s", why, time_of(c->work) / 1000000);
 	fork_server_kill(server, c->number);
-	finish(c, SLICE_EMPTY, "the user database does not answer");
+	finish(c, SLICE_EMPTY, why);
 }
 
 static void room(void)

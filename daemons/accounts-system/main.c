@@ -1,6 +1,6 @@
 /*
- * accounts-system: says who is a user of the machine. It is there when a deliver statement has
- * system users. See accounts-system(8).
+ * accounts-system: says who is a user of the machine, and whether PAM accepts his password. It is
+ * there when a deliver statement has system users, or PAM has passwords. See accounts-system(8).
  */
 #include "common/dialogue/accounts.h"
 #include "daemons/accounts-system/answer.h"

@@ -292,7 +292,7 @@ void handshake_done(struct session *s);
 bool handshake_offered(const struct session *s);
 
 /* login.c */
-/* Begins an exchange; initial.ptr NULL: there is no initial response. */
+/* Begins an exchange; initial empty: there is no initial response ("=" is an empty one). */
 void login_begin(struct session *s, enum sasl_mechanism mechanism, struct slice initial);
 void login_line(struct session *s, struct slice line);
 /* A line that can't be one of it; the exchange is over. */
