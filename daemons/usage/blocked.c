@@ -1,7 +1,8 @@
 /*
  * blocked: the users whom an administrator has blocked: a file with one a line, that is replaced
  * whole and synced before the administrator is told. A block that can't be written holds all the
- * same as long as this process lives, and the administrator is told that, too.
+ * same as long as this process lives, and the administrator is told that, too; it is written as
+ * soon as that can be.
  */
 #include <errno.h>
 #include <string.h>
@@ -106,6 +107,12 @@ static bool save(struct error *e)
 		err = errno;
 	}
 	return good || error_set(e, err, "%s: %s", file_name, strerror(err));
+}
+
+bool blocked_save(struct error *e)
+{
+	unsaved = unsaved && !save(e);
+	return !unsaved;
 }
 
 enum blocked_result blocked_set(struct slice user, bool blocked, struct error *e)

@@ -10,9 +10,11 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/os/clock.h"
+#include "common/os/loop.h"
 #include "daemons/usage/usage.h"
 
 enum { HASHES_KEPT = 1024 }; /* memory that a channel keeps for the next message */
+#define SAVE_AGAIN_US (UINT64_C(10) * 1000000) /* after a failure of the disk */
 
 struct asker {
 	TAILQ_ENTRY(asker) link;
@@ -26,6 +28,7 @@ struct asker {
 
 static TAILQ_HEAD(, asker) askers = TAILQ_HEAD_INITIALIZER(askers);
 static struct channel *accounts;
+static struct loop_timer saver; /* of who is blocked, when the file could not be written */
 
 uint64_t usage_now(void)
 {
@@ -142,6 +145,17 @@ static void done(struct channel *c, uint64_t request, unsigned code, const char 
 	channel_send(c, USAGE_DONE, &m);
 }
 
+/* Else this daemon's death would let in again who was blocked. */
+static void save_again(void *arg)
+{
+	struct error e = {0};
+	(void)arg;
+	if (blocked_save(&e))
+		log_info("blocked: what could not be written is on the disk now");
+	else
+		loop_timer_start(&saver, SAVE_AGAIN_US, save_again, NULL);
+}
+
 static void block(struct channel *c, uint64_t request, struct slice user, bool blocked)
 {
 	struct error e = {0};
@@ -160,6 +174,8 @@ static void block(struct channel *c, uint64_t request, struct slice user, bool b
 	case BLOCKED_NOT_WRITTEN:
 		tell_change(user, blocked);
 		log_error("%s", e.text);
+		if (!loop_timer_active(&saver))
+			loop_timer_start(&saver, SAVE_AGAIN_US, save_again, NULL);
 		snprintf(text, sizeof(text), "in force only until the server stops: %.300s",
 			 e.text);
 		done(c, request, EX_TEMPFAIL, text);

@@ -149,6 +149,8 @@ bool blocked_is(struct slice user);
 enum blocked_result { BLOCKED_DONE, BLOCKED_SO_ALREADY, BLOCKED_REFUSED, BLOCKED_NOT_WRITTEN };
 /* Durable when it returns DONE. NOT_WRITTEN: in force until this process ends; e says why. */
 enum blocked_result blocked_set(struct slice user, bool blocked, struct error *e);
+/* Tries again what was NOT_WRITTEN; true: all is durable. */
+bool blocked_save(struct error *e);
 size_t blocked_count(void);
 /* Walk, *at is 0 at first; empty at the end. */
 struct slice blocked_next(size_t *at);

@@ -409,10 +409,17 @@ START_TEST(a_block_that_can_not_be_written_is_in_force)
 	ck_assert_int_eq(mkdirat(dir, "blocked.new", 0700), 0);
 	ck_assert_int_eq(blocked_set(SLICE("a@x.example"), true, &e), BLOCKED_NOT_WRITTEN);
 	ck_assert(blocked_is(SLICE("a@x.example")));
+	ck_assert(!blocked_save(&e));
 	ck_assert_int_eq(unlinkat(dir, "blocked.new", AT_REMOVEDIR), 0);
-	ck_assert_int_eq(blocked_set(SLICE("a@x.example"), true, &e), BLOCKED_DONE);
+	ck_assert(blocked_save(&e));
 	reopen_blocked();
 	ck_assert(blocked_is(SLICE("a@x.example")));
+	ck_assert_int_eq(mkdirat(dir, "blocked.new", 0700), 0);
+	ck_assert_int_eq(blocked_set(SLICE("b@x.example"), true, &e), BLOCKED_NOT_WRITTEN);
+	ck_assert_int_eq(unlinkat(dir, "blocked.new", AT_REMOVEDIR), 0);
+	ck_assert_int_eq(blocked_set(SLICE("b@x.example"), true, &e), BLOCKED_DONE);
+	reopen_blocked();
+	ck_assert(blocked_is(SLICE("b@x.example")));
 }
 END_TEST
 
