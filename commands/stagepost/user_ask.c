@@ -69,7 +69,7 @@ static int ask_usage(struct talk *t, enum usage_verb verb, const struct users_na
 		words_print(stdout, slice_str(n->address));
 		printf(": %s%s", code == EX_OK ? "" : "was ",
 		       verb == USAGE_BLOCK ? "blocked" : "not blocked");
-		fputs(code == EX_OK ? " now\n" : " already\n", stdout);
+		fputs(code == EX_OK ? " now\n" : verb == USAGE_BLOCK ? " already\n" : "\n", stdout);
 	} else {
 		complain(code, "%s", end.text);
 	}
