@@ -12,7 +12,7 @@ import pytest
 import dovecot
 from stagepost import DOMAIN, free_port
 
-PASSWORDS = {"alice": "the first horse", "bob": "Wechselstation 7"}
+PASSWORDS = {"alice": "the first horse", "bob": "Wechselstation 7", "carol": "a third one"}
 
 
 def crypted(password):
@@ -30,8 +30,9 @@ def imap(stagepost):
     server.write("users", f"alice\nbob:{{SHA512-CRYPT}}{crypted(PASSWORDS['bob'])}\n")
     server.configure(top="auth { passwords file:users }")
     server.start()
-    subprocess.run([server.programs / "bin" / "stagepost", "-c", server.folder / "stagepost.conf", "user", "passwd",
-                    "--stdin", "alice"], input=PASSWORDS["alice"] + "\n", text=True, check=True, capture_output=True)
+    for verb, name in ("passwd", "alice"), ("add", "carol"):
+        subprocess.run([server.programs / "bin" / "stagepost", "-c", server.folder / "stagepost.conf", "user", verb,
+                        "--stdin", name], input=PASSWORDS[name] + "\n", text=True, check=True, capture_output=True)
     dovecot.certificate(server.folder)
     peer = dovecot.Dovecot(dovecot.shipped("imap.conf", {
         "/etc/stagepost/tls/fullchain.pem": server.folder / "cert.pem",
@@ -62,6 +63,9 @@ def test_dovecot_shows_our_users_the_mail_that_we_deliver(imap):
     assert b"Subject: by IMAP\r\n\r\nHello.\r\n" in parts[0][1]
     assert client.append("Sent", "", None, b"Subject: sent\r\n\r\nHi.\r\n")[0] == "OK"
     client.logout()
+    by_user_add = login("carol", PASSWORDS["carol"])  # the whole address in the file
+    assert by_user_add.select("INBOX") == ("OK", [b"0"])
+    by_user_add.logout()
     bare = login("bob", PASSWORDS["bob"])
     assert bare.select("INBOX") == ("OK", [b"0"])
     bare.logout()
