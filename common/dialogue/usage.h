@@ -26,10 +26,11 @@ RECORD_DECLARE(usage_sends, USAGE_SENDS_FIELDS)
 	F(S, bytes, hashes, USAGE_RECIPIENTS_PART * 8, \
 	  "u64 each: first octets of the SHA-256 of the folded address")
 RECORD_DECLARE(usage_to, USAGE_TO_FIELDS)
-#define USAGE_VERDICT_FIELDS(F, S)                     \
-	F(S, u64, request, 0, "of the question")       \
-	F(S, bool, hold, 0, "take it, and hold it")    \
-	F(S, bool, tell, 0, "and mail the postmaster") \
+#define USAGE_VERDICT_FIELDS(F, S)                                          \
+	F(S, u64, request, 0, "of the question")                            \
+	F(S, bool, hold, 0, "take it, and hold it")                         \
+	F(S, bool, refuse, 0, "too much is held of this user already: 452") \
+	F(S, bool, tell, 0, "and mail the postmaster")                      \
 	F(S, string, text, 200, "which limit, for queue and log")
 RECORD_DECLARE(usage_verdict, USAGE_VERDICT_FIELDS)
 

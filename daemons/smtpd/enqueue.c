@@ -17,6 +17,8 @@ enum { RECEIVED_MAX = 4096, SECONDS_A_MINUTE = 60 };
 static const struct refusal header_too_large = {552, "5.3.4", "Header is larger than the limit"};
 static const struct refusal no_room = {452, "4.3.1", "Too much mail at once, try later"};
 static const struct refusal no_file = {451, "4.3.0", "The message can't be stored, try later"};
+static const struct refusal too_much_held = {
+    452, "4.7.1", "You are over a limit, and too much of yours is held already, try later"};
 static const struct refusal not_counted = {451, "4.3.0",
 					   "What you send can't be counted now, try later"};
 static const char queued[] = "Ok: queued as ";
@@ -182,16 +184,19 @@ static void complete(struct session *s, struct transaction *t)
 	buffer_free(&fresh);
 }
 
-static void counted(struct session *s, const struct slice *hold)
+static void counted(struct session *s, const struct usage_verdict *v)
 {
 	struct transaction *t = s->transaction;
+	struct slice hold = SLICE_EMPTY;
 
-	if (hold == NULL) {
-		enqueue_refuse(s, &not_counted);
+	if (v == NULL || v->refuse) {
+		enqueue_refuse(s, v == NULL ? &not_counted : &too_much_held);
 		return;
 	}
-	t->hold = arena_copy(&t->arena, *hold);
-	if (hold->len > 0 && t->hold.len == 0)
+	if (v->hold)
+		hold = v->text.len > 0 ? v->text : SLICE("over a limit");
+	t->hold = arena_copy(&t->arena, hold);
+	if (hold.len > 0 && t->hold.len == 0)
 		enqueue_refuse(s, &no_room);
 	else
 		complete(s, t);

@@ -35,6 +35,7 @@
 #include "common/config/settings.h"
 #include "common/dialogue/job.h"
 #include "common/dialogue/router.h"
+#include "common/dialogue/usage.h"
 #include "common/mail/address.h"
 #include "common/mail/completion.h"
 #include "common/mail/header.h"
@@ -354,7 +355,7 @@ void enqueue_finish(struct session *s);
 
 /* usage.c: done() is called once, at once or later; never after usage_cancel(). hold NULL: it can't
  * be known now; empty: it counts, and goes; else why it is to be held. */
-typedef void usage_done(struct session *s, const struct slice *hold);
+typedef void usage_done(struct session *s, const struct usage_verdict *v);
 void usage_count(struct session *s, usage_done *done);
 void usage_cancel(struct session *s);
 extern const struct route usage_routes[];

@@ -25,15 +25,12 @@ static void answered(void *arg, const void *answer)
 {
 	const struct usage_verdict *v = answer;
 	struct counted c = *(struct counted *)arg;
-	struct slice hold = SLICE_EMPTY;
 
 	memory_free(arg);
 	c.session->counting = 0;
-	if (v != NULL && v->hold)
-		hold = v->text.len > 0 ? v->text : SLICE("over a limit");
 	if (v != NULL && v->tell)
-		alarm_over_limit(c.session, hold);
-	c.done(c.session, v ? &hold : NULL);
+		alarm_over_limit(c.session, v->text);
+	c.done(c.session, v);
 }
 
 /* Of the address in lower case. */

@@ -146,6 +146,16 @@ static void judge(const struct sums *s, uint64_t recipients, uint64_t fresh, str
 		     "recipients in a day to whom the user has never written before")));
 }
 
+/* What is held takes room on the disk, which a thief must not fill. */
+static void hold(struct user *u, uint64_t now, struct verdict *v)
+{
+	if (u->held_day != known_day(now))
+		u->held = 0;
+	u->held_day = known_day(now);
+	v->refuse = u->held >= HELD_MAX;
+	u->held += !v->refuse;
+}
+
 static void tell(struct user *u, uint64_t now, struct verdict *v)
 {
 	if (u->told == known_day(now))
@@ -174,6 +184,7 @@ void book_send(struct slice name, uint32_t recipients, uint64_t *hashes, size_t 
 	windows_sum(&u->windows, now, &sums);
 	judge(&sums, recipients, fresh, v);
 	if (v->hold) {
+		hold(u, now, v);
 		tell(u, now, v);
 		return;
 	}

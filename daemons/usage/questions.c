@@ -51,6 +51,8 @@ static void log_hold(const struct asker *a, const struct verdict *v)
 	log_pair(&line, "user", slice_str(a->user));
 	log_number(&line, "recipients", a->recipients);
 	log_pair(&line, "why", slice_str(v->text));
+	if (v->refuse)
+		log_pair(&line, "refused", SLICE("too much is held"));
 	log_end(&line);
 }
 
@@ -58,8 +60,11 @@ static void answer(struct asker *a)
 {
 	struct verdict v;
 	book_send(slice_str(a->user), a->recipients, a->hashes, a->got, usage_now(), &v);
-	struct usage_verdict m = {
-	    .request = a->request, .hold = v.hold, .tell = v.tell, .text = slice_str(v.text)};
+	struct usage_verdict m = {.request = a->request,
+				  .hold = v.hold,
+				  .refuse = v.refuse,
+				  .tell = v.tell,
+				  .text = slice_str(v.text)};
 	a->asking = false;
 	if (v.hold)
 		log_hold(a, &v);

@@ -30,6 +30,7 @@ enum {
 	KNOWN_ALL_MAX = 1 << 24,   /* of all: 128 MiB */
 	KNOWN_DAYS = 400,	   /* who was not written to for so long is new again */
 	USERS_MAX = 1 << 20,
+	HELD_MAX = 200, /* messages of one user held in a day; those behind them are refused */
 	BLOCKED_MAX = 20000,
 	JOURNAL_SYNC_US = 1000000, /* what a crash may lose */
 };
@@ -81,8 +82,9 @@ void known_free(struct known *k);
 
 /* book.c */
 struct user {
-	size_t place;  /* in the book's list */
-	uint32_t told; /* the day on which the administrator was told last; 0: never */
+	size_t place;		 /* in the book's list */
+	uint32_t told;		 /* the day on which the administrator was told last; 0: never */
+	uint32_t held, held_day; /* messages held on that day; not kept over a restart */
 	struct windows windows;
 	struct known known;
 	size_t name_len;
@@ -94,6 +96,7 @@ static inline struct slice user_name_of(const struct user *u)
 }
 struct verdict {
 	bool hold, tell;
+	bool refuse; /* HELD_MAX */
 	char text[201];
 };
 void book_limits(const struct settings_submission *limits);

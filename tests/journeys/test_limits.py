@@ -72,6 +72,22 @@ def test_what_is_over_a_limit_is_held_not_lost_and_release_delivers_it(house):
     house.logged("limited user=alice@trial.example", count=3)
 
 
+def test_a_thief_does_not_fill_the_disk_with_what_is_held(house):
+    """HELD_MAX of daemons/usage."""
+    with tls(house, user="alice") as wire:
+        for n in range(203):
+            send(wire, n)
+        wire.say(f"MAIL FROM:<{ALICE}>", "250 2.1.0")
+        wire.say(f"RCPT TO:<{BOB}>", "250 2.1.5")
+        wire.say("DATA", "354")
+        wire.send(b"Subject: one too many\r\n\r\n.\r\n")
+        wire.expect("452 4.7.1")
+    held(house, 200)
+    with tls(house, user="bob") as wire:
+        send(wire, 7, ALICE, sender=BOB)
+    house.wait_letters("alice")
+
+
 def test_the_postmaster_is_told_once_and_how_to_stop_it(house):
     with tls(house, user="alice") as wire:
         for n in range(7):

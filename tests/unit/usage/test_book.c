@@ -140,6 +140,22 @@ START_TEST(a_held_message_does_not_count)
 }
 END_TEST
 
+/* A thief does not fill the disk with what is held. */
+START_TEST(of_one_user_so_many_are_held_in_a_day_and_the_rest_refused)
+{
+	limit(1, 0, 0, 0, 0);
+	ck_assert(sends(1, 1, NOON));
+	for (int i = 0; i < HELD_MAX; i++)
+		ck_assert(!sends(1, 1, NOON) && !v.refuse);
+	ck_assert(!sends(1, 1, NOON) && v.refuse);
+	ck_assert(!sends(1, 1, NOON + 60) && v.refuse);
+	ck_assert(sends_as("bob@trial.example", 1, 1, NOON));
+	ck_assert(!sends_as("bob@trial.example", 1, 1, NOON) && !v.refuse);
+	ck_assert(sends(1, 1, NOON + DAY));
+	ck_assert(!sends(1, 1, NOON + DAY) && !v.refuse);
+}
+END_TEST
+
 START_TEST(who_was_written_to_before_is_not_new)
 {
 	limit(0, 0, 0, 0, 3);
@@ -299,6 +315,7 @@ int main(void)
 	tcase_add_test(c, each_limit_is_named);
 	tcase_add_test(c, a_days_limit_holds_for_a_day);
 	tcase_add_test(c, a_held_message_does_not_count);
+	tcase_add_test(c, of_one_user_so_many_are_held_in_a_day_and_the_rest_refused);
 	tcase_add_test(c, who_was_written_to_before_is_not_new);
 	tcase_add_test(c, a_recipient_named_twice_is_new_once);
 	tcase_add_test(c, the_administrator_is_told_once_a_user_and_day);
