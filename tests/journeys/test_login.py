@@ -226,18 +226,13 @@ def authority():
     why = dovecot.available()
     if why:
         pytest.skip(why)
-    server = dovecot.Dovecot("""
+    server = dovecot.Dovecot(dovecot.shipped("auth.conf", {}) + """
 protocols =
 ssl = no
 auth_mechanisms = plain
 passdb {
   driver = passwd-file
   args = /nonexistent
-}
-service auth {
-  unix_listener auth-client {
-    mode = 0600
-  }
 }
 service stats {
   unix_listener stats-writer {
@@ -259,7 +254,7 @@ def test_dovecot_decides(authority, stagepost):
     conf.write_text(conf.read_text().replace("/nonexistent", str(authority.folder / "passwd")))
     authority_with(authority, {f"dora@{DOMAIN}": "from Dovecot", f"alice@{DOMAIN}": "also from Dovecot"})
     subprocess.run(["doveadm", "-c", conf, "reload"], check=True, timeout=20)
-    house = people(stagepost, passwords=f"dovecot unix:{authority.run}/auth-client; passwords file:users").start()
+    house = people(stagepost, passwords=f"dovecot unix:{authority.run}/stagepost-auth; passwords file:users").start()
     wait_for(lambda: holds(house, "dora", "from Dovecot").returncode == 0, what="Dovecot's passwords")
     assert login(house, f"dora@{DOMAIN}", "from Dovecot") == 235
     assert login(house, "dora", "wrong") == 535
@@ -278,6 +273,20 @@ def test_dovecot_decides(authority, stagepost):
     # and back
     authority.process = subprocess.Popen(["dovecot", "-F", "-c", conf], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_for(lambda: login(house, "dora", "from Dovecot") == 235, 20, "Dovecot again")
+
+
+def test_dovecot_may_know_names_alone(authority, stagepost):
+    """As when it has them from PAM: conf/dovecot/auth.conf says what it needs then."""
+    conf = authority.folder / "dovecot.conf"
+    conf.write_text(conf.read_text().replace("/nonexistent", str(authority.folder / "passwd"))
+                    + "auth_username_format = %Ln\n")
+    authority_with(authority, {"dora": "from Dovecot"})
+    subprocess.run(["doveadm", "-c", conf, "reload"], check=True, timeout=20)
+    house = people(stagepost, passwords=f"dovecot unix:{authority.run}/stagepost-auth").start()
+    wait_for(lambda: holds(house, "dora", "from Dovecot").returncode == 0, what="Dovecot's passwords")
+    assert login(house, f"dora@{DOMAIN}", "from Dovecot") == 235
+    assert login(house, f"dora@{DOMAIN}", "wrong") == 535
+    assert login(house, "dora@elsewhere.example", "from Dovecot") == 535
 
 
 def test_100_000_users_in_a_database_log_in_as_fast_as_10(stagepost):
