@@ -3,7 +3,6 @@
  *
  *	settings.c     what the configuration says
  *	server.c       listeners, accepting, drain
- *	clients.c      connections of each client network
  *	session.c      a connection's life: octets -> lines -> verbs; replies
  *	session_log.c  what is logged of it
  *	verbs.c        verbs that need nobody else
@@ -20,6 +19,7 @@
 #include "common/config/settings.h"
 #include "common/dialogue/login.h"
 #include "common/dialogue/maildrop.h"
+#include "common/net/clients.h"
 #include "common/net/sockaddr.h"
 #include "common/net/tls_server.h"
 #include "common/os/loop.h"
@@ -45,7 +45,6 @@ enum {
 #define SESSION_RELEASE_US    UINT64_C(10000000)  /* that it may take to let the maildrop go */
 
 struct listener;
-struct client;
 
 enum phase {
 	PHASE_TLS,	     /* handshake */
@@ -144,12 +143,6 @@ void server_remember(struct session *s);	     /* the session begins */
 void server_forget(struct session *s);		     /* the session ends */
 bool server_draining(void);
 void server_revoke(struct slice user); /* sessions of this user end */
-
-/* clients.c: a client is an IPv4 address or an IPv6 /64. */
-void clients_start(void);
-struct client *client_enter(const struct net_address *peer); /* a connection of it more */
-void client_leave(struct client *c);
-uint32_t client_connections(const struct client *c);
 
 /* session.c */
 void sessions_start(void);

@@ -71,7 +71,7 @@ static void accepted(void *arg, int fd, const struct net_address *peer)
 		return;
 	}
 	net_ip_format(peer, address);
-	s = session_open(fd, l, client_enter(peer), address);
+	s = session_open(fd, l, client_enter(peer, 0), address);
 	session_log_begin(s);
 	judge(s, l->tls);
 }

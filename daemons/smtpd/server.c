@@ -275,6 +275,7 @@ void server_warm(void)
 void server_start(void)
 {
 	clients_start();
+	rates_start();
 	sessions_start();
 	loop_timer_start(&opener, QUEUE_PATIENCE_US, open_up, NULL);
 	queue_start();

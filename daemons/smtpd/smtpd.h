@@ -5,7 +5,7 @@
  *	settings.c     what the configuration says; each set has a number
  *	server.c       listeners and what differs between them, accepting, drain
  *	pickup.c       sessions that pickup hands over
- *	clients.c      connections and rates of each client network
+ *	rates.c        what each client did in a minute
  *	session.c      a connection's life, and what is said on it
  *	command.c      octets -> command lines -> verbs
  *	session_log.c  what is logged of it
@@ -39,6 +39,7 @@
 #include "common/mail/address.h"
 #include "common/mail/completion.h"
 #include "common/mail/header.h"
+#include "common/net/clients.h"
 #include "common/net/sockaddr.h"
 #include "common/net/stream.h"
 #include "common/sasl/sasl.h"
@@ -68,7 +69,6 @@ enum {
 };
 
 struct listener;
-struct client;
 struct question;
 struct login;
 
@@ -228,13 +228,9 @@ bool server_draining(void);
 void server_check_drained(void);
 void server_check_drained_later(void); /* when this turn's replies have been sent */
 
-/* clients.c: a client is an IPv4 address, an IPv6 /64, or a user of the machine. */
+/* rates.c */
 enum client_event { CLIENT_CONNECTION, CLIENT_MESSAGE, CLIENT_RECIPIENT };
-void clients_start(void);
-/* A connection of it more. */
-struct client *client_enter(const struct net_address *peer, uint32_t uid);
-void client_leave(struct client *c);
-uint32_t client_connections(const struct client *c);
+void rates_start(void);
 /* Counts one more in the minute under way; false: that is over the limit of the settings. */
 bool client_count(const struct client *c, enum client_event event);
 

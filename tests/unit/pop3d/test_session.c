@@ -315,7 +315,7 @@ static void connect_client(bool secured)
 	client.closed = false;
 	forget_text();
 	ck_assert(net_ip_parse(SLICE("192.0.2.1"), &a));
-	client.session = session_open(ends[1], NULL, client_enter(&a), "192.0.2.1");
+	client.session = session_open(ends[1], NULL, client_enter(&a, 0), "192.0.2.1");
 	session_begin(client.session, false);
 	client.session->secured = secured;
 	awaited_text = "+OK mx.example.org Stagepost POP3 ready\r\n";

@@ -40,6 +40,7 @@ START_TEST(an_ipv4_address_an_ipv6_64_and_a_user_are_a_client)
 	    {"", "", 1000, 1001, false},
 	};
 	clients_start();
+	rates_start();
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct client *a = enter(cases[i].a, cases[i].uid_a);
 		struct client *b = enter(cases[i].b, cases[i].uid_b);
@@ -54,6 +55,7 @@ END_TEST
 START_TEST(each_deed_has_its_limit_and_it_outlives_connections)
 {
 	clients_start();
+	rates_start();
 	limit(0, 3, 5);
 	for (unsigned i = 1; i <= 8; i++) {
 		struct client *c = enter("192.0.2.1", 0);
@@ -77,6 +79,7 @@ START_TEST(strangers_without_number_take_bounded_memory)
 	enum { MANY = 200000, KEPT = 65536 };
 	char text[64];
 	clients_start();
+	rates_start();
 	limit(1, 0, 0);
 	for (unsigned i = 0; i < MANY; i++) {
 		snprintf(text, sizeof(text), "2001:db8:%x:%x::1", i >> 16, i & 0xffff);
