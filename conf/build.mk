@@ -106,15 +106,20 @@ journeys-long: all
 		KILL_ROUNDS=10 CORPUS_COUNT=3000 tests/journeys/run test_reload.py test_kill.py \
 		test_relay_kill.py test_corpus.py test_relay_corpus.py
 
-# Death and errors at each disk call; CRASH=short takes a minute.
-CRASH_FILES := $(if $(filter short,$(CRASH)),test_steps.py test_poison.py)
+# What is struck, and by whom: tests/crash/rows.py. CRASH=short takes little of each. CRASH_ARGS are
+# pytest's: a file, -k NAME.
 ifdef FAULTS
-crash: all
-	@BUILD="$(CURDIR)/$B" CRASH=$(CRASH) tests/crash/run $(CRASH_FILES)
+crash attack: all
+	@BUILD="$(CURDIR)/$B" CRASH=$(CRASH) CRASH_RESULTS="$(CURDIR)/build/$@.json" tests/crash/run $@ $(CRASH_ARGS)
 else
-crash:
-	@$(MAKE) --no-print-directory FAULTS=1 crash
+crash attack:
+	@$(MAKE) --no-print-directory FAULTS=1 $@
 endif
+# The short form of all three, which is part of `make check`.
+strikes:
+	@$(MAKE) --no-print-directory CRASH=short crash
+	@$(MAKE) --no-print-directory CRASH=short attack
+	@$(MAKE) --no-print-directory SECONDS=0 fuzz
 
 check: style layers unit journeys
 
@@ -124,6 +129,6 @@ bench: all
 clean:
 	rm -rf build
 
-.PHONY: all unit unit-programs fuzz layers style journeys journeys-long crash check bench clean install
+.PHONY: all unit unit-programs fuzz layers style journeys journeys-long crash attack strikes check bench clean install
 -include $(shell find $B/obj build/fuzz -name '*.d' 2>/dev/null)
 -include conf/install.mk

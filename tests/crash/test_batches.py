@@ -16,12 +16,13 @@ from house import SHORT, Client, House, as_kept, content_of, steps_of, wait_for
 from stagepost import IS_ROOT, Letter
 from test_steps import keep
 
+pytestmark = [pytest.mark.row("kill at every disk call", "full"), pytest.mark.long,
+              pytest.mark.skipif(not IS_ROOT or not shutil.which("mkfs.ext4"), reason="mounts file systems")]
+
 USERS = tuple(f"u{i}" for i in range(40))
 SIZE = 3000
 MIB = 1024 * 1024
 STRIDE = 45 if SHORT else 4
-
-pytestmark = pytest.mark.skipif(not IS_ROOT or not shutil.which("mkfs.ext4"), reason="mounts file systems")
 
 
 class Crowd(House):

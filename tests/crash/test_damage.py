@@ -15,6 +15,8 @@ from house import LARGE, SHORT, Client, House, as_kept, content_of, wait_for
 from wire import stuffed
 from test_steps import copy_with_owner, keep, own_as
 
+pytestmark = [pytest.mark.row("spoiled spool", "forged spool"), pytest.mark.long]
+
 SEED = int(os.environ.get("CRASH_SEED", "7"))
 CASES = 6 if SHORT else 60
 MESSAGES = 8

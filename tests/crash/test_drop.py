@@ -15,6 +15,8 @@ import pytest
 from house import SHORT, House, wait_for
 from stagepost import DOMAIN
 
+pytestmark = [pytest.mark.row("kill at every disk call"), pytest.mark.long]
+
 STRIDE = 3 if SHORT else 1
 CALLS = 40
 OPS = ["create", "write", "fsync", "close", "rename", "fsync-dir", "mode", "list", "open", "space"]

@@ -15,6 +15,8 @@ import pytest
 from house import BOXES, LARGE, SHORT, SIZES, Client, House, steps_of, wait_for
 from test_steps import keep
 
+pytestmark = [pytest.mark.row("full", "failing disk", "failing sync", "failing names"), pytest.mark.long]
+
 ERRORS = ["EIO", "ENOSPC", "EDQUOT", "EROFS"]
 OPS = {
     "smtpd": ["write", "fdatasync", "fsync", "writeback", "close", "stat", "open", "truncate"],

@@ -12,7 +12,9 @@ import pytest
 from house import LARGE, Client, House, wait_for
 from stagepost import IS_ROOT
 
-pytestmark = pytest.mark.skipif(not IS_ROOT, reason="mounts file systems")
+pytestmark = [pytest.mark.row("full"), pytest.mark.long,
+              pytest.mark.skipif(not IS_ROOT, reason="mounts file systems")]
+
 MIB = 1024 * 1024
 
 

@@ -7,6 +7,8 @@ import pytest
 
 from house import LARGE, Client, House, wait_for
 
+pytestmark = [pytest.mark.row("full"), pytest.mark.long]
+
 MIB = 1024 * 1024
 
 

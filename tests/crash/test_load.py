@@ -15,6 +15,8 @@ import test_kill
 from stagepost import descendants, is_there
 from test_kill import Load
 
+pytestmark = [pytest.mark.row("kill at random"), pytest.mark.long]
+
 ROUNDS = int(os.environ.get("CRASH_ROUNDS", "8" if SHORT else "60"))
 SEED = int(os.environ.get("CRASH_SEED", "0")) or random.SystemRandom().randrange(1, 10 ** 6)
 

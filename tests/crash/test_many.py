@@ -10,6 +10,8 @@ import pytest
 
 from house import SHORT, Client, House, wait_for
 
+pytestmark = [pytest.mark.row("long queue"), pytest.mark.long]
+
 COUNT = int(os.environ.get("CRASH_MANY", "3000" if SHORT else "100000"))
 CLIENTS = 8
 

@@ -10,6 +10,8 @@ import pytest
 
 from house import Client, House, wait_for
 
+pytestmark = pytest.mark.row("poison")
+
 OTHERS = 100
 POISON = "local:read:1+:kill"
 

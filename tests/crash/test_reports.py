@@ -13,6 +13,8 @@ from house import SHORT, steps_of, wait_for
 from reporting import MAIL, Far, Reporting
 from test_steps import keep
 
+pytestmark = [pytest.mark.row("kill at every disk call"), pytest.mark.long]
+
 STRIDE = 9 if SHORT else 1
 ERRORS = ["EIO", "ENOSPC"]
 OPS = {"bounce": ["write", "fdatasync", "writeback", "close", "open", "read", "stat"],

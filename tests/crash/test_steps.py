@@ -17,6 +17,8 @@ import pytest
 
 from house import BOXES, LARGE, SHORT, SIZES, Client, House, steps_of, wait_for
 
+pytestmark = pytest.mark.row("kill at every disk call")
+
 ROLES = ["smtpd", "queue", "local"]
 STRIDE = 9 if SHORT else 1
 

@@ -18,6 +18,8 @@ from reporting import FAR, Far, Reporting
 from stagepost import is_there
 from test_steps import keep
 
+pytestmark = [pytest.mark.row("kill at random"), pytest.mark.long]
+
 SEED = int(os.environ.get("STORM_SEED", "0")) or random.SystemRandom().randrange(1, 10 ** 6)
 SECONDS = float(os.environ.get("STORM_SECONDS", "6" if SHORT else "25"))
 CLIENTS = 4
