@@ -1,7 +1,8 @@
 /*
  * commit: group commit. What became complete in a turn is one batch at the turn's end: one
- * pwritev, one fdatasync. While these are fast the loop makes them itself, when all else of the
- * turn has been sent; else a thread does, and the next batch gathers meanwhile, in a second buffer.
+ * pwritev, one fdatasync. A thread makes them, and the next batch gathers meanwhile, in a second
+ * buffer; while few messages come together and the disk is fast, the loop does, when all else of
+ * the turn has been sent.
  * A record is encoded into the buffer that is written; header and final zeros are beside it, so a
  * batch that does not fit into the segment is cut between two records without a copy.
  */
@@ -258,20 +259,22 @@ static void give_thread(struct writer *w)
 	pthread_mutex_unlock(&w->committer.mutex);
 }
 
-/* A thread costs wake-ups, as much as a fast disk's sync; a slow disk would hold up everybody. */
-static bool is_fast(const struct writer *w)
+/* A thread costs wake-ups, as much as a fast disk's sync. That is worth it where many are under
+ * way: while the loop waited for the disk, none of their messages would get complete. And a slow
+ * disk would hold up everybody. */
+static bool is_for_loop(const struct writer *w, uint64_t length)
 {
-	return w->commit_us <= w->here_us;
+	return w->crowd < COMMIT_CROWD * CROWD_UNIT && w->commit_us <= w->here_us &&
+	       length <= COMMIT_HERE_MAX;
 }
 
-/* While the loop waits for the disk nobody's message gets complete, as it would beside the thread.
- * So where others are under way, it first looks for what has come meanwhile, as long as that brings
- * more: one commit for them all. */
+/* Where others are under way, the loop first looks for what has come meanwhile, as long as that
+ * brings more: one commit for them all. */
 static bool looks_for_more(struct writer *w)
 {
 	size_t count = w->gathering->count;
-	if (w->commit_busy || !w->lease || !is_fast(w) || w->drafts == 0 ||
-	    w->looks == COMMIT_LOOKS || w->looked_at == count)
+	if (w->commit_busy || !w->lease || w->drafts == 0 || w->looks == COMMIT_LOOKS ||
+	    w->looked_at == count)
 		return false;
 	w->looks++;
 	w->looked_at = count;
@@ -297,7 +300,7 @@ static void commit_begin(struct writer *w)
 					     .batch = w->committing,
 					     .count = n,
 					     .length = length,
-					     .here = is_fast(w) && length <= COMMIT_HERE_MAX};
+					     .here = is_for_loop(w, length)};
 		w->commit_busy = true;
 		w->looks = 0;
 		w->looked_at = 0;
@@ -377,15 +380,16 @@ static void job_succeeded(struct writer *w, const struct commit_job *job)
 }
 
 /* A single bad one counts for a while: the first after a rest, or when the disk begins to lag. */
-static void remember(struct writer *w, uint64_t us)
+static void remember(struct writer *w, const struct commit_job *job)
 {
-	w->commit_us = w->commit_us == UINT64_MAX ? us : (7 * w->commit_us + us) / 8;
+	w->commit_us = w->commit_us == UINT64_MAX ? job->us : (7 * w->commit_us + job->us) / 8;
+	w->crowd = (7 * w->crowd + job->count * CROWD_UNIT) / 8;
 }
 
 static void finish(struct writer *w)
 {
 	struct commit_job job = w->job;
-	remember(w, job.us);
+	remember(w, &job);
 	if (job.err)
 		job_failed(w, &job);
 	else

@@ -1,8 +1,8 @@
 /*
  * writer: the face of the store for those who put messages in (smtpd, later submission and
  * bounce). It appends to a segment that the manager has lent, with one pwritev and one fdatasync a
- * turn, in the loop while that is fast and in a thread while it is not, and writes large messages
- * to files of their own in another thread.
+ * turn, in a thread (while that is fast and few messages come together, in the loop), and writes
+ * large messages to files of their own in another thread.
  *
  * The writer talks with the manager through its owner: what it wants to say is in writer_hooks;
  * what the manager says comes in by writer_take_lease(), writer_take_file(), writer_lost().

@@ -19,9 +19,11 @@
 enum {
 	LEASES_WANTED = 2,	   /* the one in use and a spare */
 	FRESH_AHEAD = 1024 * 1024, /* ids left when a new incarnation is asked for */
-	COMMIT_HERE_US = 500, /* the loop commits itself while that takes no longer (mean) ... */
+	COMMIT_HERE_US = 500, /* the loop commits itself while that takes no longer (mean), ... */
+	COMMIT_CROWD = 4,     /* ... a commit has fewer messages (mean) ... */
+	CROWD_UNIT = 64,
 	COMMIT_HERE_MAX = 512 * 1024, /* ... and octets are no more */
-	COMMIT_LOOKS = 3,	      /* for more messages, before a commit that the loop makes */
+	COMMIT_LOOKS = 3,	      /* for more messages, before a commit */
 	BATCH_KEEP = 4 * 1024 * 1024, /* memory that a batch keeps while it is empty */
 	SPILL_CHUNK = 128 * 1024,     /* octets gathered for one write to a large file */
 	WRITEBACK_LEAST = 256 * 1024, /* octets of it whose way to the disk begins at once */
@@ -175,6 +177,7 @@ struct writer {
 	struct commit_job job;
 	uint64_t commit_us; /* what a commit takes: a moving average */
 	uint64_t here_us;   /* COMMIT_HERE_US */
+	uint64_t crowd;	    /* messages that a commit has: the same, in parts of CROWD_UNIT */
 	struct digest hash; /* of the commits that the loop makes */
 	unsigned looks;	    /* for more messages, before the next commit, ... */
 	size_t looked_at;   /* ... and how many there were at the last one */

@@ -477,6 +477,35 @@ START_TEST(who_commits_depends_on_how_long_it_takes)
 }
 END_TEST
 
+static unsigned commits_of(unsigned messages, unsigned commits, unsigned done, bool *here)
+{
+	for (unsigned i = 0; i < commits; i++) {
+		for (unsigned k = 0; k < messages; k++)
+			commit_message(done++, SLICE("one of them"));
+		run_until_done(done);
+		here[i] = world.w->job.here;
+	}
+	return done;
+}
+
+/* While the loop waited for the disk, the next messages would not get complete. */
+START_TEST(the_thread_commits_where_many_messages_come_together)
+{
+	bool few[20], many[20], alone[20];
+	writer_found(world.w);
+	world.w->here_us = UINT64_MAX;
+	world.w->commit_us = 0;
+	unsigned done = commits_of(2, 20, 0, few);
+	done = commits_of(5, 20, done, many);
+	done = commits_of(1, 20, done, alone);
+	ck_assert(few[0] && few[19]);
+	ck_assert(many[0] && !many[19]);
+	ck_assert(!alone[0] && alone[19]);
+	ck_assert_uint_eq(world.done_well, done);
+	ck_assert_uint_eq(scan_lease(0, NULL).count, done);
+}
+END_TEST
+
 static void commit_now(void *arg)
 {
 	(void)arg;
@@ -549,6 +578,7 @@ int main(void)
 	TCase *c = tcase_create("either");
 	tcase_add_checked_fixture(c, world_begin, world_end);
 	tcase_add_test(c, who_commits_depends_on_how_long_it_takes);
+	tcase_add_test(c, the_thread_commits_where_many_messages_come_together);
 	tcase_add_test(c, the_loop_looks_for_more_while_others_are_under_way);
 	suite_add_tcase(s, c);
 	suite_add_tcase(s, writer_case("thread", thread_begin));
