@@ -2,6 +2,7 @@
 A Stagepost that is struck: built with FAULTS=1, started with a fault, restarted without it, and
 audited. What a client was told is kept apart from what the server has, and compared at the end.
 """
+import contextlib
 import os
 import re
 import shutil
@@ -114,15 +115,22 @@ class House(Stagepost):
         if master:
             os.kill(master, signal.SIGSTOP)     # so that it starts nothing more
             wait_for(lambda: Path(f"/proc/{master}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T", 5)
-            everyone = [*descendants(master), master]
-            for blow in (signal.SIGSTOP, signal.SIGKILL):
-                for pid in everyone:
-                    os.kill(pid, blow)
+            everyone = {master}
+            while more := descendants(master) - everyone:   # a fork server may have had a child meanwhile
+                self.blow(more, signal.SIGSTOP)
+                everyone |= more
+            self.blow(everyone, signal.SIGKILL)
             wait_for(lambda: not any(is_there(pid) for pid in everyone), what="death of all")
         if self.launched:
             self.launched.kill()
             self.launched.wait()
             self.launched = None
+
+    @staticmethod
+    def blow(pids, number):
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):   # it has just ended by itself
+                os.kill(pid, number)
 
     def deaths(self, role, how="signal=9"):
         return len(re.findall(rf"daemon-ended role={role} pid=\d+ {how}", self.log()))
