@@ -251,7 +251,7 @@ static const char *program_of(enum role_id role)
 static void environment(char *list_out[SERVICE_ENVIRONMENT_MAX + 1])
 {
 	static const char *const names[] = {
-	    "TZ",	    "STAGEPOST_FAULTS", "STAGEPOST_DISK_TRACE",
+	    "TZ",	    "STAGEPOST_FAULTS", "STAGEPOST_DISK_TRACE", "STAGEPOST_TAKEN_OVER",
 	    "ASAN_OPTIONS", "UBSAN_OPTIONS",	"LSAN_OPTIONS"};
 	size_t count = 0;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

@@ -95,6 +95,7 @@ static void variables(char *list[VARIABLES_MAX])
 					    "NOTIFY_SOCKET",
 					    "STAGEPOST_FAULTS",
 					    "STAGEPOST_DISK_TRACE",
+					    "STAGEPOST_TAKEN_OVER",
 					    "ASAN_OPTIONS",
 					    "UBSAN_OPTIONS",
 					    "LSAN_OPTIONS"};

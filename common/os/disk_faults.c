@@ -18,6 +18,7 @@
 
 #include "common/base/error.h"
 #include "common/base/slice.h"
+#include "common/os/taken_over_faults.h"
 
 enum { RULES_MAX = 64, ROLE_SIZE = 32, PATH_SIZE = 4096, EVERY_OP = DISK_OPS };
 
@@ -169,6 +170,7 @@ void disk_faults_role(const char *name)
 	snprintf(our_role, sizeof(our_role), "%s", name);
 	begin();
 	pthread_mutex_unlock(&mutex);
+	taken_over_begin(name);
 }
 
 bool disk_faults_built(void)
@@ -196,6 +198,7 @@ static bool strikes(const struct rule *r, enum disk_op op)
 int disk_point(enum disk_op op, int fd)
 {
 	int delay = 0, error = 0;
+	taken_over_point();
 	pthread_mutex_lock(&mutex);
 	if (!begun)
 		begin();
