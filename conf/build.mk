@@ -70,6 +70,14 @@ unit-programs: $(UNIT_TESTS)
 unit: $(UNIT_TESTS)
 	@tests/unit/run $(UNIT_TESTS)
 
+# Programs of tests/crash that try many spools in one process: each is what its name begins with.
+CRASH_RECOVER := tests/crash/recover.c
+CRASH_PROGRAMS := $B/tests/crash/spoil
+$B/tests/crash/spoil: $(patsubst %.c,$B/obj/%.o,$(CRASH_RECOVER) $(wildcard tests/crash/spoil*.c)) $(call unit_libs,store)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS) -lcheck -lsubunit -lm -lrt
+crash-programs: $(CRASH_PROGRAMS)
+
 # Fuzz targets: tests/fuzz/fuzz_X.c with LLVMFuzzerTestOneInput, corpus in tests/fuzz/corpus/X,
 # an optional dictionary in tests/fuzz/X.dict. `make fuzz SECONDS=60` runs each that long.
 SECONDS ?= 60
@@ -109,7 +117,7 @@ journeys-long: all
 # What is struck, and by whom: tests/crash/rows.py. CRASH=short takes little of each. CRASH_ARGS are
 # pytest's: a file, -k NAME.
 ifdef FAULTS
-crash attack: all
+crash attack: all $(CRASH_PROGRAMS)
 	@BUILD="$(CURDIR)/$B" CRASH=$(CRASH) CRASH_RESULTS="$(CURDIR)/build/$@.json" tests/crash/run $@ $(CRASH_ARGS)
 else
 crash attack:
@@ -129,6 +137,6 @@ bench: all
 clean:
 	rm -rf build
 
-.PHONY: all unit unit-programs fuzz layers style journeys journeys-long crash attack strikes check bench clean install
+.PHONY: all crash-programs unit unit-programs fuzz layers style journeys journeys-long crash attack strikes check bench clean install
 -include $(shell find $B/obj build/fuzz -name '*.d' 2>/dev/null)
 -include conf/install.mk

@@ -19,7 +19,10 @@
 #include "queue/store/spool.h"
 #include "queue/store/writer.h"
 
-enum { WORLD_SEGMENT = 512 * 1024, WORLD_LEDGER = 256 * 1024, WORLD_IDS = 4096, WRITER = 7 };
+#ifndef SPOOL_WORLD_SIZES /* who wants others says so, and which */
+enum { WORLD_SEGMENT = 512 * 1024, WORLD_LEDGER = 256 * 1024 };
+#endif
+enum { WORLD_IDS = 4096, WRITER = 7 };
 
 struct spool_world {
 	char path[64];
@@ -98,7 +101,7 @@ static inline void world_make(struct spool_world *w)
 
 static inline void world_shell(const char *format, const char *a, const char *b)
 {
-	char command[256];
+	char command[512];
 	snprintf(command, sizeof(command), format, a, b);
 	ck_assert_int_eq(system(command), 0);
 }
