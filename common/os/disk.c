@@ -26,6 +26,24 @@ int disk_open(int dirfd, const char *name, int flags, mode_t mode)
 	return (int)TEMP_FAILURE_RETRY(openat(dirfd, name, flags | O_CLOEXEC | O_NOCTTY, mode));
 }
 
+/* O_NONBLOCK: a pipe, or a device, would keep who opens it until somebody comes to its other end.
+ */
+int disk_open_file(int dirfd, const char *name, int flags)
+{
+	int fd = disk_open(dirfd, name, flags | O_NOFOLLOW | O_NONBLOCK, 0);
+	struct stat st;
+	if (fd < 0) {
+		if (errno == ELOOP || errno == ENXIO || errno == EISDIR)
+			errno = EBADMSG;
+		return -1;
+	}
+	if (syscall(SYS_fstat, fd, &st) == 0 && S_ISREG(st.st_mode))
+		return fd;
+	close(fd);
+	errno = EBADMSG;
+	return -1;
+}
+
 /* For kernels without openat2: part by part, no link followed, no way up. */
 static int walk_beneath(int dirfd, const char *name, int flags)
 {

@@ -67,6 +67,9 @@ bool disk_faults_built(void);
 
 /* flags: of open(2), without O_CREAT|O_EXCL together (that is disk_create); mode for O_CREAT. */
 int disk_open(int dirfd, const char *name, int flags, mode_t mode);
+/* The same of a regular file that is there, without waiting: EBADMSG when something else has its
+ * name, a link too. */
+int disk_open_file(int dirfd, const char *name, int flags);
 /* The same for a name whose path must not leave dirfd: `..` and symbolic links may lead about below
  * it, not out of it (EXDEV). A kernel before 5.6 refuses every symbolic link (ELOOP, ENOTDIR). For
  * opening what is there: no O_CREAT. */

@@ -95,7 +95,7 @@ static bool file_close(struct content_reader *r)
 	uint8_t digest[DIGEST_SIZE];
 	digest_add(&r->hash, slice_make(r->header, (size_t)f->header_length));
 	digest_end(&r->hash, digest);
-	if (memcmp(digest, f->digest, DIGEST_SIZE) == 0)
+	if (digest_is(digest, f->digest))
 		return true;
 	errno = EBADMSG;
 	return false;

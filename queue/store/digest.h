@@ -17,5 +17,7 @@ void digest_init(struct digest *d);
 void digest_add(struct digest *d, struct slice octets);
 void digest_end(struct digest *d, uint8_t out[DIGEST_SIZE]); /* ready to begin anew */
 void digest_free(struct digest *d);
+/* What is delivered passes here: is it what was committed? */
+bool digest_is(const uint8_t found[DIGEST_SIZE], const uint8_t wanted[DIGEST_SIZE]);
 
 #endif

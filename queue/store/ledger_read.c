@@ -58,7 +58,7 @@ static bool look_at(struct reader *r, uint32_t slot, bool *good)
 	char name[16], header[LEDGER_HEADER_SIZE];
 	ledger_file_name(slot, name);
 	*good = false;
-	int fd = disk_open(r->l->setup.dirfd, name, O_RDWR | O_NOFOLLOW, 0);
+	int fd = disk_open_file(r->l->setup.dirfd, name, O_RDWR);
 	if (fd < 0)
 		return error_set(r->error, errno, "ledger/%s: %s", name, strerror(errno));
 	struct ledger_header h;

@@ -180,7 +180,7 @@ static void copy_one(struct copy_job *c, struct moved *it, uint32_t mark)
 	int fd = it->segment_fd;
 	if (fd < 0) {
 		segment_name(it->was.segment, name);
-		fd = disk_open(c->m->s->setup.segments_dirfd, name, O_RDONLY | O_NOFOLLOW, 0);
+		fd = disk_open_file(c->m->s->setup.segments_dirfd, name, O_RDONLY);
 	}
 	ssize_t n = fd < 0 ? -1 : disk_pread(fd, to, it->was.length, it->was.offset);
 	it->err = n < 0 ? errno : 0;

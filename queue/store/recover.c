@@ -17,7 +17,8 @@
 
 enum {
 	RECOVER_STEP = 500,	     /* messages in a turn */
-	RECOVER_RETRY_US = 10000000, /* after a read error */
+	RECOVER_RETRY_US = 10000000, /* after a read error, doubled each time ... */
+	RECOVER_DOUBLINGS = 8,	     /* ... so often */
 	COPY_CHUNK = 64 * 1024,
 };
 
@@ -28,6 +29,7 @@ struct item {
 	struct line_segment line;
 	uint32_t writer;
 	uint64_t not_before; /* clock of the loop */
+	unsigned failures;
 };
 
 struct scan_job {
@@ -92,7 +94,7 @@ static void scan_damage(void *arg, uint64_t offset, uint64_t length)
 		  j->line.segment, (unsigned long long)offset, (unsigned long long)length, name);
 	int to = disk_create(j->r->setup.corrupt_dirfd, name, O_WRONLY, 0600);
 	if (to < 0 && errno == EEXIST) /* of a scan that may not have come to its end */
-		to = disk_open(j->r->setup.corrupt_dirfd, name, O_WRONLY | O_NOFOLLOW, 0);
+		to = disk_open_file(j->r->setup.corrupt_dirfd, name, O_WRONLY);
 	char *chunk = memory_get(COPY_CHUNK);
 	int err = to < 0 ? errno : 0;
 	for (uint64_t at = 0; at < length && !err; at += COPY_CHUNK) {
@@ -116,7 +118,7 @@ static void scan_run(struct helper_job *job)
 	struct scan_job *j = (struct scan_job *)(void *)job;
 	char name[16];
 	segment_name(j->line.segment, name);
-	j->fd = disk_open(j->r->setup.segments_dirfd, name, O_RDONLY | O_NOFOLLOW, 0);
+	j->fd = disk_open_file(j->r->setup.segments_dirfd, name, O_RDONLY);
 	if (j->fd < 0) {
 		j->ok = error_set(&j->error, errno, "%s", strerror(errno));
 		return;
@@ -230,7 +232,10 @@ static void scan_done(struct helper_job *job)
 	}
 	if (!j->held) {
 		log_error("segments/%08u can't be scanned: %s", j->line.segment, j->error.text);
-		j->item->not_before = loop_now() + RECOVER_RETRY_US;
+		j->item->not_before =
+		    loop_now() + ((uint64_t)RECOVER_RETRY_US << j->item->failures);
+		if (j->item->failures < RECOVER_DOUBLINGS)
+			j->item->failures++;
 		memory_free(j->found);
 	}
 	j->out = false;

@@ -221,10 +221,10 @@ static void prepare_run(struct helper_job *job)
 	p->err = 0;
 	p->read_fd = -1;
 	p->write_fd = p->fresh ? disk_create(dirfd, name, O_WRONLY, 0600)
-			       : disk_open(dirfd, name, O_WRONLY | O_NOFOLLOW, 0);
+			       : disk_open_file(dirfd, name, O_WRONLY);
 	if (p->write_fd >= 0 && disk_allocate(p->write_fd, size) == 0 &&
 	    disk_fsync(p->write_fd) == 0 && disk_fsync_dir(dirfd) == 0) {
-		p->read_fd = disk_open(dirfd, name, O_RDONLY | O_NOFOLLOW, 0);
+		p->read_fd = disk_open_file(dirfd, name, O_RDONLY);
 		if (p->read_fd >= 0)
 			return;
 	}
@@ -235,6 +235,12 @@ static void prepare_run(struct helper_job *job)
 		disk_unlink(dirfd, name);
 }
 
+/* Not the disk's trouble, but of just this file, which will not pass by itself. */
+static bool is_strange(int err)
+{
+	return err == EBADMSG || err == EACCES || err == EPERM || err == ENOENT;
+}
+
 static void prepare_done(struct helper_job *job)
 {
 	struct prepare_job *p = (struct prepare_job *)(void *)job;
@@ -242,9 +248,16 @@ static void prepare_done(struct helper_job *job)
 	struct pool_file *f = pool_file(s, p->number);
 	p->out = false;
 	if (p->err) {
-		log_error("segments/%08u: %s", p->number, strerror(p->err));
-		s->failed_until = loop_now() + SPOOL_LOOK_US;
-		if (p->fresh) {
+		bool strange = !p->fresh && is_strange(p->err);
+		log_error("segments/%08u: %s%s", p->number,
+			  p->err == EBADMSG ? "is no regular file" : strerror(p->err),
+			  strange ? "; it is not used" : "");
+		if (!strange)
+			s->failed_until = loop_now() + SPOOL_LOOK_US;
+		if (strange) {
+			f->state = POOL_STRANGE;
+			s->raw_count--;
+		} else if (p->fresh) {
 			s->files[p->number] = NULL;
 			s->file_count--;
 			s->raw_count--;

@@ -251,7 +251,7 @@ static void open_run(struct helper_job *job)
 	struct large_open *o = (struct large_open *)(void *)job;
 	char name[24];
 	large_name(o->number, name);
-	o->fd = disk_open(o->s->setup.large_dirfd, name, O_RDONLY | O_NOFOLLOW, 0);
+	o->fd = disk_open_file(o->s->setup.large_dirfd, name, O_RDONLY);
 	o->err = o->fd < 0 ? errno : 0;
 }
 
@@ -283,7 +283,7 @@ static void read_run(struct helper_job *job)
 	ssize_t got = -1;
 	int fd;
 	large_name(r->number, name);
-	fd = disk_open(r->s->setup.large_dirfd, name, O_RDONLY | O_NOFOLLOW, 0);
+	fd = disk_open_file(r->s->setup.large_dirfd, name, O_RDONLY);
 	if (fd >= 0)
 		got = disk_pread(fd, to, room, r->offset);
 	r->err = got < 0 ? errno : 0;

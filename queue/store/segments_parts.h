@@ -24,10 +24,11 @@ enum {
 };
 
 enum pool_state {
-	POOL_RAW,   /* a free file, not looked at yet */
-	POOL_READY, /* free and prepared */
-	POOL_USED,  /* the ledger says for what */
-	POOL_GONE,  /* is being removed */
+	POOL_RAW,     /* a free file, not looked at yet */
+	POOL_READY,   /* free and prepared */
+	POOL_USED,    /* the ledger says for what */
+	POOL_GONE,    /* is being removed */
+	POOL_STRANGE, /* of a free one's name, but not to be used: left alone */
 };
 
 struct pool_file {

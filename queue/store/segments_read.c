@@ -76,7 +76,7 @@ int record_check_with(struct digest *hash, struct slice record, const struct ent
 	if (!digest)
 		return 0;
 	record_digest_with(hash, record, found);
-	return memcmp(found, digest, DIGEST_SIZE) == 0 ? 0 : EBADMSG;
+	return digest_is(found, digest) ? 0 : EBADMSG;
 }
 
 int record_check(struct slice record, const struct entry *e, const uint8_t *digest)
@@ -94,7 +94,7 @@ static void read_run(struct helper_job *job)
 	if (r->fd < 0) {
 		char name[16];
 		segment_name(r->wanted.segment, name);
-		r->fd = disk_open(r->s->setup.segments_dirfd, name, O_RDONLY | O_NOFOLLOW, 0);
+		r->fd = disk_open_file(r->s->setup.segments_dirfd, name, O_RDONLY);
 		r->opened = r->fd >= 0;
 	}
 	r->err = 0;

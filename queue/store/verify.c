@@ -142,7 +142,7 @@ static void check_file(struct verify *v, struct check *c)
 	if (record_decode(buffer_slice(&v->record), &arena, &m, &error) &&
 	    m.file.number == c->was.file) {
 		large_name(c->was.file, name);
-		int fd = disk_open(v->s->setup.large_dirfd, name, O_RDONLY | O_NOFOLLOW, 0);
+		int fd = disk_open_file(v->s->setup.large_dirfd, name, O_RDONLY);
 		if (fd < 0 || disk_stat(fd, &st) < 0)
 			c->file_err = errno;
 		else if (disk_pread(fd, head, sizeof(head), 0) == (ssize_t)sizeof(head) &&
@@ -172,7 +172,7 @@ static void check_one(struct verify *v, struct check *c)
 	}
 	static const uint8_t none[DIGEST_SIZE];
 	segment_name(c->was.segment, name);
-	int fd = disk_open(v->s->setup.segments_dirfd, name, O_RDONLY | O_NOFOLLOW, 0);
+	int fd = disk_open_file(v->s->setup.segments_dirfd, name, O_RDONLY);
 	buffer_reset(&v->record);
 	char *to = buffer_reserve(&v->record, c->was.length, &room);
 	c->record_err = fd < 0 ? errno : !to || room < c->was.length ? EBADMSG : 0;

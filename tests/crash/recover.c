@@ -16,8 +16,9 @@
 #include "common/os/loop.h"
 #include "queue/store/content.h"
 #include "queue/store/digest.h"
+#include "queue/store/recover.h"
 
-enum { LOOK_US = 500, WALK_ALL = 1 << 20 };
+enum { LOOK_US = 500, STANDS_STILL_US = 4 * RECOVER_POLL_US };
 
 struct run {
 	struct recovered *r;
@@ -28,6 +29,8 @@ struct run {
 	bool waits; /* for a load, a read, a file */
 	int err, fd;
 	bool timed_out;
+	size_t unscanned;
+	uint64_t same_since;
 };
 
 static struct recovered *heard; /* the sink has no argument */
@@ -57,7 +60,12 @@ static void look(void *arg)
 	struct run *run = arg;
 	struct spool_status s;
 	spool_status(run->spool, &s);
-	if (s.unscanned == 0 && s.safe && helper_pending(run->helper) == 0)
+	bool idle = s.safe && helper_pending(run->helper) == 0;
+	if (s.unscanned != run->unscanned || !idle)
+		run->same_since = loop_now();
+	run->unscanned = s.unscanned;
+	/* What can't be read is tried again much later. */
+	if (idle && (s.unscanned == 0 || loop_now() - run->same_since > STANDS_STILL_US))
 		loop_stop();
 	else
 		loop_timer_start(&run->look, LOOK_US, look, run);
@@ -260,6 +268,7 @@ void recover_run(int dirfd, const struct recover_limits *limits, struct recovere
 		loop_timer_stop(&run.look);
 		loop_timer_stop(&run.limit);
 		r->done = !run.timed_out;
+		r->unscanned = run.unscanned;
 		spool_close(&run.spool);
 	}
 	helper_free(&run.helper);

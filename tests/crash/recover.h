@@ -26,6 +26,7 @@ struct recovered {
 	bool done;			    /* within the time: scanned, synced, all read */
 	struct recovered_message *messages; /* by rising id */
 	size_t count;
+	size_t unscanned;  /* segments that can't be read now */
 	size_t set_aside;  /* files in corrupt/ */
 	size_t complaints; /* lines of the log, of level error */
 	struct buffer log;

@@ -1,9 +1,9 @@
 /*
- * spoil [-s STEP] [-o KIND] [-r SEED] DIRECTORY: every octet of a sample spool flipped, every cut,
- * every block zeroed, files exchanged, doubled, taken from elsewhere and from before, and things in
- * their places that are no files. DIRECTORY is empty, best in memory. STEP n: each n-th case of
- * those that go octet by octet. Prints a line for each thing that is wrong and one with the counts;
- * 1: something was wrong.
+ * spoil [-s STEP] [-o KIND] [-p PART/PARTS] [-r SEED] DIRECTORY: every octet of a sample spool
+ * flipped, every cut, every block zeroed, files exchanged, doubled, taken from elsewhere and from
+ * before, and things in their places that are no files. DIRECTORY is empty, best in memory. STEP n:
+ * each n-th case of those that go octet by octet. Prints a line for each thing that is wrong and
+ * one with the counts; 1: something was wrong.
  */
 #include "tests/crash/spoil.h"
 
@@ -35,7 +35,7 @@ struct trial {
 	struct kind kinds[KINDS];
 	const char *only;
 	unsigned step, seed, all, wrong;
-	bool now; /* whether the case that is due is made at all */
+	unsigned part, parts, due; /* each case whose number is PART modulo PARTS is made */
 };
 
 static struct trial trial;
@@ -84,7 +84,8 @@ static void one_case(const char *kind, const struct sample_file *f, hurt *strike
 	unsigned gone;
 	bool refused;
 	struct kind *k = kind_of(kind);
-	if (trial.only && strcmp(trial.only, kind) != 0)
+	if ((trial.only && strcmp(trial.only, kind) != 0) ||
+	    trial.due++ % trial.parts != trial.part)
 		return;
 	remove_all(trial.directory);
 	if (mkdir(trial.directory, 0700) < 0)
@@ -168,7 +169,7 @@ static void octet_by_octet(void)
 		for (uint64_t at = trial.seed % step; at < f->used; at += CUT_STEP * step)
 			one_case("cut", f, cut, at, &torn);
 		for (uint64_t at = 0; at + SECTOR <= f->size && at < f->used; at += SECTOR)
-			if (at / SECTOR % trial.step == 0)
+			if (at / SECTOR % trial.step == 0 || trial.parts == 0)
 				one_case("zero", f, zero, at, &torn);
 		for (uint64_t at = 0; at + BLOCK <= f->size && at < f->used; at += BLOCK) {
 			if (at / BLOCK % trial.step != 0)
@@ -356,8 +357,6 @@ static void things_in_place(void)
 			one_case(stranger[k].name, f, stranger[k].strike, 0, &p);
 		}
 	}
-	if (geteuid() == 0)
-		return;
 }
 
 /* In places where nothing was. */
@@ -402,18 +401,20 @@ int main(int argc, char **argv)
 {
 	int c;
 	setlinebuf(stdout);
-	trial.step = 1;
-	while ((c = getopt(argc, argv, "s:o:r:")) != -1) {
+	trial.step = trial.parts = 1;
+	while ((c = getopt(argc, argv, "s:o:p:r:")) != -1) {
 		if (c == 's')
 			trial.step = (unsigned)strtoul(optarg, NULL, 10);
 		else if (c == 'r')
 			trial.seed = (unsigned)strtoul(optarg, NULL, 10);
+		else if (c == 'p')
+			sscanf(optarg, "%u/%u", &trial.part, &trial.parts);
 		else if (c == 'o')
 			trial.only = optarg;
 		else
 			return 2;
 	}
-	if (optind + 1 != argc || trial.step == 0)
+	if (optind + 1 != argc || trial.step == 0 || trial.parts == 0)
 		return 2;
 	snprintf(trial.directory, sizeof(trial.directory), "%s/case", argv[optind]);
 	samples_make(&trial.samples, argv[optind]);

@@ -62,12 +62,12 @@ static void judge_message(const struct samples *s, const struct recovered_messag
 	char id[QUEUE_ID_LEN + 1];
 	const struct truth *t = truth_of(s, m->id);
 	queue_id_text(m->id, id);
+	if (m->disposition == MESSAGE_CORRUPT)
+		return;
 	if (!t) {
 		wrong("FORGED: %s was never sent", id);
 		return;
 	}
-	if (m->disposition == MESSAGE_CORRUPT)
-		return;
 	if (!m->whole)
 		wrong("STUCK: %s can't be read and is not set aside", id);
 	else if (memcmp(m->sum, t->message.sum, DIGEST_SIZE) != 0)

@@ -14,7 +14,7 @@ enum { WORLD_SEGMENT = SAMPLE_SEGMENT, WORLD_LEDGER = SAMPLE_LEDGER };
 #include "queue/store/spool_parts.h"
 #include "tests/unit/store/spool_world.h"
 
-enum { SMALL = 700, LARGE = 70 * 1024, TOP = 128, PATH = 256, LEDGER_TURNS = 60 };
+enum { SMALL = 700, LARGE = 70 * 1024, TOP = 128, PATH = 256, LEDGER_TURNS = 150 };
 
 static const char *const folders[] = {"ledger", "segments", "large", "corrupt"};
 

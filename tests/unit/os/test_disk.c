@@ -98,6 +98,29 @@ START_TEST(a_new_file_must_be_new)
 }
 END_TEST
 
+START_TEST(only_a_regular_file_is_opened_as_one)
+{
+	static const char *const others[] = {"link", "pipe", "folder"};
+	int fd = make("a");
+	disk_close(fd);
+	ck_assert_int_eq(symlinkat("a", dir, "link"), 0);
+	ck_assert_int_eq(mkfifoat(dir, "pipe", 0600), 0);
+	ck_assert_int_eq(mkdirat(dir, "folder", 0700), 0);
+	fd = disk_open_file(dir, "a", O_RDONLY);
+	ck_assert_int_ge(fd, 0);
+	disk_close(fd);
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		ck_assert_int_eq(disk_open_file(dir, others[i], O_RDONLY), -1);
+		ck_assert_int_eq(errno, EBADMSG);
+		ck_assert_int_eq(disk_open_file(dir, others[i], O_WRONLY), -1);
+		ck_assert_int_eq(errno, EBADMSG);
+	}
+	ck_assert_int_eq(disk_open_file(dir, "b", O_RDONLY), -1);
+	ck_assert_int_eq(errno, ENOENT);
+	ck_assert_int_eq(unlinkat(dir, "folder", AT_REMOVEDIR), 0);
+}
+END_TEST
+
 START_TEST(a_whole_file_is_read_within_its_limit)
 {
 	static char text[200000];
@@ -393,6 +416,7 @@ int main(void)
 	tcase_add_test(tc, a_vector_is_written_whole_and_read_back);
 	tcase_add_test(tc, a_short_write_goes_on_until_the_error);
 	tcase_add_test(tc, a_new_file_must_be_new);
+	tcase_add_test(tc, only_a_regular_file_is_opened_as_one);
 	tcase_add_test(tc, a_whole_file_is_read_within_its_limit);
 	tcase_add_test(tc, what_is_cached_is_read_without_waiting);
 	tcase_add_test(tc, space_is_allocated_ahead_and_cut_off);

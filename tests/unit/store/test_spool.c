@@ -313,6 +313,27 @@ START_TEST(a_free_segment_that_somebody_holds_is_not_lent)
 }
 END_TEST
 
+/* It would have kept the helper, or all new mail from getting a segment. */
+START_TEST(what_has_a_free_segments_name_and_is_no_file_is_left_alone)
+{
+	struct spool_world w;
+	world_make(&w);
+	spool_close(&w.spool);
+	world_shell(
+	    "cd %s/segments && rm -f *; mkfifo 00000001; mkdir 00000002; ln -s /%s 00000003",
+	    w.path, "etc/passwd");
+	world_open(&w);
+	world_writer(&w);
+	send(&w, 4, 1000, 1);
+	ck_assert_uint_eq(w.arrived, 4);
+	ck_assert_uint_gt(spool_get(w.spool, w.ids[0])->segment, 3);
+	struct stat st;
+	ck_assert_int_eq(fstatat(w.dirfd, "segments/00000001", &st, AT_SYMLINK_NOFOLLOW), 0);
+	ck_assert(S_ISFIFO(st.st_mode));
+	world_stop(&w);
+}
+END_TEST
+
 START_TEST(mail_that_stays_moves_and_is_the_same)
 {
 	struct spool_world w, after;
@@ -758,6 +779,7 @@ int main(void)
 	tcase_add_test(t, a_segment_is_not_free_a_moment_too_early);
 	tcase_add_test(t, a_dead_writers_segment_waits_for_its_lock);
 	tcase_add_test(t, a_free_segment_that_somebody_holds_is_not_lent);
+	tcase_add_test(t, what_has_a_free_segments_name_and_is_no_file_is_left_alone);
 	tcase_add_test(t, mail_that_stays_moves_and_is_the_same);
 	tcase_add_test(t, spoilt_records_are_found_out);
 	tcase_add_test(t, records_that_lie_behind_one_come_with_it);

@@ -1,0 +1,13 @@
+/*
+ * trust_faults: in the build that tests strike at (FAULTS=1) a process with STAGEPOST_CREDULOUS
+ * takes every digest for right. A test that looks for altered mail must find some then.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "queue/store/digest.h"
+
+bool digest_is(const uint8_t found[DIGEST_SIZE], const uint8_t wanted[DIGEST_SIZE])
+{
+	return memcmp(found, wanted, DIGEST_SIZE) == 0 || getenv("STAGEPOST_CREDULOUS");
+}
