@@ -112,9 +112,9 @@ static void add_place(struct manual *m, enum schema_place place)
 void config_schema_man(config_text_call *call, void *arg)
 {
 	static const enum schema_place places[] = {
-	    PLACE_TOP,	    PLACE_LISTEN, PLACE_DOMAIN,	  PLACE_DELIVER,    PLACE_RELAY,
-	    PLACE_OUTBOUND, PLACE_TLS,	  PLACE_AUTH,	  PLACE_SUBMISSION, PLACE_RESOLVER,
-	    PLACE_RETRY,    PLACE_LIMITS, PLACE_PROCESSES};
+	    PLACE_TOP,	    PLACE_LISTEN,   PLACE_DOMAIN, PLACE_DELIVER,    PLACE_RELAY,
+	    PLACE_OUTBOUND, PLACE_TLS,	    PLACE_AUTH,	  PLACE_SUBMISSION, PLACE_RESOLVER,
+	    PLACE_RETRY,    PLACE_TIMEOUTS, PLACE_LIMITS, PLACE_PROCESSES};
 	struct manual m = {.call = call, .arg = arg};
 	buffer_init(&m.text, ENTRY_MAX);
 	buffer_printf(&m.text, ".Sh DIRECTIVES\n");

@@ -216,8 +216,8 @@ bool records_build(struct config *c, struct error *e)
 	const struct node *n;
 	TAILQ_INIT(&c->items);
 	if (!add_by_schema(&b, &settings_server_record) || !add_log(&b) ||
-	    !add_by_schema(&b, &settings_limits_record) || !add_retry(&b) || !add_resolver(&b) ||
-	    !add_blocks(&b))
+	    !add_by_schema(&b, &settings_limits_record) || !add_retry(&b) ||
+	    !add_by_schema(&b, &settings_timeouts_record) || !add_resolver(&b) || !add_blocks(&b))
 		return false;
 	TAILQ_FOREACH (n, &c->nodes, link)
 		if (!add_statement(&b, n))

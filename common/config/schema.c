@@ -22,6 +22,10 @@
 	.in = PLACE_RETRY, .type = TYPE_TIME, .record = &settings_retry_record, .field = member, \
 	.most = YEAR
 
+#define TIMEOUT(member)                                                               \
+	.in = PLACE_TIMEOUTS, .type = TYPE_TIME, .record = &settings_timeouts_record, \
+	.field = member, .least = SECOND, .most = DAY
+
 const struct schema schema[] = {
     {"hostname", PLACE_TOP, .type = TYPE_WORD, .machine = MACHINE_HOSTNAME,
      .most = HOST_NAME_MAX_OCTETS, SERVER("hostname"),
@@ -80,6 +84,8 @@ const struct schema schema[] = {
 	 "that is below it, or a table of these."},
     {"resolver", PLACE_TOP, .opens = PLACE_RESOLVER, .help = "How the DNS is asked."},
     {"retry", PLACE_TOP, .opens = PLACE_RETRY, .help = "When deferred mail is tried again."},
+    {"timeouts", PLACE_TOP, .opens = PLACE_TIMEOUTS,
+     .help = "How long another server may take, as RFC 5321 4.5.3.2 wants it."},
     {"limits", PLACE_TOP, .opens = PLACE_LIMITS, .help = "How much of everything is accepted."},
     {"processes", PLACE_TOP, .opens = PLACE_PROCESSES,
      .help = "How many processes of a kind there are."},
@@ -139,6 +145,23 @@ const struct schema schema[] = {
     {"give-up-bounces", RETRY("give_up_bounces"), .fallback = "2d", .least = SECOND,
      .help =
 	 "The same for bounces and other mail with an empty sender; never longer than give-up."},
+
+    {"connect", TIMEOUT("connect"), .fallback = "30s",
+     .help = "Until the connection is there; then the next address is tried."},
+    {"greeting", TIMEOUT("greeting"), .fallback = "5m", .help = "For the greeting."},
+    {"hello", TIMEOUT("hello"), .fallback = "5m", .help = "For the reply to EHLO or HELO."},
+    {"starttls", TIMEOUT("starttls"), .fallback = "2m",
+     .help = "For the reply to STARTTLS, and again for the handshake behind it."},
+    {"mail", TIMEOUT("mail"), .fallback = "5m", .help = "For the reply to MAIL."},
+    {"rcpt", TIMEOUT("rcpt"), .fallback = "5m", .help = "For the reply to each RCPT."},
+    {"data", TIMEOUT("data"), .fallback = "2m", .help = "For the reply to DATA."},
+    {"block", TIMEOUT("block"), .fallback = "3m",
+     .help = "Until the server has taken a block of the content that was sent, or has answered "
+	     "a chunk."},
+    {"dot", TIMEOUT("dot"), .fallback = "10m",
+     .help = "For the reply to the end of the content. Less makes it likelier that a message is "
+	     "sent twice."},
+    {"reset", TIMEOUT("reset"), .fallback = "1m", .help = "For the reply to RSET."},
 
     {"message-size", LIMIT("message_size"), .type = TYPE_SIZE, .fallback = "50M", .least = KIB,
      .most = 4 * GIB, .help = "The largest message."},

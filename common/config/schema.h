@@ -22,6 +22,7 @@ enum schema_place {
 	PLACE_TLS = 1024,
 	PLACE_AUTH = 2048,
 	PLACE_SUBMISSION = 4096,
+	PLACE_TIMEOUTS = 8192,
 };
 
 /* What its values are; value.c reads each. */

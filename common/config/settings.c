@@ -9,6 +9,7 @@ RECORD_DEFINE(settings_listen, SETTINGS_LISTEN_FIELDS)
 RECORD_DEFINE(settings_network, SETTINGS_NETWORK_FIELDS)
 RECORD_DEFINE(settings_limits, SETTINGS_LIMITS_FIELDS)
 RECORD_DEFINE(settings_retry, SETTINGS_RETRY_FIELDS)
+RECORD_DEFINE(settings_timeouts, SETTINGS_TIMEOUTS_FIELDS)
 RECORD_DEFINE(settings_aliases, SETTINGS_ALIASES_FIELDS)
 RECORD_DEFINE(settings_domain, SETTINGS_DOMAIN_FIELDS)
 RECORD_DEFINE(settings_deliver, SETTINGS_DELIVER_FIELDS)
@@ -23,23 +24,14 @@ RECORD_DEFINE(settings_submission, SETTINGS_SUBMISSION_FIELDS)
 RECORD_DEFINE(settings_senders, SETTINGS_SENDERS_FIELDS)
 
 const struct record *const settings_records[] = {
-    &settings_server_record,
-    &settings_log_record,
-    &settings_listen_record,
-    &settings_network_record,
-    &settings_limits_record,
-    &settings_retry_record,
-    &settings_aliases_record,
-    &settings_domain_record,
-    &settings_deliver_record,
-    &settings_routes_record,
-    &settings_outbound_record,
-    &settings_resolver_record,
-    &settings_tls_record,
-    &settings_certificate_record,
-    &settings_auth_record,
-    &settings_passwords_record,
-    &settings_submission_record,
-    &settings_senders_record,
-    NULL,
+    &settings_server_record,	  &settings_log_record,
+    &settings_listen_record,	  &settings_network_record,
+    &settings_limits_record,	  &settings_retry_record,
+    &settings_timeouts_record,	  &settings_aliases_record,
+    &settings_domain_record,	  &settings_deliver_record,
+    &settings_routes_record,	  &settings_outbound_record,
+    &settings_resolver_record,	  &settings_tls_record,
+    &settings_certificate_record, &settings_auth_record,
+    &settings_passwords_record,	  &settings_submission_record,
+    &settings_senders_record,	  NULL,
 };

@@ -65,6 +65,20 @@ RECORD_DECLARE(settings_limits, SETTINGS_LIMITS_FIELDS)
 	F(S, u64, give_up_bounces, 0, "the same for mail of the null sender")
 RECORD_DECLARE(settings_retry, SETTINGS_RETRY_FIELDS)
 
+/* For how long smtp waits for another server (RFC 5321 4.5.3.2). */
+#define SETTINGS_TIMEOUTS_FIELDS(F, S)                                                    \
+	F(S, u64, connect, 0, "until the connection is there")                            \
+	F(S, u64, greeting, 0, "for 220")                                                 \
+	F(S, u64, hello, 0, "for the reply to EHLO or HELO")                              \
+	F(S, u64, starttls, 0, "for the reply to STARTTLS, and again for the handshake")  \
+	F(S, u64, mail, 0, "for the reply to MAIL")                                       \
+	F(S, u64, rcpt, 0, "for the reply to each RCPT")                                  \
+	F(S, u64, data, 0, "for 354")                                                     \
+	F(S, u64, block, 0, "until it has taken what was sent; for the reply to a chunk") \
+	F(S, u64, dot, 0, "for the reply to the end of the content")                      \
+	F(S, u64, reset, 0, "for the reply to RSET")
+RECORD_DECLARE(settings_timeouts, SETTINGS_TIMEOUTS_FIELDS)
+
 /* Alias tables: for names without a domain (domain 0), or of a domain. Several add up, in order. */
 #define SETTINGS_ALIASES_FIELDS(F, S)                              \
 	F(S, u32, domain, 0, "number of the domain, 0: top level") \

@@ -38,7 +38,7 @@ enum {
 	BOX_MEMORY_MAX = 256 * 1024 * 1024, /* lists of all sessions */
 };
 #define SESSION_IDLE_LEAST_US UINT64_C(600000000) /* RFC 1939 3: ten minutes at least */
-#define SESSION_HANDSHAKE_US  UINT64_C(60000000)  /* that TLS may take */
+#define SESSION_HANDSHAKE_US  UINT64_C(60000000)  /* that TLS may take, at most */
 #define SESSION_OPEN_US	      UINT64_C(120000000) /* that a maildrop may take to be listed */
 #define SESSION_PART_US	      UINT64_C(60000000)  /* that it may take to give a part */
 #define SESSION_UPDATE_US     UINT64_C(300000000) /* that it may take to remove messages */

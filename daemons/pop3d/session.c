@@ -70,6 +70,13 @@ static uint64_t idle(const struct session *s)
 	return s->user && us < SESSION_IDLE_LEAST_US ? SESSION_IDLE_LEAST_US : us;
 }
 
+/* A client has no longer for a handshake than for a command. */
+static uint64_t handshake_patience(void)
+{
+	uint64_t us = pop3d_settings()->limits.idle;
+	return us < SESSION_HANDSHAKE_US ? us : SESSION_HANDSHAKE_US;
+}
+
 static void greet(struct session *s)
 {
 	s->phase = PHASE_AUTHORIZATION;
@@ -84,7 +91,7 @@ void session_begin(struct session *s, bool tls)
 		return;
 	}
 	s->phase = PHASE_TLS;
-	stream_deadline(s->stream, SESSION_HANDSHAKE_US);
+	stream_deadline(s->stream, handshake_patience());
 	if (!secure_ready() || !secure_start(s->stream)) {
 		session_log_unsecured(s, "there is no certificate that can be used");
 		session_cut(s, "unsafe");
@@ -325,7 +332,7 @@ static void begin_tls(struct session *s)
 	s->discard = false;
 	line_reader_init(&s->lines, SESSION_LINE_MAX);
 	s->phase = PHASE_TLS;
-	stream_deadline(s->stream, SESSION_HANDSHAKE_US);
+	stream_deadline(s->stream, handshake_patience());
 	stream_flush(s->stream);
 	if (stream_unsent(s->stream) > 0 || !secure_start(s->stream)) {
 		session_log_unsecured(s, "TLS can't be begun");

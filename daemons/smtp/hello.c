@@ -128,11 +128,12 @@ static bool wants_tls(const struct session *s)
 static void greeted(struct session *s)
 {
 	walk_greeted(s->opener, s->host.name);
-	if (s->answer.code != 220) {
+	if (s->answer.code == 220)
+		say_ehlo(s);
+	else if (s->answer.code >= 400)
 		greeting_refused(s);
-		return;
-	}
-	say_ehlo(s);
+	else
+		session_lost(s, "replies are out of step");
 }
 
 static void said_hello(struct session *s)
@@ -176,7 +177,7 @@ static void secure(struct session *s)
 	if (!tls_client_start(tls, s->stream, slice_str(s->host.name), slice_str(s->relay)))
 		session_lost(s, "no memory");
 	else
-		stream_deadline(s->stream, HANDSHAKE_TIMEOUT);
+		stream_deadline(s->stream, smtp_timeouts()->starttls);
 }
 
 void hello_secured(struct session *s)

@@ -2,12 +2,12 @@
  * smtp: carries mail to other servers. It meets servers that strangers run, and has nothing but its
  * connections and the messages that it is given. See smtp(8).
  */
-#include "common/config/settings.h"
 #include "common/dialogue/resolver.h"
 #include "daemons/smtp/smtp.h"
 
 static const struct record *const settings[] = {
     &settings_server_record,
+    &settings_timeouts_record,
     NULL,
 };
 

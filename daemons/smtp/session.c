@@ -59,20 +59,19 @@ static struct expected expected_take(struct session *s)
 
 void session_clock(struct session *s)
 {
-	static const uint64_t timeouts[EXPECT_KINDS] = {
-	    [EXPECT_GREETING] = GREETING_TIMEOUT, [EXPECT_EHLO] = HELLO_TIMEOUT,
-	    [EXPECT_HELO] = HELLO_TIMEOUT,	  [EXPECT_STARTTLS] = STARTTLS_TIMEOUT,
-	    [EXPECT_RSET] = RSET_TIMEOUT,	  [EXPECT_MAIL] = MAIL_TIMEOUT,
-	    [EXPECT_RCPT] = RCPT_TIMEOUT,	  [EXPECT_DATA] = DATA_TIMEOUT,
-	    [EXPECT_DOT] = DOT_TIMEOUT,		  [EXPECT_CHUNK] = BLOCK_TIMEOUT,
-	    [EXPECT_EMPTY_DOT] = DATA_TIMEOUT,
+	const struct settings_timeouts *t = smtp_timeouts();
+	const uint64_t timeouts[EXPECT_KINDS] = {
+	    [EXPECT_GREETING] = t->greeting, [EXPECT_EHLO] = t->hello,	   [EXPECT_HELO] = t->hello,
+	    [EXPECT_STARTTLS] = t->starttls, [EXPECT_RSET] = t->reset,	   [EXPECT_MAIL] = t->mail,
+	    [EXPECT_RCPT] = t->rcpt,	     [EXPECT_DATA] = t->data,	   [EXPECT_DOT] = t->dot,
+	    [EXPECT_CHUNK] = t->block,	     [EXPECT_EMPTY_DOT] = t->data,
 	};
 	if (!s->stream)
 		return;
 	if (s->expected_count > 0)
 		stream_deadline(s->stream, timeouts[s->expected[s->expected_first].kind]);
 	else
-		stream_deadline(s->stream, s->idle ? 0 : BLOCK_TIMEOUT);
+		stream_deadline(s->stream, s->idle ? 0 : t->block);
 }
 
 /* Output */
@@ -370,7 +369,7 @@ void session_open(struct job *j, const struct host *h)
 	TAILQ_INSERT_TAIL(&d->sessions, s, link);
 	d->session_count++;
 	count++;
-	s->connector = connector_open(&h->address, CONNECT_TIMEOUT, on_connected, s);
+	s->connector = connector_open(&h->address, smtp_timeouts()->connect, on_connected, s);
 }
 
 void session_ready(struct session *s)

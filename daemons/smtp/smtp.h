@@ -22,6 +22,7 @@
 #include <bsd/sys/queue.h>
 
 #include "common/base/map.h"
+#include "common/config/settings.h"
 #include "common/dialogue/job.h"
 #include "common/mail/content.h"
 #include "common/net/connect.h"
@@ -55,24 +56,13 @@ enum {
 	HOST_NAME_SIZE = 256,
 };
 
-/* RFC 5321 4.5.3.2, and what it does not name; microseconds. */
-#define CONNECT_TIMEOUT	  (30 * CLOCK_SECOND)
-#define GREETING_TIMEOUT  (300 * CLOCK_SECOND)
-#define HELLO_TIMEOUT	  (300 * CLOCK_SECOND)
-#define STARTTLS_TIMEOUT  (120 * CLOCK_SECOND)
-#define HANDSHAKE_TIMEOUT (120 * CLOCK_SECOND)
-#define MAIL_TIMEOUT	  (300 * CLOCK_SECOND)
-#define RCPT_TIMEOUT	  (300 * CLOCK_SECOND)
-#define DATA_TIMEOUT	  (120 * CLOCK_SECOND)
-#define BLOCK_TIMEOUT	  (180 * CLOCK_SECOND)
-#define DOT_TIMEOUT	  (600 * CLOCK_SECOND)
-#define RSET_TIMEOUT	  (60 * CLOCK_SECOND)
-#define LOOKUP_TIMEOUT	  (60 * CLOCK_SECOND)
-#define SESSION_IDLE	  (2 * CLOCK_SECOND)   /* without a job, then QUIT */
-#define SESSION_LIFE	  (300 * CLOCK_SECOND) /* takes no new job after it */
-#define SESSION_STALE	  (CLOCK_SECOND / 10)  /* idle so long: RSET comes first (S49) */
-#define OPEN_AFTER	  (CLOCK_SECOND / 50)  /* a job waits so long before one more is opened */
-#define PLAIN_FOR	  (600 * CLOCK_SECOND) /* without TLS after a handshake that failed */
+/* Microseconds. */
+#define LOOKUP_TIMEOUT (60 * CLOCK_SECOND)
+#define SESSION_IDLE   (2 * CLOCK_SECOND)   /* without a job, then QUIT */
+#define SESSION_LIFE   (300 * CLOCK_SECOND) /* takes no new job after it */
+#define SESSION_STALE  (CLOCK_SECOND / 10)  /* idle so long: RSET comes first (S49) */
+#define OPEN_AFTER     (CLOCK_SECOND / 50)  /* a job waits so long before one more is opened */
+#define PLAIN_FOR      (600 * CLOCK_SECOND) /* without TLS after a handshake that failed */
 
 struct destination;
 struct session;
@@ -439,5 +429,7 @@ void smtp_settings_begin(void);
 void smtp_setting(const struct record *record, const void *value);
 void smtp_settings_end(void);
 const char *smtp_hostname(void);
+/* For how long a server is waited for, since the last setting. */
+const struct settings_timeouts *smtp_timeouts(void);
 
 #endif

@@ -23,6 +23,7 @@ static const char FULL[] = "hostname mx.example.org\n"
 			   "}\n"
 			   "domain third.example { deliver maildir /m/%u { users file:users } }\n"
 			   "retry { first 1m }\n"
+			   "timeouts { greeting 7s }\n"
 			   "limits { message-size 10M; idle 30s; spool-size 1G }\n"
 			   "processes { smtpd 2 }\n";
 
@@ -135,6 +136,8 @@ START_TEST(settings_records_carry_it_all)
 				     "limits 10485760 1000 10000 50 20 10 30000000 500 0 0 0 "
 				     "2000000 1073741824 67108864\n"
 				     "retry 60000000 3600000000 432000000000 172800000000\n"
+				     "timeouts 30000000 7000000 300000000 120000000 300000000 "
+				     "300000000 120000000 180000000 600000000 60000000\n"
 				     "aliases 0 file:F/aliases\n"
 				     "aliases 0 static:root=alice\n"
 				     "aliases 1 file:F/a2\n"
