@@ -113,6 +113,74 @@ def test_S8_plain_text_between_the_reply_and_the_handshake_is_never_read_as_smtp
         assert b"250" not in said and b"500" not in said and not said.startswith(b"2")
 
 
+class SealedWire:
+    """TLS by hand over an open socket, so that what is said after its end can be said in plain text too."""
+
+    def __init__(self, house):
+        self.wire = smtp(house)
+        self.wire.say("STARTTLS", "220 2.0.0")
+        self.socket, self.inward, self.outward = self.wire.socket, ssl.MemoryBIO(), ssl.MemoryBIO()
+        context = trusting(house.folder)
+        context.check_hostname = False
+        self.tls = context.wrap_bio(self.inward, self.outward)
+        self.until(self.tls.do_handshake)
+
+    def until(self, act):
+        while True:
+            try:
+                done = act()
+                self.flush()
+                return done
+            except ssl.SSLWantReadError:
+                self.flush()
+                self.inward.write(self.socket.recv(65536))
+
+    def flush(self):
+        self.socket.sendall(self.outward.read())
+
+    def say(self, text, short):
+        self.tls.write(text.encode() + b"\r\n")
+        reply = self.until(lambda: self.tls.read(4096)).decode()
+        while not re.search(r"^\d{3} ", reply, re.M):
+            reply += self.until(lambda: self.tls.read(4096)).decode()
+        assert reply.startswith(short), reply
+
+    def end_of_tls(self):
+        """close_notify, and no end of the connection."""
+        try:
+            self.tls.unwrap()
+        except ssl.SSLWantReadError:
+            pass
+        self.flush()
+
+
+@pytest.mark.parametrize("begin,plain", [("BDAT 100 LAST", b"x" * 200), ("BDAT 100 LAST", b"x"), ("DATA", b"rest\r\n.\r\n"), ("DATA", b".")],
+                         ids=["chunk", "chunk-octet", "data", "data-octet"])
+def test_what_is_said_in_plain_text_after_the_end_of_tls_is_never_content(house, begin, plain):
+    """CVE-2026-45185: TLS ends in the middle of a message, and octets of the connection below go on."""
+    before = len(house.maildir("alice"))
+    sealed = SealedWire(house)
+    with sealed.wire:
+        sealed.say("EHLO client.example", "250")
+        sealed.say("MAIL FROM:<sender@far.example>", "250")
+        sealed.say(f"RCPT TO:<alice@{DOMAIN}>", "250")
+        if begin == "DATA":
+            sealed.say(begin, "354")
+            sealed.tls.write(b"Subject: half\r\n\r\nfirst\r\n")
+        else:
+            sealed.tls.write(begin.encode() + b"\r\nSubject: half\r\n")
+        sealed.flush()
+        sealed.end_of_tls()
+        try:
+            sealed.socket.sendall(plain)
+        except OSError:     # it has been closed already, which is right too
+            pass
+        said = sealed.wire.ended()
+        assert b"250" not in said and b"354" not in said
+    house.deliver(CONTENT, f"bob@{DOMAIN}")
+    assert len(house.maildir("alice")) == before
+
+
 BEFORE_TLS = [("MAIL FROM:<alice@trial.example>", "530 5.7.0"), ("RCPT TO:<bob@trial.example>", "530 5.7.0"),
               ("DATA", "530 5.7.0"), ("RSET", "530 5.7.0"), ("VRFY bob", "530 5.7.0"), ("NOOP", "250 2.0.0"),
               ("HELP", "214 2.0.0"), ("AUTH PLAIN AGFsaWNlAHg=", "538 5.7.11"), ("AUTH", "538 5.7.11"),
