@@ -50,9 +50,12 @@ static void *work(void *arg)
 		r->result = content_reader_next(r->reader, &r->piece);
 		r->error = r->result < 0 ? errno : 0;
 		pthread_mutex_lock(&mutex);
-		if (STAILQ_EMPTY(&read_ones))
-			loop_wake_send(&wake);
+		bool first = STAILQ_EMPTY(&read_ones);
 		STAILQ_INSERT_TAIL(&read_ones, r, link);
+		pthread_mutex_unlock(&mutex);
+		if (first) /* not under the lock, for which the loop would wait at once */
+			loop_wake_send(&wake);
+		pthread_mutex_lock(&mutex);
 	}
 	return NULL;
 }

@@ -9,8 +9,8 @@
 
 #include "common/base/memory.h"
 #include "common/os/disk.h"
-#include "queue/store/digest.h"
 #include "queue/store/format.h"
+#include "queue/store/twin.h"
 
 enum { PARTS = 4 }; /* trace, header, body, nothing */
 
@@ -21,7 +21,9 @@ struct content_reader {
 	uint64_t at;	   /* of a file's body */
 	char *header;	   /* of a file; NULL: not read yet */
 	char *piece;	   /* CONTENT_CHUNK octets for a file's body */
+	bool plain;	   /* a file from before there were twins: hashed by `hash` */
 	struct digest hash;
+	struct twin twin;
 };
 
 struct content_reader *content_reader_new(const struct content *c)
@@ -38,8 +40,10 @@ void content_reader_free(struct content_reader **reader)
 	*reader = NULL;
 	if (!r)
 		return;
-	if (r->header)
+	if (r->header && r->plain)
 		digest_free(&r->hash);
+	else if (r->header)
+		twin_free(&r->twin);
 	memory_free(r->header);
 	memory_free(r->piece);
 	memory_free(r);
@@ -55,7 +59,7 @@ static bool read_all(int fd, void *to, size_t len, uint64_t offset)
 }
 
 /* Does the place of the parts make sense, and is this the file that the record means? */
-static bool file_matches(const struct content *c)
+static bool file_matches(const struct content *c, unsigned *version)
 {
 	const struct stored_file *f = &c->file;
 	uint8_t head[LARGE_HEAD_SIZE];
@@ -69,22 +73,34 @@ static bool file_matches(const struct content *c)
 	}
 	if (!read_all(c->fd, head, sizeof(head), 0))
 		return false;
-	if (!large_head_check(head, f->number, f->nonce)) {
+	*version = large_head_version(head, f->number, f->nonce);
+	if (*version == 0)
 		errno = EBADMSG;
-		return false;
-	}
-	return true;
+	return *version != 0;
+}
+
+static void hash_add(struct content_reader *r, struct slice octets)
+{
+	if (r->plain)
+		digest_add(&r->hash, octets);
+	else
+		twin_add(&r->twin, octets);
 }
 
 static bool file_open(struct content_reader *r)
 {
 	const struct content *c = r->content;
-	if (!file_matches(c))
+	unsigned version;
+	if (!file_matches(c, &version))
 		return false;
 	r->header = memory_get((size_t)c->file.header_length + 1);
 	r->piece = memory_get(CONTENT_CHUNK);
 	r->at = c->file.body_offset;
-	digest_init(&r->hash);
+	r->plain = version == LARGE_VERSION_PLAIN;
+	if (r->plain)
+		digest_init(&r->hash);
+	else
+		twin_init(&r->twin);
 	return read_all(c->fd, r->header, (size_t)c->file.header_length, c->file.header_offset);
 }
 
@@ -93,8 +109,11 @@ static bool file_close(struct content_reader *r)
 {
 	const struct stored_file *f = &r->content->file;
 	uint8_t digest[DIGEST_SIZE];
-	digest_add(&r->hash, slice_make(r->header, (size_t)f->header_length));
-	digest_end(&r->hash, digest);
+	hash_add(r, slice_make(r->header, (size_t)f->header_length));
+	if (r->plain)
+		digest_end(&r->hash, digest);
+	else
+		twin_end(&r->twin, digest);
 	if (digest_is(digest, f->digest))
 		return true;
 	errno = EBADMSG;
@@ -128,7 +147,7 @@ static bool body_next(struct content_reader *r, struct slice *piece, int *result
 	if (*result < 0)
 		return true;
 	*piece = slice_make(r->piece, len);
-	digest_add(&r->hash, *piece);
+	hash_add(r, *piece);
 	r->at += len;
 	return true;
 }

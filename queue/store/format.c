@@ -41,21 +41,32 @@ bool batch_head_decode(const void *octets, struct batch_head *h)
 
 enum { LARGE_HEAD_USED = 36 }; /* zeros behind */
 
-void large_head_encode(uint64_t number, const uint8_t nonce[NONCE_SIZE],
-		       uint8_t out[LARGE_HEAD_SIZE])
+static void encode_large(unsigned version, uint64_t number, const uint8_t nonce[NONCE_SIZE],
+			 uint8_t out[LARGE_HEAD_USED])
 {
-	memset(out, 0, LARGE_HEAD_SIZE);
+	memset(out, 0, LARGE_HEAD_USED);
 	put_u32(out, LARGE_MAGIC);
-	put_u16(out + 4, LARGE_VERSION);
+	put_u16(out + 4, (uint16_t)version);
 	put_u64(out + 8, number);
 	memcpy(out + 16, nonce, NONCE_SIZE);
 	put_u32(out + 32, crc32c(0, out, 32));
 }
 
-bool large_head_check(const uint8_t octets[LARGE_HEAD_SIZE], uint64_t number,
-		      const uint8_t nonce[NONCE_SIZE])
+void large_head_encode(uint64_t number, const uint8_t nonce[NONCE_SIZE],
+		       uint8_t out[LARGE_HEAD_SIZE])
 {
-	uint8_t right[LARGE_HEAD_SIZE];
-	large_head_encode(number, nonce, right);
-	return memcmp(octets, right, LARGE_HEAD_USED) == 0;
+	memset(out, 0, LARGE_HEAD_SIZE);
+	encode_large(LARGE_VERSION, number, nonce, out);
+}
+
+unsigned large_head_version(const uint8_t octets[LARGE_HEAD_SIZE], uint64_t number,
+			    const uint8_t nonce[NONCE_SIZE])
+{
+	for (unsigned version = LARGE_VERSION; version >= LARGE_VERSION_PLAIN; version--) {
+		uint8_t right[LARGE_HEAD_USED];
+		encode_large(version, number, nonce, right);
+		if (memcmp(octets, right, LARGE_HEAD_USED) == 0)
+			return version;
+	}
+	return 0;
 }

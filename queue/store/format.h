@@ -25,7 +25,8 @@ enum {
 	PARTS_MANY = UINT16_MAX, /* as a record's number of parts: as many as it has octets for */
 	PART_CRITICAL = 1,	 /* flag: who does not know the part must not act on the record */
 	LARGE_HEAD_SIZE = 4096,
-	LARGE_VERSION = 1,
+	LARGE_VERSION_PLAIN = 1, /* read as ever: its digest is the SHA-256 of body and header */
+	LARGE_VERSION = 2,	 /* its digest is a twin's */
 };
 
 enum record_part {
@@ -85,9 +86,9 @@ bool batch_head_decode(const void *octets, struct batch_head *h);
 /* Fills all of a large file's first octets. */
 void large_head_encode(uint64_t number, const uint8_t nonce[NONCE_SIZE],
 		       uint8_t out[LARGE_HEAD_SIZE]);
-/* Is this the head of just that file? */
-bool large_head_check(const uint8_t octets[LARGE_HEAD_SIZE], uint64_t number,
-		      const uint8_t nonce[NONCE_SIZE]);
+/* The version of the head of just that file; 0: it is another's, or none. */
+unsigned large_head_version(const uint8_t octets[LARGE_HEAD_SIZE], uint64_t number,
+			    const uint8_t nonce[NONCE_SIZE]);
 
 /* What the manager is told of a record that record_look() found right, as its parts say. Zeros
  * where they are not as they should be: record_decode() says so to who reads it. */

@@ -23,7 +23,7 @@ static int write_octets(struct large *f, struct slice octets)
 	}
 	if (octets.len == 0)
 		return 0;
-	digest_add(&f->hash, octets);
+	twin_add(&f->hash, octets);
 	if (disk_pwrite(f->fd, octets.ptr, octets.len, f->offset) < 0)
 		return errno;
 	f->offset += octets.len;
@@ -49,7 +49,7 @@ static void run(struct spill *s)
 	if (s->kind == SPILL_FINISH && !f->err) {
 		f->err = disk_fdatasync(f->fd) < 0 ? errno : 0;
 		s->length = f->offset;
-		digest_end(&f->hash, s->digest);
+		twin_end(&f->hash, s->digest);
 	}
 	if (s->kind != SPILL_WRITE)
 		disk_close(f->fd);
@@ -225,7 +225,7 @@ void writer_take_file(struct writer *w, uint64_t number, const uint8_t nonce[NON
 	f->number = number;
 	memcpy(f->nonce, nonce, NONCE_SIZE);
 	f->fd = fd;
-	digest_init(&f->hash);
+	twin_init(&f->hash);
 	if (d) {
 		assign(d, f);
 	} else if (w->spare_count < FILES_SPARE) {
@@ -240,7 +240,7 @@ static void large_gone(struct writer *w, struct large *f, bool unused)
 {
 	uint64_t number = f->number;
 	bool tell = unused && !f->lost && !w->lost;
-	digest_free(&f->hash);
+	twin_free(&f->hash);
 	memory_free(f);
 	if (tell)
 		w->hooks.abandoned(w->hooks.arg, number);

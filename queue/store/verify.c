@@ -146,7 +146,7 @@ static void check_file(struct verify *v, struct check *c)
 		if (fd < 0 || disk_stat(fd, &st) < 0)
 			c->file_err = errno;
 		else if (disk_pread(fd, head, sizeof(head), 0) == (ssize_t)sizeof(head) &&
-			 large_head_check(head, m.file.number, m.file.nonce) &&
+			 large_head_version(head, m.file.number, m.file.nonce) != 0 &&
 			 (uint64_t)st.st_size >= m.file.length)
 			c->file_err = 0;
 		if (fd >= 0)

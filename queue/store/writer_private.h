@@ -14,6 +14,7 @@
 #include "common/os/loop.h"
 #include "queue/store/digest.h"
 #include "queue/store/format.h"
+#include "queue/store/twin.h"
 #include "queue/store/writer.h"
 
 enum {
@@ -91,7 +92,7 @@ struct large {
 	bool finishing;	     /* its last operation is handed over */
 	bool lost;	     /* with its manager: nobody is told */
 	TAILQ_ENTRY(large) link;
-	struct digest hash;
+	struct twin hash;
 	uint64_t offset;
 	uint64_t begun; /* up to here its way to the disk has begun */
 	int err;

@@ -11,6 +11,7 @@
 #include "common/mail/content.h"
 #include "daemons/bounce/bounce.h"
 #include "queue/store/format.h"
+#include "queue/store/twin.h"
 #include "queue/writing/writing.h"
 
 enum { SEGMENT = 8 * 1024 * 1024, PARENT = 4711, MARK = 99, ANSWERS_MAX = 300 };
@@ -306,16 +307,16 @@ static struct bounce_start large_question(struct slice header, size_t body, bool
 	static uint8_t head[LARGE_HEAD_SIZE], digest[DIGEST_SIZE];
 	const uint8_t *nonce = (const uint8_t *)"abcdefghijklmnop";
 	char *octets = memory_get(body);
-	struct digest hash;
+	struct twin hash;
 	struct bounce_start q = question(1, 1);
 	memset(octets, 'x', body);
 	memcpy(octets, "\r\n", 2);
 	large_head_encode(9, nonce, head);
-	digest_init(&hash);
-	digest_add(&hash, slice_make(octets, body));
-	digest_add(&hash, header);
-	digest_end(&hash, digest);
-	digest_free(&hash);
+	twin_init(&hash);
+	twin_add(&hash, slice_make(octets, body));
+	twin_add(&hash, header);
+	twin_end(&hash, digest);
+	twin_free(&hash);
 	octets[body / 2] = spoilt ? 'y' : 'x';
 	q.fd = temporary(0);
 	ck_assert_int_eq(pwrite(q.fd, head, sizeof(head), 0), sizeof(head));

@@ -10,8 +10,8 @@
 #include "common/config/settings.h"
 #include "common/dialogue/resolver.h"
 #include "daemons/smtp/smtp.h"
-#include "queue/store/digest.h"
 #include "queue/store/format.h"
+#include "queue/store/twin.h"
 #include "tests/unit/daemon-smtp/servers.h"
 #include "tests/unit/service/begun.h"
 

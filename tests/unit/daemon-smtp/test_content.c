@@ -245,7 +245,7 @@ static int file_of(struct slice header, struct slice body, struct stored_file *f
 {
 	char path[] = "/tmp/test-smtp-file-XXXXXX";
 	uint8_t head[LARGE_HEAD_SIZE];
-	struct digest d;
+	struct twin d;
 	int fd = mkstemp(path);
 	ck_assert_int_ge(fd, 0);
 	unlink(path);
@@ -257,11 +257,11 @@ static int file_of(struct slice header, struct slice body, struct stored_file *f
 				  .header_length = header.len};
 	memset(f->nonce, 7, NONCE_SIZE);
 	large_head_encode(f->number, f->nonce, head);
-	digest_init(&d);
-	digest_add(&d, body);
-	digest_add(&d, header);
-	digest_end(&d, f->digest);
-	digest_free(&d);
+	twin_init(&d);
+	twin_add(&d, body);
+	twin_add(&d, header);
+	twin_end(&d, f->digest);
+	twin_free(&d);
 	ck_assert_int_eq(pwrite(fd, head, sizeof(head), 0), (ssize_t)sizeof(head));
 	ck_assert_int_eq(pwrite(fd, body.ptr, body.len, LARGE_HEAD_SIZE), (ssize_t)body.len);
 	ck_assert_int_eq(pwrite(fd, header.ptr, header.len, (off_t)f->header_offset),

@@ -11,8 +11,8 @@
 
 #include "common/base/memory.h"
 #include "common/os/disk.h"
-#include "queue/store/digest.h"
 #include "queue/store/format.h"
+#include "queue/store/twin.h"
 
 enum { TREE_FILE_MAX = 4 * 1024 * 1024, TREE_PATH_SIZE = 512 };
 
@@ -97,7 +97,7 @@ static inline int tree_large(struct slice header, struct slice body, struct stor
 	static uint64_t number = 100;
 	char path[TREE_PATH_SIZE];
 	uint8_t head[LARGE_HEAD_SIZE];
-	struct digest d;
+	struct twin d;
 	int fd;
 	*f = (struct stored_file){.number = ++number,
 				  .length = LARGE_HEAD_SIZE + body.len + header.len,
@@ -107,11 +107,11 @@ static inline int tree_large(struct slice header, struct slice body, struct stor
 				  .header_length = header.len};
 	memset(f->nonce, 7, NONCE_SIZE);
 	large_head_encode(f->number, f->nonce, head);
-	digest_init(&d);
-	digest_add(&d, body);
-	digest_add(&d, header);
-	digest_end(&d, f->digest);
-	digest_free(&d);
+	twin_init(&d);
+	twin_add(&d, body);
+	twin_add(&d, header);
+	twin_end(&d, f->digest);
+	twin_free(&d);
 	snprintf(path, sizeof(path), "%s/large", tree_path);
 	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	ck_assert_int_ge(fd, 0);

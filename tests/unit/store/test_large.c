@@ -2,6 +2,7 @@
 #include "tests/unit/store/writer_world.h"
 
 #include "common/base/buffer.h"
+#include "common/base/bytes.h"
 #include "queue/store/writer_private.h"
 
 enum { BIG = 3 * 1024 * 1024, PIECE = 50000 };
@@ -180,6 +181,35 @@ START_TEST(a_changed_file_is_not_what_was_committed)
 	ck_assert_int_eq(ftruncate(fd, (off_t)c.file.length - 1), 0);
 	ck_assert_int_eq(content_read(&c, take, NULL), -1);
 	ck_assert_int_eq(errno, EBADMSG);
+}
+END_TEST
+
+/* From before there were twins: the head's version says how it is hashed. */
+START_TEST(a_file_of_the_first_version_reads_back)
+{
+	struct draft *d = draft();
+	struct slice header = SLICE("Subject: large\r\n");
+	uint8_t head[LARGE_HEAD_SIZE];
+	struct digest hash;
+	ck_assert_int_eq(give_body(d, 0, 100000), DRAFT_OK);
+	hand_in(&d, 1, header);
+	run_until_done(1);
+	scan_lease(0, keep_file);
+	int fd = world.files[0].fd;
+	ck_assert_int_eq(pread(fd, head, sizeof(head), 0), (ssize_t)sizeof(head));
+	put_u16(head + 4, LARGE_VERSION_PLAIN);
+	put_u32(head + 32, crc32c(0, head, 32));
+	ck_assert_int_eq(pwrite(fd, head, sizeof(head), 0), (ssize_t)sizeof(head));
+	struct content c = last_content(0);
+	ck_assert_int_eq(content_read(&c, take, NULL), -1); /* this is no way to change a file */
+	ck_assert_int_eq(errno, EBADMSG);
+	digest_init(&hash);
+	digest_add(&hash, slice_make(text, 100000));
+	digest_add(&hash, header);
+	digest_end(&hash, c.file.digest);
+	digest_free(&hash);
+	buffer_reset(&read_back);
+	assert_reads_back(&c, header, 100000);
 }
 END_TEST
 
@@ -490,6 +520,7 @@ int main(void)
 	tcase_add_test(c, sizes_around_the_limit_read_back);
 	tcase_add_test(c, a_header_block_alone_can_make_a_message_large);
 	tcase_add_test(c, a_changed_file_is_not_what_was_committed);
+	tcase_add_test(c, a_file_of_the_first_version_reads_back);
 	tcase_add_test(c, a_record_that_lies_about_its_file_is_refused);
 	tcase_add_test(c, content_in_memory_is_given_in_order_and_ends_when_not_taken);
 	tcase_add_test(c, a_draft_that_is_freed_gives_its_file_back);
