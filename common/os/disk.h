@@ -8,7 +8,7 @@
  *
  *	STAGEPOST_FAULTS="role:op:n:action,..."
  *		role	as set by disk_faults_role(), or *
- *		op	a name of disk_op_names, or *
+ *		op	a name of disk_op_names, or *, or one of faults.h
  *		n	the n-th call (from 1) of that op in this process; "n+" from the n-th on,
  *			"n-m" from the n-th to the m-th
  *		action	kill (SIGKILL to itself), an errno name (ENOSPC, EIO, ...),

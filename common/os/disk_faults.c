@@ -1,8 +1,8 @@
 /*
  * disk_faults: the build that tests strike at (FAULTS=1). STAGEPOST_FAULTS says at which call of
- * which role the disk fails, waits, or takes the process with it; STAGEPOST_DISK_TRACE where each
- * call is recorded. A word in either that can't be understood ends the process: a test that strikes
- * nothing proves nothing.
+ * which role the disk (or what kernel_faults.c stands before) fails, waits, or takes the process
+ * with it; STAGEPOST_DISK_TRACE where each call is recorded. A word in either that can't be
+ * understood ends the process: a test that strikes nothing proves nothing.
  */
 #include "common/os/disk.h"
 
@@ -18,28 +18,30 @@
 
 #include "common/base/error.h"
 #include "common/base/slice.h"
+#include "common/os/faults.h"
 #include "common/os/taken_over_faults.h"
 
 enum { RULES_MAX = 64, ROLE_SIZE = 32, PATH_SIZE = 4096, EVERY_OP = DISK_OPS };
 
-enum action { ACTION_KILL, ACTION_FAIL, ACTION_DELAY };
+enum action { ACTION_KILL, ACTION_FAIL, ACTION_DELAY, ACTION_SHORT, ACTION_LIE };
 
 struct rule {
 	char role[ROLE_SIZE];
-	int op;		  /* enum disk_op or EVERY_OP */
+	int op;		  /* enum disk_op, EVERY_OP or enum fault_op */
 	uint64_t n, last; /* the calls that it strikes */
 	enum action action;
-	int value; /* errno, or milliseconds */
+	int value; /* errno, milliseconds, or octets */
 };
 
 static const struct {
 	const char *name;
 	int value;
 } errors[] = {
-    {"EACCES", EACCES},	  {"EAGAIN", EAGAIN}, {"EDQUOT", EDQUOT}, {"EEXIST", EEXIST},
-    {"EFBIG", EFBIG},	  {"EINVAL", EINVAL}, {"EIO", EIO},	  {"EMFILE", EMFILE},
-    {"ENFILE", ENFILE},	  {"ENOENT", ENOENT}, {"ENOMEM", ENOMEM}, {"ENOSPC", ENOSPC},
-    {"ENOTDIR", ENOTDIR}, {"EPERM", EPERM},   {"EROFS", EROFS},	  {"ESTALE", ESTALE},
+    {"EACCES", EACCES}, {"EAGAIN", EAGAIN},   {"EDQUOT", EDQUOT},   {"EEXIST", EEXIST},
+    {"EFBIG", EFBIG},	{"EINVAL", EINVAL},   {"EIO", EIO},	    {"EMFILE", EMFILE},
+    {"ENFILE", ENFILE}, {"ENOENT", ENOENT},   {"ENOMEM", ENOMEM},   {"ENOSPC", ENOSPC},
+    {"EINTR", EINTR},	{"ENOBUFS", ENOBUFS}, {"ENOTDIR", ENOTDIR}, {"EPERM", EPERM},
+    {"EROFS", EROFS},	{"ESTALE", ESTALE},
 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* guards all below */
@@ -47,33 +49,53 @@ static bool begun;
 static char our_role[ROLE_SIZE] = "none";
 static struct rule rules[RULES_MAX];
 static size_t rule_count;
-static uint64_t counts[DISK_OPS + 1]; /* calls so far; the last is of every op */
+static uint64_t counts[FAULT_OPS]; /* calls so far; EVERY_OP: of all disk ops */
+static bool named[FAULT_OPS];	   /* by a rule of our role, now or before */
 static int trace = -1;
 static const volatile char *condition; /* of the file that "while" names; NULL: always */
 
+static const char *const other_names[FAULT_OPS] = {[EVERY_OP] = "*",
+						   [FAULT_MEMORY] = "memory",
+						   [FAULT_FORK] = "fork",
+						   [FAULT_ACCEPT] = "accept",
+						   [FAULT_OCTETS] = "octets"};
+
 static int op_named(struct slice name)
 {
-	if (slice_equal(name, SLICE("*")))
-		return EVERY_OP;
+	for (int op = EVERY_OP; op < FAULT_OPS; op++)
+		if (slice_equal(name, slice_str(other_names[op])))
+			return op;
 	for (int op = 0; op < DISK_OPS; op++)
 		if (slice_equal(name, slice_str(disk_op_names[op])))
 			return op;
 	return -1;
 }
 
+static const struct {
+	const char *name;
+	enum action action;
+	bool has_value; /* "=NUMBER" behind it */
+} actions[] = {
+    {"kill", ACTION_KILL, false},
+    {"delay", ACTION_DELAY, true},
+    {"short", ACTION_SHORT, true},
+    {"lie", ACTION_LIE, false},
+};
+
 static bool parse_action(struct slice text, struct rule *r)
 {
-	uint64_t number;
-	if (slice_equal(text, SLICE("kill"))) {
-		r->action = ACTION_KILL;
-		return true;
-	}
-	if (slice_starts(text, SLICE("delay="))) {
-		r->action = ACTION_DELAY;
-		if (!slice_number(slice_from(text, sizeof("delay=") - 1), INT32_MAX, &number))
+	struct slice name, value;
+	uint64_t number = 0;
+	bool valued = slice_split(text, '=', &name, &value);
+	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
+		if (!slice_equal(name, slice_str(actions[i].name)))
+			continue;
+		if (valued != actions[i].has_value ||
+		    (valued && !slice_number(value, INT32_MAX, &number)))
 			return false;
+		r->action = actions[i].action;
 		r->value = (int)number;
-		return true;
+		return r->action < ACTION_SHORT || r->op == FAULT_OCTETS;
 	}
 	r->action = ACTION_FAIL;
 	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
@@ -137,6 +159,16 @@ static void read_rules(struct slice text)
 	}
 }
 
+/* What is not of a disk is counted from here on, by the process that has the role. */
+static void name_ops(void)
+{
+	for (size_t i = 0; i < rule_count; i++)
+		if (fnmatch(rules[i].role, our_role, 0) == 0)
+			named[rules[i].op] = true;
+	for (int op = FAULT_MEMORY; op < FAULT_OPS; op++)
+		counts[op] = 0;
+}
+
 static void open_trace(const char *where)
 {
 	uint64_t number;
@@ -169,6 +201,7 @@ void disk_faults_role(const char *name)
 	pthread_mutex_lock(&mutex);
 	snprintf(our_role, sizeof(our_role), "%s", name);
 	begin();
+	name_ops();
 	pthread_mutex_unlock(&mutex);
 	taken_over_begin(name);
 }
@@ -187,17 +220,54 @@ static void record(enum disk_op op, int fd, uint64_t count)
 		trace = -1;
 }
 
-static bool strikes(const struct rule *r, enum disk_op op)
+static bool strikes(const struct rule *r, int op)
 {
-	if ((r->op != EVERY_OP && r->op != (int)op) || (condition != NULL && *condition != '1'))
+	if ((r->op != op && (r->op != EVERY_OP || op > EVERY_OP)) ||
+	    (condition != NULL && *condition != '1'))
 		return false;
 	uint64_t count = counts[r->op];
 	return count >= r->n && count <= r->last && fnmatch(r->role, our_role, 0) == 0;
 }
 
+static void wait_ms(int ms)
+{
+	struct timespec t = {ms / 1000, ms % 1000 * 1000000L};
+	if (ms > 0)
+		nanosleep(&t, NULL);
+}
+
+/* With the mutex held; how long to wait when it is free again. */
+static int judge(int op, struct fault *f)
+{
+	int delay = 0;
+	for (size_t i = 0; i < rule_count; i++) {
+		if (!strikes(&rules[i], op))
+			continue;
+		switch (rules[i].action) {
+		case ACTION_KILL:
+			raise(SIGKILL);
+			break;
+		case ACTION_DELAY:
+			delay += rules[i].value;
+			break;
+		case ACTION_FAIL:
+			f->error = rules[i].value;
+			break;
+		case ACTION_SHORT:
+			f->most = rules[i].value;
+			f->odd = counts[op] % 2;
+			break;
+		case ACTION_LIE:
+			f->lie = true;
+			break;
+		}
+	}
+	return delay;
+}
+
 int disk_point(enum disk_op op, int fd)
 {
-	int delay = 0, error = 0;
+	struct fault f = {.error = 0};
 	taken_over_point();
 	pthread_mutex_lock(&mutex);
 	if (!begun)
@@ -206,23 +276,36 @@ int disk_point(enum disk_op op, int fd)
 	counts[EVERY_OP]++;
 	if (trace >= 0)
 		record(op, fd, counts[op]);
-	for (size_t i = 0; i < rule_count; i++) {
-		if (!strikes(&rules[i], op))
-			continue;
-		if (rules[i].action == ACTION_KILL)
-			raise(SIGKILL);
-		else if (rules[i].action == ACTION_DELAY)
-			delay += rules[i].value;
-		else
-			error = rules[i].value;
-	}
+	int delay = judge((int)op, &f);
 	pthread_mutex_unlock(&mutex);
-	if (delay > 0) {
-		struct timespec t = {delay / 1000, delay % 1000 * 1000000L};
-		nanosleep(&t, NULL);
-	}
-	if (error == 0)
+	wait_ms(delay);
+	if (f.error == 0)
 		return 0;
-	errno = error;
+	errno = f.error;
 	return -1;
+}
+
+bool fault_named(enum fault_op op)
+{
+	return named[op];
+}
+
+/* Only from disk_faults_role() on: before it nobody knows whose call it is. What judges must not be
+ * judged itself. */
+struct fault fault_point(enum fault_op op)
+{
+	static _Thread_local bool inside;
+	struct fault f = {.error = 0};
+	int before = errno;
+	if (!named[op] || inside)
+		return f;
+	inside = true;
+	pthread_mutex_lock(&mutex);
+	counts[op]++;
+	int delay = judge((int)op, &f);
+	pthread_mutex_unlock(&mutex);
+	inside = false;
+	wait_ms(delay);
+	errno = before;
+	return f;
 }
