@@ -91,7 +91,8 @@ static void hear(void *arg, unsigned what)
 	if (n != sizeof(head))
 		fatal("the fork server has gone");
 	if (head.word == FORK_MADE)
-		f->calls->made(head.number, fd, head.value);
+		/* its socket came, and we may open no more */
+		f->calls->made(head.number, fd, fd < 0 && head.value == 0 ? EMFILE : head.value);
 	else if (head.word == FORK_ENDED)
 		f->calls->ended(head.number, head.value);
 }

@@ -67,15 +67,21 @@ static void peer_down(struct peer *p)
 	channel_free(&c);
 }
 
-static void peer_closed(struct channel *c)
+static void peer_lost(const struct peer *p, bool broken)
 {
-	struct peer *p = channel_owner(c);
 	struct master_lost lost = {.peer = slice_str(p->link->peer),
 				   .instance = p->instance,
 				   .number = p->number,
-				   .broken = channel_broken(c)};
-	peer_down(p);
+				   .broken = broken};
 	channel_send(service_master(), MASTER_LOST, &lost);
+}
+
+static void peer_closed(struct channel *c)
+{
+	struct peer *p = channel_owner(c);
+	bool broken = channel_broken(c);
+	peer_down(p);
+	peer_lost(p, broken);
 }
 
 static void peer_open(struct peer *p)
@@ -99,7 +105,8 @@ void peers_link(const struct master_link *m)
 	if (!p) {
 		log_error("a link to %.*s %u that this daemon does not know", SLICE_FMT(m->peer),
 			  m->instance);
-		close(m->fd);
+		if (m->fd >= 0)
+			close(m->fd);
 		return;
 	}
 	peer_down(p);
@@ -107,6 +114,10 @@ void peers_link(const struct master_link *m)
 		close(p->waiting);
 	p->waiting = m->fd;
 	p->number = m->number;
+	if (m->fd < 0) { /* no descriptor was free for it: the pair is wired again in a moment */
+		peer_lost(p, false);
+		return;
+	}
 	if (opened)
 		peer_open(p);
 }

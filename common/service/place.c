@@ -34,6 +34,8 @@ static void remember_directory(int fd)
 void place_descriptor(const struct service *s, const struct master_descriptor *m)
 {
 	struct service_descriptor d = {m->kind, m->name, m->detail, m->fd};
+	if (m->fd < 0 && !slice_equal(m->kind, SLICE("no-socket")))
+		fatal("no descriptor is free for what the master gave (%.*s)", SLICE_FMT(m->kind));
 	if (slice_equal(m->kind, SLICE("empty"))) {
 		if (empty >= 0)
 			close(empty);

@@ -58,6 +58,7 @@ struct channel {
 	bool mute;	/* the peer reads no more; what it sent is still read */
 	bool dead;
 	bool broken; /* dead because the peer broke the rules */
+	bool lost;   /* the packet at hand came with a descriptor that we could not take */
 	bool told;   /* closed() was called, or nobody is to be told */
 	bool busy;   /* on the stack */
 	bool gone;   /* freed by the owner while busy */
@@ -113,10 +114,11 @@ void channel_break(struct channel *c, const char *format, ...)
 	va_start(ap, format);
 	vsnprintf(why, sizeof(why), format, ap);
 	va_end(ap);
-	log_error("channel %s: closed, the peer is broken: %s", c->dialogue->name, why);
+	log_error("channel %s: closed, %s: %s", c->dialogue->name,
+		  c->lost ? "for want of a descriptor" : "the peer is broken", why);
 	if (c->dead)
 		return;
-	c->broken = true;
+	c->broken = !c->lost;
 	channel_die(c);
 	if (!c->busy)
 		loop_timer_start(&c->later, 0, on_later, c);
@@ -279,6 +281,17 @@ static void packet_handle(struct channel *c, struct slice packet, int *fd)
 	}
 }
 
+/* Each time would be many lines, and what was lost is told by who misses it. */
+static void tell_lost(const struct channel *c, const struct inbox *in)
+{
+	static bool told;
+	if (in->lost && !told)
+		log_error("channel %s: no descriptor is free for the file that came",
+			  c->dialogue->name);
+	if (in->lost || in->fd >= 0)
+		told = in->lost;
+}
+
 static void channel_read(struct channel *c)
 {
 	struct inbox in;
@@ -289,7 +302,10 @@ static void channel_read(struct channel *c)
 		switch (inbox_receive(c->fd, &in)) {
 		case INBOX_PACKET:
 			taken += in.packet.len;
+			c->lost = in.lost;
+			tell_lost(c, &in);
 			packet_handle(c, in.packet, &in.fd);
+			c->lost = false;
 			if (in.fd >= 0)
 				close(in.fd);
 			break;

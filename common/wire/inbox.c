@@ -1,7 +1,8 @@
 /*
  * inbox: one buffer serves all channels of the process, since a packet is handled whole before the
  * next one is read. Descriptors that nobody asked for are closed here; those for which there was
- * no room the kernel has closed already.
+ * no room the kernel has closed already. That is the peer's fault when it sent too many, and ours
+ * when not even the first could be taken (EMFILE, ENFILE).
  */
 #include <errno.h>
 #include <sys/socket.h>
@@ -60,7 +61,9 @@ enum inbox_result inbox_receive(int fd, struct inbox *in)
 	if (n < 0)
 		return errno == EAGAIN ? INBOX_NOTHING : INBOX_GONE;
 	size_t count = take_descriptors(&m, &in->fd);
-	bool sound = count <= 1 && !(m.msg_flags & (MSG_TRUNC | MSG_CTRUNC));
+	in->lost = count == 0 && (m.msg_flags & MSG_CTRUNC);
+	bool sound =
+	    count <= 1 && !(m.msg_flags & MSG_TRUNC) && (in->lost || !(m.msg_flags & MSG_CTRUNC));
 	if (n > 0 && sound) {
 		in->packet = slice_make(octets, (size_t)n);
 		return INBOX_PACKET;
@@ -68,5 +71,5 @@ enum inbox_result inbox_receive(int fd, struct inbox *in)
 	if (in->fd >= 0)
 		close(in->fd);
 	in->fd = -1;
-	return sound && count == 0 ? INBOX_GONE : INBOX_BROKEN;
+	return sound && count == 0 && !in->lost ? INBOX_GONE : INBOX_BROKEN;
 }

@@ -16,6 +16,7 @@ enum inbox_result {
 struct inbox {
 	struct slice packet; /* valid until the next inbox_receive() of this process */
 	int fd;		     /* the caller's to keep or close; -1: none */
+	bool lost;	     /* one came, and this process may open no more: fd is -1 */
 };
 
 enum inbox_result inbox_receive(int fd, struct inbox *in);

@@ -164,7 +164,7 @@ static const char *impossible(const struct bounce_start *m)
 		return "asks for a report on too few or too many recipients";
 	if (!queue_id_possible(m->parent) || m->kind == 0)
 		return "asks for a report on nothing";
-	if ((m->file != 0) != (m->fd >= 0) || m->header_length > HEADER_BLOCK_MAX ||
+	if ((m->file == 0 && m->fd >= 0) || m->header_length > HEADER_BLOCK_MAX ||
 	    m->header_offset > UINT64_MAX - m->header_length)
 		return "asks with half a file";
 	return NULL;
@@ -174,11 +174,14 @@ static void on_start(struct channel *c, const void *record)
 {
 	const struct bounce_start *m = record;
 	const char *wrong = impossible(m);
-	if (wrong || question_count >= QUESTIONS_MAX) {
+	/* we had no descriptor for it */
+	bool lacks_file = m->file != 0 && m->fd < 0;
+	if (wrong || lacks_file || question_count >= QUESTIONS_MAX) {
 		if (wrong)
 			channel_break(c, "%s", wrong);
 		else
-			answer(m->request, 0, false, too_much);
+			answer(m->request, 0, false,
+			       lacks_file ? "its large file did not come with it" : too_much);
 		if (m->fd >= 0)
 			close(m->fd);
 		return;

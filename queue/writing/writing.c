@@ -111,11 +111,10 @@ void writing_leased(struct channel *c, const void *record)
 				     .size = m->size,
 				     .spool = m->spool,
 				     .incarnation = m->incarnation};
-	(void)c;
 	if (m->nonce.len != NONCE_SIZE || m->fd < 0) {
-		log_error("the queue manager sent a lease without nonce or descriptor");
 		if (m->fd >= 0)
 			close(m->fd);
+		channel_break(c, "a lease without nonce or descriptor");
 		return;
 	}
 	memcpy(lease.nonce, m->nonce.ptr, NONCE_SIZE);
@@ -127,11 +126,10 @@ void writing_leased(struct channel *c, const void *record)
 void writing_filed(struct channel *c, const void *record)
 {
 	const struct writer_filed *m = record;
-	(void)c;
 	if (m->nonce.len != NONCE_SIZE || m->fd < 0) {
-		log_error("the queue manager sent a file without nonce or descriptor");
 		if (m->fd >= 0)
 			close(m->fd);
+		channel_break(c, "a file without nonce or descriptor");
 		return;
 	}
 	writer_take_file(writer, m->number, (const uint8_t *)m->nonce.ptr, m->fd);

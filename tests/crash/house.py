@@ -4,6 +4,7 @@ audited. What a client was told is kept apart from what the server has, and comp
 """
 import contextlib
 import os
+import random
 import re
 import shutil
 import signal
@@ -16,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "journeys"))
 os.environ.setdefault("BUILD", str(ROOT / "build" / "faults"))
 
+from rows import CASES  # noqa: E402
 from corpus import Generator, as_kept  # noqa: E402
 from stagepost import Letter, Stagepost, descendants, is_there, wait_for  # noqa: E402
 
@@ -23,6 +25,15 @@ SHORT = os.environ.get("CRASH", "full") == "short"
 LARGE = 1024 * 1024
 SIZES = (900, 3000, 66000, LARGE)   # in the segment, in the segment, in a file of its own twice
 BOXES = [("bob",), ("alice", "bob"), ("bob",), ("alice",)]
+
+
+def chosen(what, cases, few):
+    """All cases; in the short form a few of them, others in each run, so that in time all were taken. what: a name,
+    so that each test takes others."""
+    cases = list(cases)
+    if not SHORT or len(cases) <= few:
+        return cases
+    return sorted(random.Random(f"{CASES} {what}").sample(cases, few), key=cases.index)
 
 
 def content_of(name, size):

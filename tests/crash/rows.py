@@ -14,10 +14,13 @@ error of the test; a test without a row as well.
 import collections
 import json
 import os
+import time
 
 import pytest
 
 SHORT = os.environ.get("CRASH", "full") == "short"
+# Which cases the short form takes (house.chosen); one number for all workers, which inherit it.
+CASES = os.environ.setdefault("CRASH_CASES", os.environ.get("CRASH_SEED") or str(int(time.time()) % 1000000))
 
 Row = collections.namedtuple("Row", "suite fault holds")
 
@@ -124,7 +127,7 @@ def result_of(reports):
     for report in reports:
         if report.when != "call" and report.outcome == "passed":
             continue    # each test counts once, by its call, or by the set-up or end that failed
-        properties = report.user_properties
+        properties = getattr(report, "user_properties", [])     # what could not be collected has none
         rows = next((value for key, value in properties if key == "rows"), [])
         for name in rows:
             row = result.setdefault(name, {"tests": 0, "controls": 0, "failed": 0, "skipped": 0, "counts": {}})
@@ -144,6 +147,8 @@ def pytest_terminal_summary(terminalreporter, config):
     if not result:
         return
     terminalreporter.section("rows")
+    if SHORT:
+        terminalreporter.line(f"CRASH_CASES={CASES}")
     suites = {ROWS[name].suite for name in result}
     for name, row in ROWS.items():
         if row.suite not in suites:

@@ -399,7 +399,7 @@ START_TEST(who_asks_what_can_not_be_is_broken)
 	} else if (_i == 1) {
 		ask(&q, 3); /* too many */
 	} else if (_i == 2) {
-		q.file = 7; /* and no descriptor */
+		q.fd = temporary(1); /* and no file */
 		ask(&q, 2);
 	} else if (_i == 3) {
 		q.recipients = QUESTION_RECIPIENTS_MAX + 1;
@@ -410,6 +410,19 @@ START_TEST(who_asks_what_can_not_be_is_broken)
 	}
 	await(&broken, 1);
 	ck_assert_uint_eq(done, 0);
+}
+END_TEST
+
+/* As it does when no descriptor was free for it. */
+START_TEST(a_question_whose_file_did_not_come_is_for_later)
+{
+	struct bounce_start q = question(1, 2);
+	q.file = 7;
+	ask(&q, 2);
+	await(&done, 1);
+	ck_assert_uint_eq(last.id, 0);
+	ck_assert(!last.spoiled);
+	ck_assert_uint_eq(broken, 0);
 }
 END_TEST
 
@@ -453,6 +466,7 @@ int main(void)
 	tcase_add_test(t, spoilt_content_is_said_and_not_sent);
 	tcase_add_test(t, a_question_waits_for_a_segment);
 	tcase_add_loop_test(t, who_asks_what_can_not_be_is_broken, 0, 5);
+	tcase_add_test(t, a_question_whose_file_did_not_come_is_for_later);
 	tcase_add_test(t, the_next_manager_asks_again);
 	suite_add_tcase(s, t);
 	SRunner *sr = srunner_create(s);

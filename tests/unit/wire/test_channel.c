@@ -3,6 +3,7 @@
  * the rules.
  */
 #include <errno.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -246,6 +247,32 @@ START_TEST(a_descriptor_arrives_and_the_senders_own_stays)
 	ck_assert_int_eq(fstat(right.fd, &there), 0);
 	ck_assert_uint_eq(here.st_ino, there.st_ino);
 	ck_assert_int_eq(fcntl(right.fd, F_GETFD), FD_CLOEXEC);
+}
+END_TEST
+
+/* As the process is at its limit, or the machine at its own: not the peer's fault. */
+START_TEST(a_descriptor_that_can_not_be_taken_is_missed_and_nobody_is_to_blame)
+{
+	struct rlimit limit;
+	struct all a = {.request = 1, .fd = 0}, none = {.request = 2, .fd = -1};
+	open_pair();
+	right.fd = 77;
+	run_turns(3);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	int lowest = dup(0);
+	close(lowest);
+	struct rlimit low = {(rlim_t)lowest, limit.rlim_max};
+	ck_assert(channel_send(left.channel, TALK_ALL, &a)); /* it keeps a copy, for now */
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &low), 0);
+	run_until(&right.reached);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	ck_assert_int_eq(right.fd, -1);
+	ck_assert(channel_alive(right.channel));
+	right.wanted = 2;
+	right.reached = false;
+	ck_assert(channel_send(left.channel, TALK_ALL, &none));
+	run_until(&right.reached);
+	ck_assert_uint_eq(right.last, 2);
 }
 END_TEST
 
@@ -539,6 +566,7 @@ int main(void)
 	tcase_add_test(t, a_secret_is_wiped_when_it_was_sent);
 	tcase_add_test(t, a_portion_is_taken_in_a_turn_and_the_rest_in_the_next_ones);
 	tcase_add_test(t, a_descriptor_arrives_and_the_senders_own_stays);
+	tcase_add_test(t, a_descriptor_that_can_not_be_taken_is_missed_and_nobody_is_to_blame);
 	tcase_add_test(t, descriptors_in_the_queue_are_bounded_and_closed);
 	tcase_add_test(t, another_build_is_refused_at_the_hello);
 	tcase_add_test(t, a_peer_that_goes_closes_after_its_last_words);

@@ -71,9 +71,11 @@ static const struct route manager_routes[] = {
 };
 static const struct route our_routes[] = {WRITING_ROUTES, {0, 0, NULL}};
 
+static size_t ended;
+
 static void closed(struct channel *c)
 {
-	(void)c;
+	ended += c == ours;
 }
 
 static void look_again(void *arg)
@@ -174,7 +176,6 @@ START_TEST(a_message_is_noticed_with_its_parent)
 	writing_start(&calls);
 	await(&seen.leases, 2);
 	ck_assert_int_eq(writer_state(writing_writer()), WRITER_NO_LEASE);
-	lend(1, 7); /* not a nonce */
 	lend(2, NONCE_SIZE);
 	await(&seen.lent, 1);
 	ck_assert_int_eq(writer_state(writing_writer()), WRITER_READY);
@@ -188,6 +189,27 @@ START_TEST(a_message_is_noticed_with_its_parent)
 	ck_assert_uint_eq(seen.last.parent_mark, 77);
 	ck_assert_uint_eq(seen.last.recipients, 1);
 	ck_assert_uint_eq(seen.last.ordinal, 0);
+}
+END_TEST
+
+/* What is waited for would never come: the link is made anew, and both ask and give again. */
+START_TEST(a_lease_that_can_not_be_used_ends_the_channel)
+{
+	static const struct writing_calls calls = {lent, noticed};
+	struct writer_leased none = {.number = 1,
+				     .nonce = SLICE("0123456789abcdef"),
+				     .segment = 1,
+				     .size = SEGMENT,
+				     .fd = -1};
+	connect_both();
+	writing_start(&calls);
+	await(&seen.leases, 2);
+	if (_i == 0)
+		lend(1, 7); /* not a nonce */
+	else
+		ck_assert(channel_send(manager, WRITER_LEASED, &none));
+	await(&ended, 1);
+	ck_assert_uint_eq(seen.lent, 0);
 }
 END_TEST
 
@@ -233,6 +255,7 @@ int main(void)
 	TCase *t = tcase_create("writing");
 	tcase_set_timeout(t, 30);
 	tcase_add_test(t, a_message_is_noticed_with_its_parent);
+	tcase_add_loop_test(t, a_lease_that_can_not_be_used_ends_the_channel, 0, 2);
 	tcase_add_test(t, pressure_and_a_manager_that_goes_are_felt);
 	suite_add_tcase(s, t);
 	SRunner *sr = srunner_create(s);
