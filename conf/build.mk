@@ -70,10 +70,11 @@ unit-programs: $(UNIT_TESTS)
 unit: $(UNIT_TESTS)
 	@tests/unit/run $(UNIT_TESTS)
 
-# Programs of tests/crash that try many spools in one process: each is what its name begins with.
-CRASH_RECOVER := tests/crash/recover.c
-CRASH_PROGRAMS := $B/tests/crash/spoil
-$B/tests/crash/spoil: $(patsubst %.c,$B/obj/%.o,$(CRASH_RECOVER) $(wildcard tests/crash/spoil*.c)) $(call unit_libs,store)
+# Programs of tests/crash that try many spools, or tables, in one process after the other.
+CRASH_PROGRAMS := $B/tests/crash/spoil $B/tests/crash/tables
+$B/tests/crash/spoil: $(patsubst %.c,$B/obj/%.o,tests/crash/recover.c $(wildcard tests/crash/spoil*.c)) $(call unit_libs,store)
+$B/tests/crash/tables: $B/obj/tests/crash/tables.o $(call unit_libs,table)
+$(CRASH_PROGRAMS):
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS) -lcheck -lsubunit -lm -lrt
 crash-programs: $(CRASH_PROGRAMS)

@@ -17,6 +17,7 @@
 
 #include "common/base/memory.h"
 #include "common/os/disk.h"
+#include "common/table/page.h"
 
 /* No key of a table begins with NUL. */
 static const struct slice MARKER_KEY = {"\0stagepost", 10};
@@ -92,9 +93,25 @@ static int hook_ioinfo(const char *name, int fd, u_int32_t *mega, u_int32_t *oct
 	return 0;
 }
 
+static bool page_refused; /* in the call that is under way */
+
 static ssize_t hook_pread(int fd, void *data, size_t len, off_t offset)
 {
-	return disk_pread(fd, data, len, (uint64_t)offset);
+	ssize_t n = disk_pread(fd, data, len, (uint64_t)offset);
+	page_refused = false;
+	if (n != (ssize_t)len || page_is_in_place(data, len, (uint64_t)offset))
+		return n;
+	page_refused = true;
+	errno = EIO;
+	return -1;
+}
+
+/* What could not be read at its place Berkeley DB tries again by the file's position. */
+static int hook_seek(int fd, off_t offset, int whence)
+{
+	if (page_refused)
+		errno = EIO;
+	return page_refused ? outcome(-1) : outcome(lseek(fd, offset, whence) < 0 ? -1 : 0);
 }
 
 static ssize_t hook_pwrite(int fd, const void *data, size_t len, off_t offset)
@@ -125,6 +142,7 @@ static void set_hooks(void)
 	db_env_set_func_ioinfo(hook_ioinfo);
 	db_env_set_func_pread(hook_pread);
 	db_env_set_func_pwrite(hook_pwrite);
+	db_env_set_func_seek(hook_seek);
 	db_env_set_func_rename(hook_rename);
 	db_env_set_func_unlink(hook_unlink);
 }

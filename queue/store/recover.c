@@ -202,6 +202,10 @@ static void apply_step(void *arg)
 	}
 	struct segment_entry *e = index_segment(ledger_index(r->setup.ledger), j->line.segment);
 	r->damaged |= j->result.damaged > 0;
+	if (j->result.torn)
+		log_warning("segments/%08u: the batch at octet %llu is not whole; it is taken for "
+			    "the write that was under way when its writer ended",
+			    j->line.segment, (unsigned long long)j->result.end);
 	for (uint32_t n = 0; n < j->result.damaged; n++) {
 		struct line line = {.kind = LINE_DAMAGE,
 				    .damage = {.segment = j->line.segment, .lease = j->line.lease}};

@@ -171,14 +171,28 @@ static bool take_batch(struct scan *s, const struct batch_head *h)
 	return true;
 }
 
+/* The last batch of a lease that is not whole is the write that was under way, and was never
+ * acknowledged. Or its octets have changed since: nothing on the disk can tell, so it is said. */
+static bool begins_at(const struct scan *s, uint64_t at)
+{
+	enum { LEASE = 8, NONCE = 16 };
+	const char *head = s->octets.ptr + at;
+	if (s->octets.len - at < BATCH_HEADER_SIZE)
+		return false;
+	return memcmp(head + NONCE, s->request->nonce, NONCE_SIZE) == 0 ||
+	       (get_u32(head) == BATCH_MAGIC && get_u64(head + LEASE) == s->request->lease);
+}
+
 static void walk(struct scan *s)
 {
 	uint64_t at = 0;
 	struct batch_head h;
 	while (at < s->octets.len) {
 		if (head_at(s, at, &h) && h.sequence == s->sequence && h.ordinal == s->ordinal) {
-			if (!take_batch(s, &h))
+			if (!take_batch(s, &h)) {
+				s->result->torn = true;
 				break;
+			}
 			at = batch_end(&h);
 			s->result->end = at;
 			continue;
@@ -186,6 +200,8 @@ static void walk(struct scan *s)
 		if (!later_head(s, at + BATCH_ALIGN, &h)) {
 			if (s->ordinal < s->request->known)
 				damage(s, at, s->octets.len);
+			else
+				s->result->torn = begins_at(s, at);
 			break;
 		}
 		damage(s, at, h.offset);

@@ -18,6 +18,7 @@ struct scan_result {
 	uint32_t records; /* one more than the highest ordinal seen */
 	uint64_t end;	  /* where the good part ends */
 	uint32_t damaged; /* regions */
+	bool torn;	  /* at `end` begins a batch of this lease that is not whole */
 };
 
 struct scan_calls {

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/arena.h"
 #include "common/base/log.h"
@@ -38,6 +39,7 @@ static struct recovered *heard; /* the sink has no argument */
 static void sink(enum log_level level, struct slice line)
 {
 	heard->complaints += level == LOG_LEVEL_ERROR;
+	heard->torn += memmem(line.ptr, line.len, " is not whole;", 14) != NULL;
 	buffer_append(&heard->log, line);
 	buffer_append(&heard->log, SLICE("\n"));
 }

@@ -28,6 +28,7 @@ struct recovered {
 	size_t count;
 	size_t unscanned;  /* segments that can't be read now */
 	size_t set_aside;  /* files in corrupt/ */
+	size_t torn;	   /* segments whose last batch was not whole */
 	size_t complaints; /* lines of the log, of level error */
 	struct buffer log;
 };

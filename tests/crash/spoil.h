@@ -50,6 +50,7 @@ const struct sample_file *sample_find(const struct sample *s, const char *name);
 struct permitted {
 	bool refusal;  /* the start may say that it can't */
 	bool repeats;  /* messages that had ended may be there again */
+	bool silence;  /* what is gone can't be told from what was never written */
 	unsigned gone; /* messages that may be missing or set aside */
 };
 

@@ -111,7 +111,7 @@ static void judge_start(const struct samples *s, const struct recovered *r,
 	for (size_t i = 0; i < r->count; i++)
 		judge_message(s, &r->messages[i], p);
 	verdict->gone = count_gone(s, r, &missing);
-	if (missing > 0 && r->complaints == 0)
+	if (missing > 0 && r->complaints + r->torn == 0 && !p->silence)
 		wrong("SILENT: %u messages are not there, nothing was said", missing);
 	if (verdict->gone > p->gone)
 		wrong("MORE than was hurt is gone: %u of at most %u", verdict->gone, p->gone);
