@@ -57,3 +57,4 @@ LIBS_accounts-system := -lpam
 LIBS_resolver := -lunbound
 
 include conf/build.mk
+include conf/checks.mk

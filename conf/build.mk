@@ -1,4 +1,4 @@
-# The rules behind the Makefile: flags, libraries, programs, unit tests, fuzz targets.
+# The rules behind the Makefile: flags, libraries, programs, unit tests, journeys.
 
 # `make V=1` shows the commands
 Q := $(if $(V),,@)
@@ -79,26 +79,6 @@ $(CRASH_PROGRAMS):
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS) -lcheck -lsubunit -lm -lrt
 crash-programs: $(CRASH_PROGRAMS)
 
-# Fuzz targets: tests/fuzz/fuzz_X.c with LLVMFuzzerTestOneInput, corpus in tests/fuzz/corpus/X,
-# an optional dictionary in tests/fuzz/X.dict. `make fuzz SECONDS=60` runs each that long.
-SECONDS ?= 60
-FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(FUZZ_SOURCES))
-FUZZ_LAYERS := base os mail smtp pop3 sasl password mailbox net wire dialogue table config store schedule
-FUZZ_CODE = $(foreach l,$(FUZZ_LAYERS),$(filter-out %_san.c %_faults.c,$(wildcard $(DIR_$(l))/*.c)))
-build/fuzz/%.o: %.c
-	@mkdir -p $(@D)
-	$(Q)clang -std=c17 -D_GNU_SOURCE -I. -g -O1 -fno-strict-aliasing -fsanitize=fuzzer-no-link,address,undefined \
-		-fno-sanitize-recover=undefined -MMD -MP -c -o $@ $<
-build/fuzz/libcode.a: $(patsubst %.c,build/fuzz/%.o,$(FUZZ_CODE))
-	@rm -f $@
-	$(Q)ar rcs $@ $^
-build/fuzz/fuzz_%: build/fuzz/tests/fuzz/fuzz_%.o build/fuzz/libcode.a
-	$(Q)clang -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS)
-fuzz: $(FUZZ_TARGETS)
-	@tests/fuzz/run $(SECONDS) $(FUZZ_TARGETS)
-.PRECIOUS: build/fuzz/%.o
-
 layers: $(ALL_LIBS)
 	@$(foreach l,$(LAYERS),DIR_$(l)='$(DIR_$(l))' MAY_$(l)='$(MAY_$(l))') LAYERS='$(LAYERS)' \
 		CC='$(CC)' LDFLAGS='$(ALL_LDFLAGS)' LIBS='$(LIBS)' conf/layers $B
@@ -138,6 +118,6 @@ bench: all
 clean:
 	rm -rf build
 
-.PHONY: all crash-programs unit unit-programs fuzz layers style journeys journeys-long crash attack strikes check bench clean install
--include $(shell find $B/obj build/fuzz -name '*.d' 2>/dev/null)
+.PHONY: all crash-programs unit unit-programs layers style journeys journeys-long crash attack strikes check bench clean install
+-include $(shell find $B/obj -name '*.d' 2>/dev/null)
 -include conf/install.mk
