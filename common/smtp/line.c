@@ -57,7 +57,7 @@ enum line_result line_next(struct line_reader *r, struct slice input, struct sli
 			return start_skipping(r, LINE_BARE_LF, c);
 		if (after_cr)
 			return start_skipping(r, LINE_BARE_CR, c);
-		if (i + 1 == r->limit)
+		if (i + 1 >= r->limit)
 			return start_skipping(r, LINE_TOO_LONG, c);
 	}
 	r->looked = input.len;

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -96,10 +97,15 @@ static inline void expand(struct slice in, struct buffer *out)
 
 static inline void hear(void)
 {
+	static int before;
 	char octets[16 * 1024];
+	int unread = 0; /* of what we have said */
 	ssize_t n;
 	if (ear.fd < 0 || ear.closed)
 		return;
+	if (ioctl(ear.fd, TIOCOUTQ, &unread) == 0 && unread != before)
+		stir();
+	before = unread;
 	while ((n = recv(ear.fd, octets, sizeof(octets), MSG_DONTWAIT)) > 0) {
 		must(buffer_append(&ear.heard, slice_make(octets, (size_t)n)));
 		stir();
@@ -167,6 +173,16 @@ static inline void ear_close(void)
 	ear.fd = -1;
 	settle();
 	buffer_free(&ear.heard);
+}
+
+/* In pieces the same was heard as whole. */
+static inline void same(const struct buffer *whole, const struct buffer *pieces)
+{
+	if (slice_equal(buffer_slice(whole), buffer_slice(pieces)))
+		return;
+	fprintf(stderr, "== whole\n%.*s== in pieces\n%.*s", (int)whole->len, whole->data,
+		(int)pieces->len, pieces->data);
+	must(false);
 }
 
 /* No stranger's octet begins a line or a pair. */

@@ -73,6 +73,22 @@ START_TEST(finds_lines_whatever_the_pieces)
 }
 END_TEST
 
+/* A login that ends while a line of it is under way makes the limit smaller. */
+START_TEST(a_line_that_is_over_a_new_limit_is_too_long)
+{
+	struct slice text = SLICE("0123456789\r\nC\r\n"), line;
+	struct line_reader r;
+	size_t used;
+	line_reader_init(&r, 16);
+	ck_assert_int_eq(line_next(&r, slice_sub(text, 0, 8), &line, &used), LINE_MORE);
+	r.limit = 4;
+	ck_assert_int_eq(line_next(&r, slice_sub(text, 0, 9), &line, &used), LINE_TOO_LONG);
+	text = slice_from(text, used);
+	ck_assert_int_eq(line_next(&r, text, &line, &used), LINE_COMPLETE);
+	ck_assert(slice_equal(line, SLICE("C")));
+}
+END_TEST
+
 START_TEST(is_the_same_for_every_mixture_in_every_cut)
 {
 	static const char alphabet[] = {'\r', '\n', 'a', 'b'};
@@ -98,6 +114,7 @@ int main(void)
 	Suite *s = suite_create("line");
 	TCase *c = tcase_create("line");
 	tcase_add_test(c, finds_lines_whatever_the_pieces);
+	tcase_add_test(c, a_line_that_is_over_a_new_limit_is_too_long);
 	tcase_add_test(c, is_the_same_for_every_mixture_in_every_cut);
 	suite_add_tcase(s, c);
 	SRunner *sr = srunner_create(s);
