@@ -105,12 +105,12 @@ void stream_wipe(struct stream *s, size_t n)
 
 bool stream_ready(const struct stream *s)
 {
-	return s->state == STATE_OPEN && !s->paused && !s->handshaking &&
+	return s->state == STATE_OPEN && !s->paused && !s->yielded && !s->handshaking &&
 	       s->out.len < s->kind->output_limit / 2;
 }
 
-/* A pause does not stop the watch for octets (two system calls a verdict saved): on_ready() does,
- * when some come in a pause. */
+/* Neither a pause nor a turn for others stops the watch for octets (two system calls a verdict
+ * saved): on_ready() does, when some come meanwhile. */
 void stream_watch_set(struct stream *s)
 {
 	if (s->held)
@@ -271,6 +271,7 @@ void stream_on_timer(void *arg)
 	struct stream *s = arg;
 	uint64_t now = loop_now();
 	s->busy = true;
+	s->yielded = false;
 	if (!s->paused && s->deadline != 0 && s->deadline <= now) {
 		if (s->state == STATE_OPEN)
 			stream_die(s, STREAM_LATE);
@@ -285,6 +286,15 @@ void stream_on_timer(void *arg)
 	if (!s->gone)
 		stream_timer_set(s);
 	stream_settle(s);
+}
+
+void stream_yield(struct stream *s)
+{
+	if (s->state != STATE_OPEN)
+		return;
+	s->yielded = true;
+	s->input_due = true;
+	stream_timer_by(s, loop_now());
 }
 
 void stream_pause(struct stream *s)

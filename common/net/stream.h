@@ -67,9 +67,12 @@ struct slice stream_input(const struct stream *s);
 void stream_consume(struct stream *s, size_t n);
 /* The same, of octets that may be a password: the memory where they were read is wiped. */
 void stream_wipe(struct stream *s, size_t n);
-/* May more input be taken now? Not while paused, dead, or with half of output_limit unsent; input()
- * comes again when that is over. */
+/* May more input be taken now? Not while paused, dead, with half of output_limit unsent, or after
+ * stream_yield(); input() comes again when that is over. */
 bool stream_ready(const struct stream *s);
+/* Lets others come first: no more input in this turn of the loop. What is left is shown again in
+ * the next one. */
+void stream_yield(struct stream *s);
 /* Wait for an answer: no input until stream_resume(). Twice is once. */
 void stream_pause(struct stream *s);
 /* Goes on. Deadline and rate are moved by the time of the pause. Outside of input() and with unread

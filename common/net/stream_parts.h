@@ -27,6 +27,7 @@ struct stream {
 	bool reads;	/* the watch asks for octets */
 	bool held;	/* it must not: what the transport needs first is something else */
 	bool paused;
+	bool yielded;	  /* until the timer fires, which is set for the next turn */
 	bool in_input;	  /* inside the owner's input() */
 	bool input_again; /* paused and resumed in there */
 	bool in_scratch;  /* the unread octets lie in scratch, not in `in` */

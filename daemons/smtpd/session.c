@@ -11,7 +11,8 @@
 
 enum {
 	SESSION_INPUT_MAX = 64 * 1024,
-	USER_TEXT_SIZE = 16, /* "uid=4294967295" */
+	USER_TEXT_SIZE = 16,   /* "uid=4294967295" */
+	COMMANDS_A_TURN = 100, /* of one session, before the others' turn */
 };
 
 static TAILQ_HEAD(, session) closing = TAILQ_HEAD_INITIALIZER(closing);
@@ -267,9 +268,11 @@ void session_resume(struct session *s)
 		stream_resume(s->stream);
 }
 
+/* Who sends a thousand commands at once, as for a long list, does not hold up the others. */
 static void session_input(struct stream *stream)
 {
 	struct session *s = stream_owner(stream);
+	unsigned commands = 0;
 
 	while (stream_ready(stream) && stream_input(stream).len > 0) {
 		if (s->phase == PHASE_DATA)
@@ -280,6 +283,8 @@ static void session_input(struct stream *stream)
 			stream_consume(stream, stream_input(stream).len);
 		else if (!command_take(s))
 			break;
+		else if (++commands == COMMANDS_A_TURN)
+			stream_yield(stream);
 	}
 	if (s->phase == PHASE_SECURING && !s->begun && !s->closing)
 		handshake_begin(s);

@@ -64,6 +64,17 @@ static void echo_input(struct stream *s)
 	}
 }
 
+/* One line a turn. */
+static void yielding_input(struct stream *s)
+{
+	inputs++;
+	size_t end = slice_find(stream_input(s), '\n');
+	if (end < stream_input(s).len)
+		take(s, end + 1);
+	stream_yield(s);
+	ck_assert(!stream_ready(s));
+}
+
 static void farewell_input(struct stream *s)
 {
 	stream_send(s, SLICE("221 bye\r\n"));
@@ -105,6 +116,7 @@ static const struct stream_kind lines = {1000, 4000, lines_input, on_end, on_dra
 static const struct stream_kind lazy = {1000, 4000, lazy_input, on_end, NULL, NULL};
 static const struct stream_kind verdicts = {1000, 4000, verdict_input, on_end, NULL, NULL};
 static const struct stream_kind one_verdict = {1000, 4000, one_verdict_input, on_end, NULL, NULL};
+static const struct stream_kind yielding = {1000, 4000, yielding_input, on_end, NULL, NULL};
 static const struct stream_kind echo = {60000, 8000, echo_input, on_end, NULL, NULL};
 static const struct stream_kind farewell = {1000, 4000, farewell_input, on_end, NULL, NULL};
 static const struct stream_kind frees = {1000, 4000, free_input, on_end, NULL, NULL};
@@ -323,6 +335,41 @@ START_TEST(an_answer_inside_input_does_not_nest)
 	ck_assert_uint_eq(inputs, 5);
 	say("\n");
 	run_until(&got);
+}
+END_TEST
+
+static void one_more_at_most(void *before)
+{
+	ck_assert_uint_le(inputs, *(size_t *)before + 1);
+	*(size_t *)before = inputs;
+}
+
+START_TEST(one_that_yields_gets_a_line_in_each_turn)
+{
+	struct loop_turn turn = {0};
+	size_t before = 0;
+	begin(&yielding);
+	loop_turn_add(&turn, one_more_at_most, &before);
+	wanted = 14;
+	say("one\ntwo\nthree\n");
+	run_until(&got);
+	ck_assert_uint_eq(inputs, 3);
+	got = false;
+	wanted = 19;
+	say("four\n"); /* in its turn for the others */
+	run_until(&got);
+	run_for(1000);
+	ck_assert_uint_eq(inputs, 4);
+	ck_assert(slice_equal(slice_make(taken, taken_len), SLICE("one\ntwo\nthree\nfour\n")));
+	say("five\nsix\n");
+	close(peer);
+	wanted = 28;
+	got = false;
+	run_until(&got);
+	run_until(&ended);
+	ck_assert_int_eq(reason, STREAM_CLOSED);
+	loop_turn_remove(&turn);
+	peer = -1;
 }
 END_TEST
 
@@ -631,6 +678,7 @@ int main(void)
 	tcase_add_test(t, a_turns_output_leaves_at_its_end_in_order);
 	tcase_add_test(t, pipelined_input_waits_for_the_verdict);
 	tcase_add_test(t, an_answer_inside_input_does_not_nest);
+	tcase_add_test(t, one_that_yields_gets_a_line_in_each_turn);
 	tcase_add_test(t, a_peer_that_does_not_read_makes_input_wait);
 	tcase_add_test(t, output_is_bounded);
 	tcase_add_test(t, the_peers_end_comes_after_its_last_line);
