@@ -109,18 +109,19 @@ class Mboxes:
 
 class Source:
     """smtp-source, of so many messages in all. to: an address, or a list of them, each with a source of its own
-    that has an even share of messages and sessions. numbered: the n-th message of a source, from 1, goes to n +
-    address."""
+    and, as evenly as it goes, a share of the sessions and so of the messages. numbered: the n-th message of a source,
+    from 1, goes to n + address."""
 
     def __init__(self, port, messages, *, sessions=20, size=4096, recipients=1, keep=True, to=ELSEWHERE,
                  numbered=False):
         to = [to] if isinstance(to, str) else list(to)
-        share = max(1, messages // len(to))
-        words = ["-s", max(1, sessions // len(to)), "-m", share, "-l", size,
-                 "-f", "sender@source.example"]
+        words = ["-l", size, "-f", "sender@source.example"]
         words += ["-d"] * keep + ["-N"] * numbered + (["-r", recipients] if recipients > 1 else [])
-        self.commands = [[SOURCE, *map(str, words), "-t", address, f"127.0.0.1:{port}"] for address in to]
-        self.messages = share * len(to)
+        shares = [max(1, sessions // len(to) + (number < sessions % len(to))) for number in range(len(to))]
+        counts = [max(1, messages * share // sum(shares)) for share in shares]
+        self.commands = [[SOURCE, *map(str, [*words, "-s", share, "-m", count]), "-t", address, f"127.0.0.1:{port}"]
+                         for address, share, count in zip(to, shares, counts)]
+        self.messages = sum(counts)
         self.processes = []
 
     def start(self):

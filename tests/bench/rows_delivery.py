@@ -55,8 +55,10 @@ def maildirs(context, folder, many, shape):
         make_maildirs(server, users)
 
     def source(server, count, _):
-        sources = min(shape["sessions"], -(-count // many))
-        return Source(server.port, min(count, sources * many), to=[f"box@{DOMAIN}"] * sources, numbered=True, **shape)
+        sessions = shape["sessions"]
+        sources = next(n for n in range(1, sessions + 1)
+                       if n == sessions or -(-sessions // n) * count <= sessions * many)  # no share is more than `many`
+        return Source(server.port, min(count, sessions * many), to=[f"box@{DOMAIN}"] * sources, numbered=True, **shape)
     return duel.deliver(context, servers, GUESSES, source, lambda server, _: Maildirs.of(server, users))
 
 

@@ -12,9 +12,10 @@ from servers import DOMAIN, Ours, free_port
 
 RECIPIENTS, DOMAINS = 100_000, 1_000
 SINGLES = 50  # messages of which the usual time is the median
+LISTS = 5  # one after the other: while one is received, for a tenth of a second, ten messages or so are sent beside it
 WINDOW = 1_000  # RCPT commands that are sent ahead of their replies
 GOAL = 2.0
-SECONDS = 90  # for the list, at most
+SECONDS = 90  # for a list, at most
 BODY = b"Subject: one\r\n\r\n" + b"x" * 62 + b"\r\n"
 
 
@@ -200,29 +201,34 @@ def run_list(context, sites):
     for _ in range(5):
         singles.one()
     usual = [singles.one() for _ in range(SINGLES)]
-    sender = Process(send_list, server.port, recipients, DOMAINS, said)
-    begun = time.time()
-    context.start(sender)
-    while_received = singles.while_true(said.empty)
-    said.get()
-    while_received = singles.while_true(said.empty)
-    accepted = said.get()[1]
-    while_delivered = singles.while_true(lambda: delivered.now() < recipients and time.time() < begun + SECONDS)
-    took = time.time() - begun
+    lists = 1 if context.quick else LISTS
+    while_received, while_delivered, accepted, took = [], [], [], []
+    for number in range(1, lists + 1):
+        begun = time.time()
+        context.start(Process(send_list, server.port, recipients, DOMAINS, said))
+        singles.while_true(said.empty)
+        said.get()
+        while_received += singles.while_true(said.empty, 0.005)
+        accepted.append(said.get()[1] - begun)
+        while_delivered += singles.while_true(
+            lambda: delivered.now() < number * recipients and time.time() < begun + SECONDS)
+        took.append(time.time() - begun)
     median = statistics.median(usual)
     figures = {"usual": figure(usual, median), "received": figure(while_received, median),
                "delivered": figure(while_delivered, median),
-               "accept_seconds": accepted - begun, "all_seconds": took, "recipients": delivered.count}
+               "accept_seconds": statistics.median(accepted), "all_seconds": statistics.median(took),
+               "recipients": delivered.count}
     worse = max(figures["received"]["median_ms"], figures["delivered"]["median_ms"])
     ratio = worse / figures["usual"]["median_ms"]
     meanwhile = figures["received"], figures["delivered"]
     figures["ratio"] = ratio
     shown = (f"{figures['usual']['median_ms']:.1f} ms usually; {figures['received']['median_ms']:.1f} (worst "
-             f"{figures['received']['worst_ms']:.0f}) while the list is received, {figures['delivered']['median_ms']:.1f} "
-             f"(worst {figures['delivered']['worst_ms']:.0f}) while it is delivered: {ratio:.1f}x; the list took {took:.1f} s")
-    done = figures["recipients"] >= recipients
-    note = (f"medians are judged; {sum(f['late'] for f in meanwhile)} of {sum(f['count'] for f in meanwhile)} messages sent "
-            f"meanwhile, and {figures['usual']['late']} of {SINGLES} before, took more than {GOAL:.0f}x the usual time")
+             f"{figures['received']['worst_ms']:.0f}) while a list is received, {figures['delivered']['median_ms']:.1f} "
+             f"(worst {figures['delivered']['worst_ms']:.0f}) while it is delivered: {ratio:.1f}x; "
+             f"a list took {figures['all_seconds']:.1f} s")
+    done = figures["recipients"] >= lists * recipients
+    note = (f"medians are judged, of {lists} lists; {sum(f['late'] for f in meanwhile)} of "
+            f"{sum(f['count'] for f in meanwhile)} messages sent meanwhile, and {figures['usual']['late']} of {SINGLES} before, took more than {GOAL:.0f}x the usual time")
     if not done:
         note = f"only {figures['recipients']} recipients were reached; {note}"
     return Result(figures, shown, done and all(f["count"] for f in meanwhile) and ratio <= GOAL, note)
