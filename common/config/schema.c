@@ -220,8 +220,11 @@ const struct schema schema[] = {
 	 "named: some programs, as mutt 2.2, choose it and then can't."},
     {"ban-after", PLACE_AUTH, .type = TYPE_NUMBER, .fallback = "10", .least = 1, .most = 1000000,
      .record = &settings_auth_record, .field = "ban_after",
-     .help = "Failed logins of one client (IPv6: of one /64) after which it is banned, or of one "
-	     "account after which clients that have never logged in with it are."},
+     .help =
+	 "Failed logins of one client (IPv6: of one /64) after which it is banned; of one "
+	 "account, after which those who have never logged in with it where they are now "
+	 "share six times as many tries in a ban's time; and sixteen times as many of a network "
+	 "(/24, IPv6: /48), after which those of it that have never logged in are banned."},
     {"ban", PLACE_AUTH, .type = TYPE_TIME, .fallback = "1h", .least = SECOND, .most = YEAR,
      .record = &settings_auth_record, .field = "ban",
      .help = "How long a ban lasts, and in what time the failures are counted."},

@@ -35,6 +35,8 @@ RECORD_DECLARE(accounts_answer, ACCOUNTS_ANSWER_FIELDS)
 	F(S, string, pam, 64, "PAM service: the name of a file in pam.d") \
 	F(S, string, user, 64, "name of a user of the machine")           \
 	F(S, string, client, 64, "numeric address, for PAM's rhost")      \
+	F(S, bytes, turn, 16, "whose turn it takes, as base/turns")       \
+	F(S, bool, known, 0, "that client has been right before")         \
 	F(S, secret, password, 1024, "UTF-8, no NUL")
 RECORD_DECLARE(accounts_password, ACCOUNTS_PASSWORD_FIELDS)
 

@@ -3,9 +3,8 @@
  */
 #include "daemons/accounts-system/passwords.h"
 
-#include <bsd/sys/queue.h>
-
 #include "common/base/memory.h"
+#include "common/base/turns.h"
 #include "common/dialogue/accounts.h"
 #include "common/wire/codec.h"
 #include "daemons/accounts-system/children.h"
@@ -13,13 +12,13 @@
 enum { QUESTION_MAX = 2048 }; /* octets of an encoded struct accounts_password */
 
 struct question {
-	STAILQ_ENTRY(question) next; /* while it waits for a child */
-	uint64_t request, number;    /* of the channel */
+	struct turn turn;	  /* first; while it waits for a child */
+	uint64_t request, number; /* of the channel */
 	struct buffer octets;
 };
 
-static STAILQ_HEAD(, question) waiting = STAILQ_HEAD_INITIALIZER(waiting);
-static unsigned waiting_count;
+static struct turns *waiting;
+static struct question *next;	 /* has had its turn, and waits for a child; NULL: none */
 static struct channel *accounts; /* NULL: none now */
 static uint64_t channel_number;
 
@@ -58,11 +57,10 @@ static bool begin(struct question *q)
 
 void passwords_room(void)
 {
-	struct question *q;
-	while ((q = STAILQ_FIRST(&waiting)) && begin(q)) {
-		STAILQ_REMOVE_HEAD(&waiting, next);
-		waiting_count--;
-	}
+	if (!waiting)
+		return;
+	while ((next || (next = (struct question *)turns_take(waiting))) && begin(next))
+		next = NULL;
 }
 
 void passwords_ask(struct channel *c, const void *record)
@@ -78,13 +76,13 @@ void passwords_ask(struct channel *c, const void *record)
 	buffer_init(&q->octets, QUESTION_MAX);
 	buffer_reserve(&q->octets, QUESTION_MAX, &room); /* it does not move while it grows */
 	bool fits = codec_encode(&accounts_password_record, m, &q->octets);
-	if (!fits || waiting_count >= PASSWORDS_WAITING_MAX) {
-		answer(q, &busy);
-	} else {
-		STAILQ_INSERT_TAIL(&waiting, q, next);
-		waiting_count++;
+	if (!waiting)
+		waiting =
+		    turns_new(PASSWORDS_WAITING_MAX, PASSWORDS_STRANGERS_MAX, PASSWORDS_CLIENT_MAX);
+	if (fits && turns_add(waiting, m->turn, m->known, &q->turn))
 		passwords_room();
-	}
+	else
+		answer(q, &busy);
 }
 
 void passwords_up(struct channel *c)

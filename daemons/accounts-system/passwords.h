@@ -1,13 +1,17 @@
 /*
  * passwords: questions whether PAM accepts a password, each asked once: nothing is kept. Those for
- * which there is no child wait in turn.
+ * which there is no child wait in turns (base/turns).
  */
 #ifndef DAEMONS_ACCOUNTS_SYSTEM_PASSWORDS_H
 #define DAEMONS_ACCOUNTS_SYSTEM_PASSWORDS_H
 
 #include "common/service/service.h"
 
-enum { PASSWORDS_WAITING_MAX = 256 }; /* above it: trouble */
+enum {
+	PASSWORDS_WAITING_MAX = 256,   /* above it: trouble */
+	PASSWORDS_STRANGERS_MAX = 192, /* of clients that have not been right before */
+	PASSWORDS_CLIENT_MAX = 16,     /* of one */
+};
 
 void passwords_ask(struct channel *c, const void *record);
 void passwords_up(struct channel *c);

@@ -114,6 +114,7 @@ void login_client(struct login *l, struct slice client)
 	l->client_key[0] = (char)a.family;
 	memcpy(l->client_key + 1, a.bytes, a.family == NET_IPV4 ? 4 : 8);
 	l->client_len = sizeof(l->client_key);
+	l->network_len = a.family == NET_IPV4 ? 1 + 3 : 1 + 6; /* the /24, the /48 */
 }
 
 void login_password(struct login *l, struct slice password)
@@ -124,9 +125,27 @@ void login_password(struct login *l, struct slice password)
 		memcpy(l->password, password.ptr, password.len);
 }
 
-static struct slice client_of(const struct login *l)
+static struct failures_who who(const struct login *l)
 {
-	return slice_make(l->client_key, l->client_len);
+	return (struct failures_who){.client = slice_make(l->client_key, l->client_len),
+				     .network = slice_make(l->client_key, l->network_len),
+				     .account = slice_str(l->name.address)};
+}
+
+struct slice login_turn(const struct login *l, bool *known)
+{
+	struct failures_who w = who(l);
+
+	*known = failures_known(&w);
+	return *known || l->client_key[0] == NET_IPV4 ? w.client : w.network;
+}
+
+static bool hash(struct login *l, struct slice entry, hasher_done *done)
+{
+	bool known;
+	struct slice turn = login_turn(l, &known);
+
+	return hasher_ask(turn, known, entry, slice_make(l->password, l->password_len), done, l);
 }
 
 void login_forget(struct login *l)
@@ -145,6 +164,8 @@ static void log_ban(const struct login *l, unsigned bans)
 	log_start(&line, LOG_LEVEL_WARNING, 0, "login-ban");
 	if (bans & FAILURES_CLIENT_BAN)
 		log_pair(&line, "client", slice_str(l->client));
+	if (bans & FAILURES_NETWORK_BAN)
+		log_pair(&line, "network-of", slice_str(l->client));
 	if (bans & FAILURES_ACCOUNT_BAN)
 		log_pair(&line, "user", slice_str(l->name.address));
 	log_text(&line, "text", "too many failed logins, the last one from %s", l->client);
@@ -156,13 +177,16 @@ static void log_ban(const struct login *l, unsigned bans)
  * many guesses as connections). */
 static bool banned(struct login *l)
 {
-	unsigned bans = failures_banned(client_of(l), slice_str(l->name.address), loop_now());
+	struct failures_who w = who(l);
+	unsigned bans = l->service == LOGIN_TEST ? 0 : failures_admit(&w, loop_now(), &l->admitted);
 
-	if (bans == 0 || l->service == LOGIN_TEST)
+	if (bans == 0)
 		return false;
 	wipe_password(l);
 	snprintf(l->text, sizeof(l->text), "%s is banned after too many failed logins",
-		 bans & FAILURES_CLIENT_BAN ? "the client" : "the user");
+		 bans & FAILURES_CLIENT_BAN    ? "the client"
+		 : bans & FAILURES_NETWORK_BAN ? "the client's network"
+					       : "the user");
 	finish(l, LOGIN_BANNED);
 	return true;
 }
@@ -175,6 +199,7 @@ static void late(void *arg)
 static void refuse(struct login *l, const char *text, bool counts)
 {
 	uint64_t delay = FAILURES_DELAY_US, passed = loop_now() - l->begun;
+	struct failures_who w = who(l);
 	unsigned bans = 0;
 
 	if (banned(l))
@@ -186,7 +211,7 @@ static void refuse(struct login *l, const char *text, bool counts)
 		return;
 	}
 	if (counts)
-		bans = failures_add(client_of(l), slice_str(l->name.address), loop_now(), &delay);
+		bans = failures_add(&w, loop_now(), &delay);
 	if (bans != 0)
 		log_ban(l, bans);
 	if (l->asker == NULL) {
@@ -214,8 +239,10 @@ void login_fails(struct login *l, const char *text)
 
 static void succeed(struct login *l)
 {
+	struct failures_who w = who(l);
+
 	if (l->service != LOGIN_TEST)
-		failures_success(client_of(l), slice_str(l->name.address), loop_now());
+		failures_success(&w, loop_now());
 	finish(l, LOGIN_HOLDS);
 }
 
@@ -307,8 +334,7 @@ static void nobody(struct login *l)
 		login_keyless(l);
 	} else if (entry.len == 0) {
 		pretended(l, false);
-	} else if (!hasher_ask(client_of(l), entry, slice_make(l->password, l->password_len),
-			       pretended, l)) {
+	} else if (!hash(l, entry, pretended)) {
 		login_trouble(l, "too many passwords wait to be checked");
 	}
 }
@@ -388,8 +414,7 @@ static void use_entry(struct login *l, struct slice entry)
 	l->by_table = true;
 	if (l->scram)
 		use_scram(l, entry);
-	else if (!hasher_ask(client_of(l), entry, slice_make(l->password, l->password_len), hashed,
-			     l))
+	else if (!hash(l, entry, hashed))
 		login_trouble(l, "too many passwords wait to be checked");
 }
 

@@ -40,10 +40,11 @@ struct login {
 	char mechanism[32 + 1];
 	char client[LOGIN_CLIENT_MAX + 1];
 	char client_key[LOGIN_CLIENT_KEY]; /* family and address, IPv6: the /64 */
-	size_t client_len;		   /* of the key; 0: not known */
-	struct login_name name;		   /* empty: not clear who is meant */
-	const char *fault;		   /* then: why */
-	char *password;			   /* NULL: SCRAM, or not needed any more */
+	size_t client_len, network_len;	   /* of the key; 0: not known */
+	bool admitted;		/* has one of the tries of an account that is slowed down */
+	struct login_name name; /* empty: not clear who is meant */
+	const char *fault;	/* then: why */
+	char *password;		/* NULL: SCRAM, or not needed any more */
 	size_t password_len;
 	bool scram;
 	bool has_keys;		/* of somebody who is there */
@@ -72,6 +73,11 @@ void login_begin(struct login *l, struct slice user);
 void login_prove(struct login *l, struct slice auth_message, const uint8_t proof[SCRAM_KEY_SIZE]);
 /* Nobody waits for it any more; it may end now or go on in silence, so that it counts. */
 void login_forget(struct login *l);
+
+/* Who waits for it, in base/turns: a client that has been right with this account before stands for
+ * itself, and so does an IPv4 address; other clients of IPv6, who have /64s as many as they like,
+ * for all of their /48. */
+struct slice login_turn(const struct login *l, bool *known);
 
 /* What a source says. unknown: it does not know the user, the next one is asked. */
 void login_unknown(struct login *l);

@@ -27,6 +27,7 @@ static void known(void *arg, const struct accounts_answer *a)
 	    .password = slice_make(l->password, l->password_len),
 	};
 
+	m.turn = login_turn(l, &m.known);
 	if (a->result == ACCOUNTS_MISSING)
 		login_unknown(l);
 	else if (a->result == ACCOUNTS_KNOWN && l->scram)

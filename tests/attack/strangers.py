@@ -19,11 +19,16 @@ import time
 PIECE = 65536
 CLIENTS = itertools.count()
 GARBAGE = 3000
+DEAF_PIECE = 5000
 PATIENCE = 90    # of a stranger for its end; what the server may take at most is judged by the test
 
 # What each does at its step, having sent nothing or half of it before.
 SILENT, HALF, TRICKLE, FIN, RST, GARBLE, DEAF = "silent", "half", "trickle", "fin", "rst", "garble", "deaf"
 WAYS = (SILENT, HALF, TRICKLE, FIN, RST, GARBLE, DEAF)
+
+
+CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+CONTEXT.check_hostname, CONTEXT.verify_mode = False, ssl.CERT_NONE
 
 
 class Step:
@@ -60,7 +65,7 @@ class Stranger:
         self.ended = None       # "end", "reset"; None: the server did not end it
         self.seconds = None     # from the misbehaviour to the end
         self.trouble = None     # before it came that far
-        self.before = 0
+        self.before = self.slowest = 0
         self.lagged = False     # so much of this came late that the server had enough before the misbehaviour
         self.secure = None
         self.buffer = b""
@@ -127,10 +132,8 @@ class Stranger:
     def flight(self, number):
         """The client's flight of the handshake, not sent yet."""
         if number == 1:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
             self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-            self.handshake = context.wrap_bio(self.incoming, self.outgoing)
+            self.handshake = CONTEXT.wrap_bio(self.incoming, self.outgoing)
         try:
             self.handshake.do_handshake()
         except ssl.SSLWantReadError:
@@ -155,6 +158,10 @@ class Stranger:
 
     # Behaviour
 
+    def slow(self, last):
+        """So slow itself that the server may have had enough of it."""
+        return max(self.slowest, time.monotonic() - last) > self.idle * 0.6
+
     async def play(self):
         try:
             await self.open()
@@ -166,7 +173,8 @@ class Stranger:
                     self.before = self.begun - last     # the server has waited so long already, at most
                     await asyncio.wait_for(getattr(self, self.how)(step, octets), PATIENCE)
                     break
-                last = time.monotonic()
+                if not step.flight:     # a handshake has one deadline, from the command before it
+                    self.slowest, last = max(self.slowest, time.monotonic() - last), time.monotonic()
                 await self.raw(octets)
                 if step.flight == 2:
                     self.secure = self.handshake
@@ -174,12 +182,12 @@ class Stranger:
                     await self.answer(step.answer)
         except Unexpected as e:
             self.trouble = str(e)
-            self.lagged = "421 4.4.2" in self.trouble and time.monotonic() - last > self.idle
+            self.lagged = self.slow(last)
         except asyncio.TimeoutError:
             self.trouble = f"the server did not end it in {PATIENCE} s"
         except OSError as e:
             self.trouble = f"{type(e).__name__} {e}"
-            self.lagged = time.monotonic() - last > self.idle
+            self.lagged = self.slow(last)
         finally:
             self.socket.close()
         return self
@@ -236,11 +244,11 @@ class Stranger:
         await self.until_end()
 
     async def deaf(self, step, octets):
-        """The step 10,000 times, and no answer is read. What the server has to say fills its buffers."""
+        """The step thousands of times, and no answer is read. What the server has to say fills its buffers."""
         in_handshake = step.flight > 0
         try:
             for _ in range(100):
-                await self.raw(octets if in_handshake else self.sealed(100 * step.octets))
+                await self.raw(octets if in_handshake else self.sealed(DEAF_PIECE // (len(step.octets) + 1) * step.octets))
             while True:     # nothing is to be sent any more; the end shows at a write
                 await asyncio.sleep(0.2)
                 await self.raw(b"\r\n")

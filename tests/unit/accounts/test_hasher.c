@@ -49,7 +49,7 @@ static void setup(void)
 
 static bool guess(void)
 {
-	return hasher_ask(guesser, slice_str(entry), SLICE("a guess"), guessed, NULL);
+	return hasher_ask(guesser, false, slice_str(entry), SLICE("a guess"), guessed, NULL);
 }
 
 /* A client that has as much in work as it may. */
@@ -65,7 +65,7 @@ START_TEST(a_guesser_waits_for_himself)
 {
 	struct loop_timer timer = {0};
 	flood();
-	ck_assert(hasher_ask(user, slice_str(entry), SLICE("the password"), known, NULL));
+	ck_assert(hasher_ask(user, false, slice_str(entry), SLICE("the password"), known, NULL));
 	loop_timer_start(&timer, WAIT_SECONDS * UINT64_C(1000000), late, NULL);
 	loop_run();
 	ck_assert(user_done && user_holds);

@@ -635,6 +635,26 @@ START_TEST(who_hashes_a_lot_waits_for_himself)
 }
 END_TEST
 
+START_TEST(who_was_right_before_is_hashed_before_a_crowd_of_strangers)
+{
+	char client[64];
+	uint64_t stranger = 0, turned_away = 0;
+
+	ck_assert_int_eq(check("2001:db8:1::1", "alice", "geheim")->result, LOGIN_HOLDS);
+	for (unsigned i = 0; i < HASHER_STRANGERS_MAX + 10; i++) {
+		snprintf(client, sizeof(client), "198.51.%u.%u", i / 200, i % 200);
+		stranger = ask_from(submission, "smtp", client, "alice", "guess");
+	}
+	for (unsigned i = 0; i < 2 * HASHER_CLIENT_MAX; i++) { /* one /48 */
+		snprintf(client, sizeof(client), "2001:db8:2:%x::1", i);
+		turned_away = ask_from(submission, "smtp", client, "alice", "guess");
+	}
+	ck_assert_int_eq(check("2001:db8:1::1", "alice", "geheim")->result, LOGIN_HOLDS);
+	ck_assert_int_ne(answers[stranger].result, LOGIN_DENIED); /* waits, or found no place */
+	ck_assert_int_eq(answers[turned_away].result, LOGIN_TROUBLE);
+}
+END_TEST
+
 START_TEST(control_may_only_test_and_others_may_not)
 {
 	ask_from(submission, "test", "192.0.2.1", "alice", "geheim");
@@ -671,6 +691,7 @@ int main(void)
 	tcase_add_test(t, scram_tells_nobody_who_is_there);
 	tcase_add_test(t, what_is_offered_goes_by_the_passwords_and_the_configuration);
 	tcase_add_test(t, who_hashes_a_lot_waits_for_himself);
+	tcase_add_test(t, who_was_right_before_is_hashed_before_a_crowd_of_strangers);
 	tcase_add_test(t, control_may_only_test_and_others_may_not);
 	suite_add_tcase(s, t);
 	srunner_run_all(sr, CK_ENV);
