@@ -25,6 +25,8 @@
 #define RETRY_LONGEST_US (900 * CLOCK_SECOND)
 #define LOOK_SOON_US	 (CLOCK_SECOND / 100) /* several files come together */
 
+enum { EVICTIONS_MAX = 64 }; /* in one look: each goes through all letters */
+
 static const char aside[] = "bad."; /* before the name of what is no letter */
 
 static int dir = -1, news = -1;
@@ -32,8 +34,10 @@ static struct loop_watch watch;
 static struct loop_timer looker, waker;
 static struct loop_turn syncer;
 static struct map *letters;	   /* by name */
+static struct idmap *authors;	   /* by author_key() */
 static struct heap ready, waiting; /* by age; by the time of the next try */
 static unsigned sessions;
+static unsigned evictions; /* left in this look */
 static bool more, unsynced, draining, strange_told;
 
 /* Names */
@@ -94,20 +98,69 @@ static void see_part(const char *name)
 	remove_name(name);
 }
 
-static void add(const char *name, uint64_t made)
+/* No key is 0. */
+static uint64_t author_key(uint32_t uid)
+{
+	return (uint64_t)uid + 1;
+}
+
+static void drop_letter(struct letter *l)
+{
+	if (--l->author->letters == 0) {
+		idmap_remove(authors, author_key(l->author->uid));
+		memory_free(l->author);
+	}
+	map_remove(letters, slice_str(l->name));
+	memory_free(l);
+}
+
+/* Where all places are taken, who has less than his share of them gets one of somebody who has
+ * more, of a letter that has been tried and waits. That one is found again when there is room. */
+static bool make_room(uint32_t uid)
+{
+	const struct author *own = idmap_get(authors, author_key(uid));
+	size_t users = idmap_count(authors) + (own ? 0 : 1), share = LETTERS_MAX / users;
+	struct letter *worst = NULL;
+	struct slice name;
+	void *value;
+	if (own && own->letters >= share)
+		return false;
+	for (size_t at = 0; map_next(letters, &at, &name, &value);) {
+		struct letter *l = value;
+		if (l->waits && !l->sent && l->author->letters > share &&
+		    (!worst || l->attempts > worst->attempts))
+			worst = l;
+	}
+	if (!worst)
+		return false;
+	heap_remove(&waiting, &worst->node);
+	drop_letter(worst);
+	return true;
+}
+
+static void add(const char *name, const struct drop_name *n)
 {
 	struct letter *l;
 	if (map_get(letters, slice_str(name)))
 		return;
 	if (map_count(letters) == LETTERS_MAX) {
 		more = true;
-		return;
+		if (evictions == 0 || !make_room(n->uid))
+			return;
+		evictions--;
 	}
 	l = memory_zero(1, sizeof(*l));
 	snprintf(l->name, sizeof(l->name), "%s", name);
-	l->made = made;
+	l->made = n->made;
+	l->author = idmap_get(authors, author_key(n->uid));
+	if (!l->author) {
+		l->author = memory_zero(1, sizeof(*l->author));
+		l->author->uid = n->uid;
+		idmap_put(authors, author_key(n->uid), l->author);
+	}
+	l->author->letters++;
 	map_put(letters, slice_str(l->name), l);
-	heap_insert(&ready, &l->node, made);
+	heap_insert(&ready, &l->node, n->made);
 }
 
 static bool found(void *arg, const char *name, unsigned char type)
@@ -121,7 +174,7 @@ static bool found(void *arg, const char *name, unsigned char type)
 	else if (n.part)
 		see_part(name);
 	else
-		add(name, n.made);
+		add(name, &n);
 	return true;
 }
 
@@ -131,6 +184,7 @@ static void look(void *arg)
 	if (draining)
 		return;
 	more = false;
+	evictions = EVICTIONS_MAX;
 	loop_timer_start(&looker, LOOK_EVERY_US, look, NULL);
 	if (disk_list(dir, found, NULL) < 0) {
 		log_error("the drop directory can't be listed: %s", strerror(errno));
@@ -150,8 +204,7 @@ static void told(void *arg, unsigned what)
 
 static void forget(struct letter *l)
 {
-	map_remove(letters, slice_str(l->name));
-	memory_free(l);
+	drop_letter(l);
 	if (more && map_count(letters) < LETTERS_MAX / 2)
 		loop_timer_start(&looker, LOOK_SOON_US, look, NULL);
 }
@@ -161,8 +214,10 @@ static void wake(void *arg)
 	struct heap_node *n;
 	(void)arg;
 	while ((n = heap_first(&waiting)) && n->key <= loop_now()) {
+		struct letter *l = container_of(n, struct letter, node);
 		heap_remove(&waiting, n);
-		heap_insert(&ready, n, container_of(n, struct letter, node)->made);
+		l->waits = false;
+		heap_insert(&ready, n, l->made);
 	}
 	if (n)
 		loop_timer_start(&waker, n->key - loop_now(), wake, NULL);
@@ -175,6 +230,7 @@ static void wait_again(struct letter *l)
 	for (unsigned i = 0; i < l->attempts && us < RETRY_LONGEST_US; i++)
 		us *= 2;
 	l->attempts++;
+	l->waits = true;
 	heap_insert(&waiting, &l->node,
 		    loop_now() + (us < RETRY_LONGEST_US ? us : RETRY_LONGEST_US));
 	loop_timer_start(&waker, heap_first(&waiting)->key - loop_now(), wake, NULL);
@@ -285,6 +341,7 @@ void letters_warm(void)
 void letters_start(void)
 {
 	letters = map_new();
+	authors = idmap_new();
 	heap_init(&ready);
 	heap_init(&waiting);
 	loop_turn_add_blocking(&syncer, sync_directory, NULL);

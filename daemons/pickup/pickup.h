@@ -28,12 +28,20 @@ enum {
 	PIECE = 32 * 1024, /* of a file, read at once */
 };
 
+/* A user, as long as letters of his are known. */
+struct author {
+	uint32_t uid; /* as the files' names say */
+	size_t letters;
+};
+
 /* A file of the drop directory. */
 struct letter {
 	struct heap_node node; /* of those that wait, or may be sent */
 	char name[DROP_NAME_SIZE];
-	uint64_t made;	   /* microseconds since 1970 */
+	uint64_t made; /* microseconds since 1970 */
+	struct author *author;
 	unsigned attempts; /* that came to nothing */
+	bool waits;	   /* for the time of its next try */
 	bool sent;	   /* it is in the queue; only its name is left */
 };
 

@@ -416,6 +416,24 @@ def test_one_user_can_not_take_all_the_room(down):
 
 
 @as_root
+def test_many_that_wait_for_ever_leave_room_for_others(down):
+    """As many letters of four users as pickup knows at once, and none of them can be sent."""
+    down.sendmail("bob", user="games", content=DOWN.format("of another"))
+    letter, = down.files()
+    aside = letter.rename(down.us.folder / letter.name)
+    for user in range(4):
+        for n in range(4096):
+            path = down.place / f"{70000 + user}.{1:016x}.{n:016x}"
+            path.touch()
+            path.chmod(0)
+    down.us.start()
+    down.us.logged("can't be read now", seconds=60, count=4 * 4096)
+    aside.rename(letter)
+    wait_for(lambda: "of another" in down.subjects(), 60, "the letter of another user")
+    assert len(down.files()) == 4 * 4096
+
+
+@as_root
 def test_the_callers_surroundings_do_nothing(down):
     """Environment, umask, limits, descriptors that a set-group-ID program has to be wary of."""
     evil = {"LD_PRELOAD": "/nowhere.so", "LD_LIBRARY_PATH": "/tmp", "PATH": "/tmp", "TZ": "../../etc/shadow",
