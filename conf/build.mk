@@ -71,7 +71,8 @@ unit: $(UNIT_TESTS)
 	@tests/unit/run $(UNIT_TESTS)
 
 # Programs of tests/crash that try many spools, or tables, in one process after the other.
-CRASH_PROGRAMS := $B/tests/crash/spoil $B/tests/crash/tables
+CRASH_PROGRAMS := $B/tests/crash/spoil $B/tests/crash/tables $B/tests/crash/outage
+$B/tests/crash/outage: $B/obj/tests/crash/outage.o $(call unit_libs,store)
 $B/tests/crash/spoil: $(patsubst %.c,$B/obj/%.o,tests/crash/recover.c $(wildcard tests/crash/spoil*.c)) $(call unit_libs,store)
 $B/tests/crash/tables: $B/obj/tests/crash/tables.o $(call unit_libs,table)
 $(CRASH_PROGRAMS):

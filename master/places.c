@@ -39,6 +39,28 @@ static bool is_there(const char *path)
 	return disk_stat_at(AT_FDCWD, path, &st) == 0;
 }
 
+/* The directory's name is durable: without it all that lies there would go with the power. It was
+ * made just now, or by a start that ended before it came here. Who may not read the directory above
+ * can't have made one there. */
+static int sync_name(const char *path)
+{
+	char parent[PATH_MAX];
+	const char *end = strrchr(path, '/');
+	size_t len = end ? (size_t)(end - path) : 0;
+	int fd, result;
+	if (!slice_copy(len ? slice_make(path, len) : slice_str(end ? "/" : "."), parent,
+			sizeof(parent))) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	fd = disk_open(AT_FDCWD, parent, O_RDONLY | O_DIRECTORY, 0);
+	if (fd < 0)
+		return errno == EACCES ? 0 : -1;
+	result = disk_fsync_dir(fd);
+	disk_close(fd);
+	return result;
+}
+
 /* umask takes bits away, so the mode is set again. */
 static int make_one(const char *path, mode_t mode)
 {
@@ -65,7 +87,7 @@ static int make_all(const char *path, mode_t mode)
 		if (*p != '/')
 			continue;
 		*p = '\0';
-		if (!is_there(part) && make_one(part, 0755) < 0)
+		if (!is_there(part) && (make_one(part, 0755) < 0 || sync_name(part) < 0))
 			return -1;
 		*p = '/';
 	}
@@ -81,6 +103,12 @@ bool place_directory(const char *path, mode_t mode, const struct identity *owner
 		fd = disk_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 	if (fd < 0)
 		return error_set(e, errno, "directory %s: %s", path, strerror(errno));
+	if (sync_name(path) < 0) {
+		error_set(e, errno, "directory %s: its name can't be synced: %s", path,
+			  strerror(errno));
+		disk_close(fd);
+		return false;
+	}
 	if (owner &&
 	    (disk_stat(fd, &st) < 0 || ((st.st_uid != owner->uid || st.st_gid != owner->gid) &&
 					disk_chown(fd, owner->uid, owner->gid) < 0))) {

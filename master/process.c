@@ -26,7 +26,7 @@
 #include "master/detach.h"
 #include "master/last_words.h"
 
-enum { MASTER_FD = 3, LOG_FD = 4, SERVICE_ENVIRONMENT_MAX = 8 };
+enum { MASTER_FD = 3, LOG_FD = 4, SERVICE_ENVIRONMENT_MAX = 16 };
 
 static struct process_list list = TAILQ_HEAD_INITIALIZER(list);
 static const struct process_events *events;
@@ -250,9 +250,15 @@ static const char *program_of(enum role_id role)
 /* The few variables that mean something to a daemon; the rest of the world is none of its. */
 static void environment(char *list_out[SERVICE_ENVIRONMENT_MAX + 1])
 {
-	static const char *const names[] = {
-	    "TZ",	    "STAGEPOST_FAULTS", "STAGEPOST_DISK_TRACE", "STAGEPOST_TAKEN_OVER",
-	    "ASAN_OPTIONS", "UBSAN_OPTIONS",	"LSAN_OPTIONS"};
+	static const char *const names[] = {"TZ",
+					    "STAGEPOST_FAULTS",
+					    "STAGEPOST_DISK_TRACE",
+					    "STAGEPOST_DISK_RECORD",
+					    "STAGEPOST_TAKEN_OVER",
+					    "STAGEPOST_SPOOL_SIZES",
+					    "ASAN_OPTIONS",
+					    "UBSAN_OPTIONS",
+					    "LSAN_OPTIONS"};
 	size_t count = 0;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		const char *value = getenv(names[i]);

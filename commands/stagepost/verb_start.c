@@ -96,6 +96,8 @@ static void variables(char *list[VARIABLES_MAX])
 					    "STAGEPOST_FAULTS",
 					    "STAGEPOST_DISK_TRACE",
 					    "STAGEPOST_TAKEN_OVER",
+					    "STAGEPOST_DISK_RECORD",
+					    "STAGEPOST_SPOOL_SIZES",
 					    "ASAN_OPTIONS",
 					    "UBSAN_OPTIONS",
 					    "LSAN_OPTIONS"};

@@ -1,8 +1,9 @@
 /*
  * disk: the kernel's file calls with their loose ends tied: interrupted calls go on, short writes
  * are completed, everything is close-on-exec, and each passes the point where a test may strike.
+ * What changes the disk is begun and ended, so that a test can record it.
  */
-#include "common/os/disk.h"
+#include "common/os/disk_record.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -19,11 +20,37 @@
 
 enum { READ_CHUNK = 64 * 1024, ZERO_CHUNK = 64 * 1024, BENEATH_TRIES = 8 };
 
+/* 0: ask the kernel, then say so to ended(); else the call returns what over() makes of it. */
+static int begun(struct disk_act *a)
+{
+	disk_record_begin(a);
+	int strike = disk_point(a->op, a->fd);
+	if (strike != 0)
+		disk_record_end(a, strike, true);
+	return strike;
+}
+
+static int over(int strike)
+{
+	return strike == DISK_LIED ? 0 : -1;
+}
+
+static int ended(const struct disk_act *a, int result)
+{
+	disk_record_end(a, result, false);
+	return result;
+}
+
 int disk_open(int dirfd, const char *name, int flags, mode_t mode)
 {
-	if (disk_point(DISK_OPEN, dirfd) < 0)
+	struct disk_act a = {
+	    .op = DISK_OPEN, .fd = dirfd, .to_fd = -1, .name = name, .flags = (uint32_t)flags};
+	/* A directory's number is told when it is opened. */
+	bool changes = (flags & (O_CREAT | O_TRUNC | O_DIRECTORY)) != 0;
+	if ((changes ? begun(&a) : disk_point(DISK_OPEN, dirfd)) != 0)
 		return -1;
-	return (int)TEMP_FAILURE_RETRY(openat(dirfd, name, flags | O_CLOEXEC | O_NOCTTY, mode));
+	int fd = (int)TEMP_FAILURE_RETRY(openat(dirfd, name, flags | O_CLOEXEC | O_NOCTTY, mode));
+	return changes ? ended(&a, fd) : fd;
 }
 
 /* O_NONBLOCK: a pipe, or a device, would keep who opens it until somebody comes to its other end.
@@ -77,12 +104,10 @@ static int walk_beneath(int dirfd, const char *name, int flags)
 	}
 }
 
-int disk_open_beneath(int dirfd, const char *name, int flags)
+static int open_beneath(int dirfd, const char *name, int flags)
 {
 	struct open_how how = {.flags = (__u64)(flags | O_CLOEXEC | O_NOCTTY),
 			       .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
-	if (disk_point(DISK_OPEN, dirfd) < 0)
-		return -1;
 	for (int tries = 1;; tries++) {
 		int fd = (int)syscall(SYS_openat2, dirfd, name, &how, sizeof(how));
 		if (fd < 0 && errno == ENOSYS)
@@ -93,27 +118,40 @@ int disk_open_beneath(int dirfd, const char *name, int flags)
 	}
 }
 
+int disk_open_beneath(int dirfd, const char *name, int flags)
+{
+	struct disk_act a = {
+	    .op = DISK_OPEN, .fd = dirfd, .to_fd = -1, .name = name, .flags = (uint32_t)flags};
+	if (begun(&a) != 0)
+		return -1;
+	return ended(&a, open_beneath(dirfd, name, flags));
+}
+
 int disk_create(int dirfd, const char *name, int flags, mode_t mode)
 {
-	if (disk_point(DISK_CREATE, dirfd) < 0)
-		return -1;
 	flags |= O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY;
-	return (int)TEMP_FAILURE_RETRY(openat(dirfd, name, flags, mode));
+	struct disk_act a = {
+	    .op = DISK_CREATE, .fd = dirfd, .to_fd = -1, .name = name, .flags = (uint32_t)flags};
+	if (begun(&a) != 0)
+		return -1;
+	return ended(&a, (int)TEMP_FAILURE_RETRY(openat(dirfd, name, flags, mode)));
 }
 
 int disk_create_unnamed(int dirfd, int flags, mode_t mode)
 {
-	if (disk_point(DISK_CREATE, dirfd) < 0)
+	flags |= O_TMPFILE | O_CLOEXEC | O_NOCTTY;
+	struct disk_act a = {.op = DISK_CREATE, .fd = dirfd, .to_fd = -1, .flags = (uint32_t)flags};
+	if (begun(&a) != 0)
 		return -1;
-	return (int)TEMP_FAILURE_RETRY(
-	    openat(dirfd, ".", flags | O_TMPFILE | O_CLOEXEC | O_NOCTTY, mode));
+	return ended(&a, (int)TEMP_FAILURE_RETRY(openat(dirfd, ".", flags, mode)));
 }
 
 int disk_link_unnamed(int fd, int dirfd, const char *name)
 {
-	if (disk_point(DISK_LINK, fd) < 0)
+	struct disk_act a = {.op = DISK_LINK, .fd = fd, .to_fd = dirfd, .to = name};
+	if (begun(&a) != 0)
 		return -1;
-	return linkat(fd, "", dirfd, name, AT_EMPTY_PATH);
+	return ended(&a, linkat(fd, "", dirfd, name, AT_EMPTY_PATH));
 }
 
 /* "." is there in any case; who may not link at all hears that there is no such file. */
@@ -212,10 +250,8 @@ static void iov_consume(struct iovec **iov, int *count, size_t n)
 	}
 }
 
-int disk_pwritev(int fd, struct iovec *iov, int count, uint64_t offset)
+static int write_all(int fd, struct iovec *iov, int count, uint64_t offset)
 {
-	if (disk_point(DISK_WRITE, fd) < 0)
-		return -1;
 	iov_consume(&iov, &count, 0);
 	while (count > 0) {
 		ssize_t n = TEMP_FAILURE_RETRY(pwritev(fd, iov, count, (off_t)offset));
@@ -231,16 +267,23 @@ int disk_pwritev(int fd, struct iovec *iov, int count, uint64_t offset)
 	return 0;
 }
 
+int disk_pwritev(int fd, struct iovec *iov, int count, uint64_t offset)
+{
+	struct disk_act a = {
+	    .op = DISK_WRITE, .fd = fd, .to_fd = -1, .data = iov, .count = count, .offset = offset};
+	if (begun(&a) != 0)
+		return -1;
+	return ended(&a, write_all(fd, iov, count, offset));
+}
+
 int disk_pwrite(int fd, const void *data, size_t len, uint64_t offset)
 {
 	struct iovec iov = {(void *)data, len};
 	return disk_pwritev(fd, &iov, 1, offset);
 }
 
-int disk_write(int fd, const void *data, size_t len)
+static int append_all(int fd, const void *data, size_t len)
 {
-	if (disk_point(DISK_WRITE, fd) < 0)
-		return -1;
 	const char *at = data;
 	while (len > 0) {
 		ssize_t n = TEMP_FAILURE_RETRY(write(fd, at, len));
@@ -256,25 +299,39 @@ int disk_write(int fd, const void *data, size_t len)
 	return 0;
 }
 
+int disk_write(int fd, const void *data, size_t len)
+{
+	struct iovec iov = {(void *)data, len};
+	struct disk_act a = {.op = DISK_WRITE,
+			     .fd = fd,
+			     .to_fd = -1,
+			     .data = &iov,
+			     .count = 1,
+			     .offset = UINT64_MAX};
+	if (begun(&a) != 0)
+		return -1;
+	return ended(&a, append_all(fd, data, len));
+}
+
 int disk_fdatasync(int fd)
 {
-	if (disk_point(DISK_FDATASYNC, fd) < 0)
-		return -1;
-	return (int)TEMP_FAILURE_RETRY(fdatasync(fd));
+	struct disk_act a = {.op = DISK_FDATASYNC, .fd = fd, .to_fd = -1};
+	int strike = begun(&a);
+	return strike != 0 ? over(strike) : ended(&a, (int)TEMP_FAILURE_RETRY(fdatasync(fd)));
 }
 
 int disk_fsync(int fd)
 {
-	if (disk_point(DISK_FSYNC, fd) < 0)
-		return -1;
-	return (int)TEMP_FAILURE_RETRY(fsync(fd));
+	struct disk_act a = {.op = DISK_FSYNC, .fd = fd, .to_fd = -1};
+	int strike = begun(&a);
+	return strike != 0 ? over(strike) : ended(&a, (int)TEMP_FAILURE_RETRY(fsync(fd)));
 }
 
 int disk_fsync_dir(int fd)
 {
-	if (disk_point(DISK_FSYNC_DIR, fd) < 0)
-		return -1;
-	return (int)TEMP_FAILURE_RETRY(fsync(fd));
+	struct disk_act a = {.op = DISK_FSYNC_DIR, .fd = fd, .to_fd = -1};
+	int strike = begun(&a);
+	return strike != 0 ? over(strike) : ended(&a, (int)TEMP_FAILURE_RETRY(fsync(fd)));
 }
 
 int disk_writeback(int fd, uint64_t offset, uint64_t len)
@@ -300,7 +357,11 @@ int disk_writeback_end(int fd)
 int disk_sync_all(int fd)
 {
 	struct statfs s;
-	if (disk_point(DISK_SYNC_ALL, fd) < 0 || TEMP_FAILURE_RETRY(syncfs(fd)) < 0)
+	struct disk_act a = {.op = DISK_SYNC_ALL, .fd = fd, .to_fd = -1};
+	int strike = begun(&a);
+	if (strike != 0)
+		return over(strike);
+	if (ended(&a, (int)TEMP_FAILURE_RETRY(syncfs(fd))) < 0)
 		return -1;
 	if (fstatfs(fd, &s) == 0 && s.f_type != EXT4_SUPER_MAGIC)
 		return 0;
@@ -346,9 +407,10 @@ static int allocate_by_zeros(int fd, uint64_t size)
 
 int disk_allocate(int fd, uint64_t size)
 {
-	if (disk_point(DISK_ALLOCATE, fd) < 0)
+	struct disk_act a = {.op = DISK_ALLOCATE, .fd = fd, .to_fd = -1, .length = size};
+	if (begun(&a) != 0)
 		return -1;
-	int result = (int)TEMP_FAILURE_RETRY(fallocate(fd, 0, 0, (off_t)size));
+	int result = ended(&a, (int)TEMP_FAILURE_RETRY(fallocate(fd, 0, 0, (off_t)size)));
 	if (result < 0 && errno == EOPNOTSUPP)
 		return allocate_by_zeros(fd, size);
 	return result;
@@ -356,51 +418,61 @@ int disk_allocate(int fd, uint64_t size)
 
 int disk_truncate(int fd, uint64_t size)
 {
-	if (disk_point(DISK_TRUNCATE, fd) < 0)
+	struct disk_act a = {.op = DISK_TRUNCATE, .fd = fd, .to_fd = -1, .length = size};
+	if (begun(&a) != 0)
 		return -1;
-	return (int)TEMP_FAILURE_RETRY(ftruncate(fd, (off_t)size));
+	return ended(&a, (int)TEMP_FAILURE_RETRY(ftruncate(fd, (off_t)size)));
 }
 
 int disk_link(int from_dirfd, const char *from, int to_dirfd, const char *to)
 {
-	if (disk_point(DISK_LINK, from_dirfd) < 0)
+	struct disk_act a = {
+	    .op = DISK_LINK, .fd = from_dirfd, .to_fd = to_dirfd, .name = from, .to = to};
+	if (begun(&a) != 0)
 		return -1;
-	return linkat(from_dirfd, from, to_dirfd, to, 0);
+	return ended(&a, linkat(from_dirfd, from, to_dirfd, to, 0));
 }
 
 int disk_unlink(int dirfd, const char *name)
 {
-	if (disk_point(DISK_UNLINK, dirfd) < 0)
+	struct disk_act a = {.op = DISK_UNLINK, .fd = dirfd, .to_fd = -1, .name = name};
+	if (begun(&a) != 0)
 		return -1;
-	return unlinkat(dirfd, name, 0);
+	return ended(&a, unlinkat(dirfd, name, 0));
 }
 
 int disk_rename(int from_dirfd, const char *from, int to_dirfd, const char *to)
 {
-	if (disk_point(DISK_RENAME, from_dirfd) < 0)
+	struct disk_act a = {
+	    .op = DISK_RENAME, .fd = from_dirfd, .to_fd = to_dirfd, .name = from, .to = to};
+	if (begun(&a) != 0)
 		return -1;
-	return renameat(from_dirfd, from, to_dirfd, to);
+	return ended(&a, renameat(from_dirfd, from, to_dirfd, to));
 }
 
 int disk_rename_new(int from_dirfd, const char *from, int to_dirfd, const char *to)
 {
-	if (disk_point(DISK_RENAME, from_dirfd) < 0)
+	struct disk_act a = {
+	    .op = DISK_RENAME, .fd = from_dirfd, .to_fd = to_dirfd, .name = from, .to = to};
+	if (begun(&a) != 0)
 		return -1;
-	return renameat2(from_dirfd, from, to_dirfd, to, RENAME_NOREPLACE);
+	return ended(&a, renameat2(from_dirfd, from, to_dirfd, to, RENAME_NOREPLACE));
 }
 
 int disk_mkdir(int dirfd, const char *name, mode_t mode)
 {
-	if (disk_point(DISK_MKDIR, dirfd) < 0)
+	struct disk_act a = {.op = DISK_MKDIR, .fd = dirfd, .to_fd = -1, .name = name};
+	if (begun(&a) != 0)
 		return -1;
-	return mkdirat(dirfd, name, mode);
+	return ended(&a, mkdirat(dirfd, name, mode));
 }
 
 int disk_rmdir(int dirfd, const char *name)
 {
-	if (disk_point(DISK_RMDIR, dirfd) < 0)
+	struct disk_act a = {.op = DISK_RMDIR, .fd = dirfd, .to_fd = -1, .name = name};
+	if (begun(&a) != 0)
 		return -1;
-	return unlinkat(dirfd, name, AT_REMOVEDIR);
+	return ended(&a, unlinkat(dirfd, name, AT_REMOVEDIR));
 }
 
 int disk_stat(int fd, struct stat *st)

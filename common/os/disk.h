@@ -12,12 +12,15 @@
  *		n	the n-th call (from 1) of that op in this process; "n+" from the n-th on,
  *			"n-m" from the n-th to the m-th
  *		action	kill (SIGKILL to itself), an errno name (ENOSPC, EIO, ...),
- *			delay=MILLISECONDS
+ *			delay=MILLISECONDS, or lie (of a sync: it says that it is done)
  *		while=PATH, in the place of one: all strike only while that file begins with '1'
  *
  *	STAGEPOST_DISK_TRACE=FD or PATH
  *		a line "role pid op fd count" for each call, written to that descriptor, or
  *		appended to PATH.ROLE.PID
+ *
+ *	STAGEPOST_DISK_RECORD=PATH
+ *		what was done to the disk, with its octets: disk_record.h
  */
 #ifndef COMMON_OS_DISK_H
 #define COMMON_OS_DISK_H
@@ -58,7 +61,8 @@ enum disk_op {
 
 extern const char *const disk_op_names[DISK_OPS]; /* "open", "create", ... */
 
-/* 0: go on; -1 and errno: fail so. fd is -1 where there is none. */
+/* 0: go on; -1 and errno: fail so; a sync hears 1 when it is to lie. fd is -1 where there is none.
+ */
 int disk_point(enum disk_op op, int fd);
 /* Who we are for STAGEPOST_FAULTS; call it before the sandbox. No-op in a normal build. */
 void disk_faults_role(const char *name);

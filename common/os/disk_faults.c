@@ -4,7 +4,7 @@
  * with it; STAGEPOST_DISK_TRACE where each call is recorded. A word in either that can't be
  * understood ends the process: a test that strikes nothing proves nothing.
  */
-#include "common/os/disk.h"
+#include "common/os/disk_record.h"
 
 #include <errno.h>
 #include <fnmatch.h>
@@ -82,6 +82,12 @@ static const struct {
     {"lie", ACTION_LIE, false},
 };
 
+static bool is_sync(int op)
+{
+	return op == DISK_FDATASYNC || op == DISK_FSYNC || op == DISK_FSYNC_DIR ||
+	       op == DISK_SYNC_ALL;
+}
+
 static bool parse_action(struct slice text, struct rule *r)
 {
 	struct slice name, value;
@@ -95,7 +101,8 @@ static bool parse_action(struct slice text, struct rule *r)
 			return false;
 		r->action = actions[i].action;
 		r->value = (int)number;
-		return r->action < ACTION_SHORT || r->op == FAULT_OCTETS;
+		return r->action < ACTION_SHORT || r->op == FAULT_OCTETS ||
+		       (r->action == ACTION_LIE && is_sync(r->op));
 	}
 	r->action = ACTION_FAIL;
 	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
@@ -203,6 +210,7 @@ void disk_faults_role(const char *name)
 	begin();
 	name_ops();
 	pthread_mutex_unlock(&mutex);
+	disk_record_open(name);
 	taken_over_begin(name);
 }
 
@@ -280,7 +288,7 @@ int disk_point(enum disk_op op, int fd)
 	pthread_mutex_unlock(&mutex);
 	wait_ms(delay);
 	if (f.error == 0)
-		return 0;
+		return f.lie ? DISK_LIED : 0;
 	errno = f.error;
 	return -1;
 }

@@ -213,6 +213,7 @@ struct spool *spool_open(const struct spool_setup *setup, struct error *error)
 	sp->segments_dirfd = sp->large_dirfd = sp->ledger_dirfd = sp->corrupt_dirfd = sp->lock = -1;
 	if (!sp->setup.lock_wait_us)
 		sp->setup.lock_wait_us = SPOOL_LOCK_WAIT_US;
+	spool_sizes(&sp->setup.segment_size, &sp->setup.ledger_size);
 	if (!sp->setup.segment_size)
 		sp->setup.segment_size = SEGMENT_SIZE;
 	if (!make_layout(sp, error) || !take_lock(sp, error) || !open_ledger(sp, error)) {

@@ -10,5 +10,7 @@
 struct ledger *spool_ledger(struct spool *sp);
 struct segments *spool_segments(struct spool *sp);
 struct move *spool_move(struct spool *sp);
+/* What is 0 may be set by a test of a build with FAULTS=1; a no-op in a normal one. */
+void spool_sizes(uint32_t *segment, uint32_t *ledger);
 
 #endif

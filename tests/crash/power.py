@@ -1,0 +1,419 @@
+"""
+The power fails: a workload is run once on a build with FAULTS=1 and recorded; then, for each moment
+of the record, the disk is laid out as it may have been left (disk_model.py), recovered by the code
+of the queue manager (outage.c), and compared with what the world had been told by then.
+
+    House --work--> record --each moment--> choices --lay_out--> spool mail --outage--> Audit
+"""
+import hashlib
+import os
+import random
+import re
+import shutil
+import stat
+import subprocess
+import tempfile
+from pathlib import Path
+
+from disk_model import Disk, Torn, entries_of, mark
+from house import SHORT, Client, House, as_kept, content_of
+from reporting import FAR, Far
+from stagepost import BUILD, DOMAIN
+
+SEED = int(os.environ.get("CRASH_SEED", 20261124))
+CHANCE = 4      # cases of a moment that are left to chance
+SIZES = "262144:131072"     # of segments and ledger files
+CORRUPT = 2     # enum disposition, queue/store/ledger_format.h
+ALIVE = {0, 1, 2, 3, 7}     # enum recipient_status of those that have not ended
+
+
+class Recorded(House):
+    """Each disk call of all its processes is written down; mark() adds what the world has seen."""
+
+    def __init__(self, sizes=SIZES, **configuration):
+        self.far = Witness()
+        self.far.house = self
+        super().__init__(top=f"trust 127.0.0.0/8\noutbound to {FAR} {{ via [127.0.0.1]:{self.far.port} }}", **configuration)
+        self.record = Path(tempfile.mkdtemp(prefix="stagepost-record-")) / "record"
+        self.record.parent.chmod(0o755)
+        self.begin(sizes)
+
+    def begin(self, sizes=SIZES):
+        """From here on; what lies there now counts as durable."""
+        self.disk = Disk(self.folder, ("spool", "mail", "box"))
+        self.record.write_bytes(b"")
+        self.record.chmod(0o666)
+        self.environment = {"STAGEPOST_DISK_RECORD": str(self.record), "STAGEPOST_SPOOL_SIZES": sizes}
+
+    def start(self, faults=None):
+        os.environ.update(self.environment)
+        if faults:
+            os.environ["STAGEPOST_FAULTS"] = faults
+        try:
+            return super().start()
+        finally:
+            for name in [*self.environment, "STAGEPOST_FAULTS"]:
+                os.environ.pop(name, None)
+
+    def mark(self, *words):
+        mark(self.record, " ".join(words))
+
+    def end(self):
+        super().end()
+        self.far.end()
+        shutil.rmtree(self.record.parent, ignore_errors=True)
+
+
+class Teller(Client):
+    """A client that notes in the record what it hears, as soon as it has heard it. A recipient named
+    good-*, late-* or bad-* is one at Far."""
+
+    early = False   # a control: notes the 250 before it was given
+
+    def __init__(self, house):
+        super().__init__(house)
+        self.ids, self.tries = {}, 0
+
+    def try_one(self, name, size, boxes, seconds=5):
+        self.house.mark("sent", name, str(size), *boxes)
+        if self.early:
+            self.house.mark("kept", name)
+        self.sent[name] = (size, boxes)
+        with self.house.connect(seconds=seconds) as wire:
+            words = [f"MAIL FROM:<bob+{name}@{DOMAIN}>"]
+            words += [f"RCPT TO:<{b}@{FAR if '-' in b else DOMAIN}>" for b in boxes]
+            for line in [*words, "DATA"]:
+                reply = wire.say(line)
+                if reply.code >= 400:
+                    return self.refuse(name, reply)
+            reply = wire.content(content_of(name, size))
+        if reply.code != 250:
+            return self.refuse(name, reply)
+        self.kept.add(name)
+        self.ids[name] = reply.text.split()[-1]
+        self.house.mark("kept", name, self.ids[name])
+        return True
+
+    def try_again(self, name, size, boxes):
+        """Until it is kept: a name of its own each time."""
+        self.tries += 1
+        try:
+            return self.try_one(f"{name}.{self.tries}", size, boxes)
+        except (OSError, AssertionError):
+            return False
+
+
+class Witness(Far):
+    """Says what it took before its client hears that."""
+
+    house = None
+
+    def next(self, phase):
+        return super().next(phase) or (self.take if phase == "END" else None)
+
+    def take(self, session):
+        message = next(m for m in reversed(self.received) if m.session == session.number)
+        name = re.search(r"<bob\+([^@>]+)@", message.sender)[1]
+        for r in message.recipients:
+            self.house.mark("reached", name, re.search(r"<([^@>]+)@", r)[1])
+        return None
+
+
+# What may be left at one moment
+
+def torn_of(op, dice):
+    """Ways in which a write may be there in part."""
+    n = op.sectors()
+    if n == 1:
+        return [Torn((), True, 0)]
+    cuts = {1, n // 2, n - 1}
+    ways = [Torn(tuple(range(k)), dice.random() < 0.5, 0) for k in sorted(cuts)]
+    ways += [Torn((n - 1,), True, 0), Torn(tuple(range(1, n)), True, 0), Torn((), True, 0), Torn((), True, dice.getrandbits(30) | 1)]
+    ways.append(Torn(tuple(i for i in range(n) if dice.random() < 0.5), True, dice.getrandbits(30) | 1))
+    return ways
+
+
+def choices_of(pending, dice, most):
+    """The systematic ones first: none, all, torn, one away, one alone, names by a journal; then by chance."""
+    everything = {op.number: True for op in pending}
+    yield {}
+    if not pending:
+        return
+    yield dict(everything)
+    data = [op for op in pending if not op.is_name()]
+    names = [op for op in pending if op.is_name()]
+    for op in [op for op in data if op.kind == "write"][-2:]:
+        for how in torn_of(op, dice):
+            yield {**everything, op.number: how}
+            yield {op.number: how}
+    for op in pending[-12:]:
+        yield {n: how for n, how in everything.items() if n != op.number}
+        yield {op.number: True}
+    for n in range(max(0, len(names) - 8), len(names) + 1):
+        journal = {op.number: True for op in names[:n]}
+        yield dict(journal)
+        yield {**journal, **{op.number: True for op in data}}
+    for _ in range(most):
+        choice = {}
+        for op in pending:
+            roll = dice.random()
+            if roll < 0.5:
+                choice[op.number] = True
+            elif roll < 0.75 and op.kind == "write":
+                choice[op.number] = dice.choice(torn_of(op, dice))
+        yield choice
+
+
+# Recovery
+
+class Recovery:
+    """The program that recovers spools, one after the other."""
+
+    def __init__(self, sizes=SIZES):
+        self.log = tempfile.TemporaryFile()
+        self.program = subprocess.Popen([BUILD / "tests" / "crash" / "outage"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=self.log, text=True, errors="replace",
+                                        env={**os.environ, "STAGEPOST_SPOOL_SIZES": sizes})
+
+    def __call__(self, spool):
+        self.log.seek(0)
+        self.log.truncate()
+        self.program.stdin.write(f"{spool}\n")
+        self.program.stdin.flush()
+        lines = []
+        for line in self.program.stdout:
+            if line.startswith("end "):
+                return Found(lines, line.split()[1], self.said())
+            lines.append(line.rstrip("\n"))
+        raise AssertionError(f"the program that recovers has died: {self.said()}")
+
+    def said(self):
+        self.log.seek(0)
+        return self.log.read().decode(errors="replace")
+
+    def close(self):
+        self.program.stdin.close()
+        self.program.wait(10)
+        self.log.close()
+
+
+class Mail:
+    def __init__(self, words):
+        self.id, self.disposition, self.file = words[1], int(words[2]), int(words[3])
+        self.sender, self.hash, self.parent = words[4].strip("<>"), words[5], words[6]
+        self.recipients = []    # (status, address)
+
+
+class Found:
+    def __init__(self, lines, status, said):
+        self.status, self.said, self.mail, self.problems, self.failed = status, said, [], None, None
+        for line in lines:
+            kind, *rest = words = line.split(" ")
+            if kind == "message":
+                self.mail.append(Mail(words))
+            elif kind == "recipient":
+                self.mail[-1].recipients.append((int(rest[0]), rest[1].strip("<>")))
+            elif kind == "verify":
+                self.problems = line if rest[0] != "0" else ""
+            elif kind == "failed":
+                self.failed = line
+
+
+# What must hold
+
+class Told:
+    """What the world had been told at a moment of the record."""
+
+    def __init__(self, marks):
+        self.sent, self.kept, self.ids, self.gone, self.reached = {}, set(), {}, set(), set()
+        for line in marks:
+            kind, name, *rest = line.split()
+            if kind == "sent":
+                self.sent[name] = (int(rest[0]), tuple(rest[1:]))
+            elif kind == "kept":
+                self.kept.add(name)
+                self.ids[name] = rest[0] if rest else ""
+            elif kind == "gone":        # an administrator begins to delete it
+                self.gone.add(name)
+            elif kind == "reached":     # another server has taken it for that recipient
+                self.reached.add((name, rest[0]))
+
+
+HASHES = {}
+
+
+def hashes_of(name, size):
+    """SHA-256 of the content as it lies in the queue, and the octets as in a mailbox."""
+    if (name, size) not in HASHES:
+        content = content_of(name, size)
+        HASHES[name, size] = hashlib.sha256(content).hexdigest(), as_kept(content)
+    return HASHES[name, size]
+
+
+FRONT = re.compile(rb"Return-Path: <(?P<sender>[^\n]*)>\n(?:X-Original-To: [^\n]*\n)?Delivered-To: (?P<address>[^\n]*)\n"
+                   rb"Received: [^\n]*\n(?:[ \t][^\n]*\n)+")
+
+
+class Audit:
+    """Of one disk as it was found and recovered."""
+
+    def __init__(self, told, path):
+        self.told, self.path, self.wrong = told, Path(path), []
+
+    def check(self, condition, what):
+        if not condition:
+            self.wrong.append(what)
+        return condition
+
+    def name_of(self, sender):
+        return sender.removesuffix(f"@{DOMAIN}").removeprefix("bob+")
+
+    def mailboxes(self):
+        """(name, box) of each letter that a reader would see; each must be whole."""
+        found = set()
+        for part in ("new", "cur"):
+            for letter in self.path.glob(f"mail/*/*/{part}/*"):
+                self.letter(letter.read_bytes(), letter.parent.parent.name, str(letter.relative_to(self.path)), found)
+        for box in self.path.glob("box/*"):
+            if not box.name.endswith((".lock", ".new")):
+                self.mbox(box, found)
+        return found
+
+    def letter(self, octets, box, where, found):
+        front = FRONT.match(octets)
+        if not self.check(front, f"{where} is no letter: {octets[:200]!r}"):
+            return
+        sender, content = front["sender"].decode(errors="replace"), octets[front.end():]
+        if sender == "":
+            self.check(content.rstrip().endswith(b"--"), f"{where}: a report that is cut")
+            for about in re.findall(rb"(?m)^Final-Recipient: rfc822; *([^@\n]+)@", content):
+                found.add(("report", about.decode()))
+            return
+        name = self.name_of(sender)
+        if self.check(name in self.told.sent, f"{where}: nobody sent {name!r}"):
+            size, _ = self.told.sent[name]
+            self.check(content == hashes_of(name, size)[1], f"{where} is not what was sent, {len(content)} octets")
+            found.add((name, box))
+
+    def mbox(self, box, found):
+        """What is there before is whole; the last one may be cut, but not when it was reported delivered."""
+        octets = box.read_bytes()
+        for one in re.split(rb"(?m)^From (?=\S+ \w{3} \w{3})", octets)[1:]:
+            front = FRONT.match(one.split(b"\n", 1)[1] if b"\n" in one else b"")
+            name = self.name_of(front["sender"].decode()) if front else ""
+            if name in self.told.sent:
+                whole = hashes_of(name, self.told.sent[name][0])[1]
+                if one.split(b"\n", 1)[1][front.end():].rstrip(b"\n") == re.sub(rb"(?m)^(>*From )", rb">\1", whole).rstrip(b"\n"):
+                    found.add((name, box.name))
+
+    def queue(self, found):
+        """(name, box) of each recipient that is not over."""
+        alive, files = set(), set()
+        for m in found.mail:
+            files.add(m.file)
+            if m.sender == "":
+                alive |= {("report", b) for n, i in self.told.ids.items() if i == m.parent for b in self.told.sent[n][1]}
+                self.check(not m.hash.startswith("-"), f"a report can't be read: {m.hash}")
+                continue
+            name = self.name_of(m.sender)
+            if not self.check(name in self.told.sent, f"the queue has {name!r}, which nobody sent"):
+                continue
+            want = hashes_of(name, self.told.sent[name][0])[0]
+            self.check(m.hash == want, f"{name} in the queue is not what was sent: {m.hash}")
+            self.check(m.disposition != CORRUPT, f"{name} was set aside")
+            alive |= {(name, a.split("@")[0]) for status, a in m.recipients if status in ALIVE}
+        large = self.path / "spool" / "large"
+        for f in large.iterdir() if large.is_dir() else ():
+            self.check(int(f.name) in files or f.stat().st_size == 0, f"large/{f.name} belongs to nothing")
+        return alive
+
+    def spool(self):
+        spool = self.path / "spool"
+        aside = list((spool / "corrupt").iterdir()) if (spool / "corrupt").is_dir() else []
+        self.check(not aside, f"set aside: {[a.name for a in aside]}")
+        for part in ("ledger", "segments"):
+            for f in (spool / part).iterdir() if (spool / part).is_dir() else ():
+                self.check(re.fullmatch(r"\d{8}", f.name), f"{part}/{f.name} is left over")
+
+    def run(self, recovery):
+        spool = self.path / "spool"
+        seen = self.mailboxes()
+        kept = any(n not in self.told.gone for n in self.told.kept)
+        if not spool.is_dir():
+            self.check(not kept, "the spool has no name, and with it all mail is gone")
+            return self.wrong
+        found = recovery(spool)
+        if not self.check(found.status == "0", f"recovery: {found.failed or found.status}: {found.said[-500:]}"):
+            return self.wrong
+        self.check(found.problems == "", f"verify: {found.problems}")
+        alive = self.queue(found)
+        self.spool()
+        there = seen | alive | self.told.reached
+        for name in self.told.kept - self.told.gone:
+            for box in self.told.sent[name][1]:
+                whole = (name, box) in there or ("report", box) in there or box in ALIASES and all(
+                    (name, b) in there for b in ALIASES[box])
+                self.check(whole, f"LOST: {name} for {box}; in mailboxes {sorted(seen)}, queued {sorted(alive)}")
+        return self.wrong
+
+
+ALIASES = {"both": ("alice", "bob")}
+
+
+class Outage:
+    """All moments of one record."""
+
+    def __init__(self, disk, record, sizes=SIZES, each=None, enough=8, seed=SEED):
+        """each: so many cases of one moment, drawn by chance, and the two plain ones."""
+        self.disk, self.record, self.each, self.enough = disk, record, each, enough
+        self.seed, self.dice = seed, random.Random(seed)
+        self.recovery = Recovery(sizes)
+        self.folder = Path(tempfile.mkdtemp(prefix="stagepost-power-"))
+        self.cases = self.moments = 0
+        self.seen = set()
+        self.wrong = []
+
+    def close(self):
+        self.recovery.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def case(self, choice, atomic):
+        key = (self.disk.version, atomic, frozenset(choice.items()))
+        if key in self.seen:
+            return
+        self.seen.add(key)
+        self.cases += 1
+        path = self.folder / "disk"
+        path.mkdir()
+        try:
+            self.disk.lay_out(choice, str(path), atomic)
+            wrong = Audit(Told(self.disk.marks), path).run(self.recovery)
+            if wrong:
+                self.report(wrong, choice, atomic)
+        finally:
+            shutil.rmtree(path)
+
+    def report(self, wrong, choice, atomic):
+        pending = self.disk.pending()
+        there = [f"{op}{'' if choice[op.number] is True else ' torn'}" for op in pending if op.number in choice]
+        away = [str(op) for op in pending if op.number not in choice]
+        self.wrong.append(f"moment {self.moments}, {'atomic' if atomic else 'strict'}: {'; '.join(wrong)}\n"
+                          f"   there: {there}\n   away: {away}\n   told: {self.disk.marks[-4:]}")
+        where = os.environ.get("CRASH_KEEP")
+        if where:
+            shutil.copytree(self.folder / "disk", Path(where) / f"power-{self.moments}-{self.cases}", dirs_exist_ok=True)
+
+    def run(self):
+        """Cases of each moment, until enough of them went wrong."""
+        for e in entries_of(self.record):
+            if not self.disk.feed(e):
+                continue
+            self.moments += 1
+            choices = list(choices_of(self.disk.pending(), self.dice, CHANCE))
+            if self.each and len(choices) > self.each + 2:
+                choices = choices[:2] + self.dice.sample(choices[2:], self.each)
+            for choice in choices:
+                self.case(choice, self.dice.random() < 0.5)
+                if len(self.wrong) >= self.enough:
+                    return self
+        return self
