@@ -252,6 +252,7 @@ static void environment(char *list_out[SERVICE_ENVIRONMENT_MAX + 1])
 {
 	static const char *const names[] = {"TZ",
 					    "STAGEPOST_FAULTS",
+					    "STAGEPOST_TRAP",
 					    "STAGEPOST_DISK_TRACE",
 					    "STAGEPOST_DISK_RECORD",
 					    "STAGEPOST_TAKEN_OVER",

@@ -94,6 +94,7 @@ static void variables(char *list[VARIABLES_MAX])
 					    "TZ",
 					    "NOTIFY_SOCKET",
 					    "STAGEPOST_FAULTS",
+					    "STAGEPOST_TRAP",
 					    "STAGEPOST_DISK_TRACE",
 					    "STAGEPOST_TAKEN_OVER",
 					    "STAGEPOST_DISK_RECORD",

@@ -18,6 +18,8 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "common/os/trap.h"
+
 enum { READ_CHUNK = 64 * 1024, ZERO_CHUNK = 64 * 1024, BENEATH_TRIES = 8 };
 
 /* 0: ask the kernel, then say so to ended(); else the call returns what over() makes of it. */
@@ -194,6 +196,7 @@ ssize_t disk_pread(int fd, void *data, size_t len, uint64_t offset)
 			break;
 		done += (size_t)n;
 	}
+	trap_see("read", slice_make(data, done));
 	return (ssize_t)done;
 }
 

@@ -20,6 +20,7 @@
 #include "common/base/slice.h"
 #include "common/os/faults.h"
 #include "common/os/taken_over_faults.h"
+#include "common/os/trap.h"
 
 enum { RULES_MAX = 64, ROLE_SIZE = 32, PATH_SIZE = 4096, EVERY_OP = DISK_OPS };
 
@@ -212,6 +213,7 @@ void disk_faults_role(const char *name)
 	pthread_mutex_unlock(&mutex);
 	disk_record_open(name);
 	taken_over_begin(name);
+	trap_role(name);
 }
 
 bool disk_faults_built(void)

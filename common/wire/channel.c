@@ -17,6 +17,7 @@
 #include "common/base/memory.h"
 #include "common/os/clock.h"
 #include "common/os/loop.h"
+#include "common/os/trap.h"
 #include "common/wire/channel.h"
 #include "common/wire/codec.h"
 #include "common/wire/inbox.h"
@@ -258,6 +259,7 @@ static void message_handle(struct channel *c, const struct packet_message *m, bo
 		memcpy(value + f->offset, fd, sizeof(int));
 		*fd = -1;
 	}
+	trap_see("message", m->payload);
 	lane->route->handle(c, value);
 }
 

@@ -14,6 +14,7 @@
 #include "common/base/error.h"
 #include "common/os/log_output.h"
 #include "common/os/loop.h"
+#include "common/os/trap.h"
 #include "daemons/log/output.h"
 
 enum {
@@ -65,6 +66,7 @@ static size_t receive(int fd, char *packet, size_t size, pid_t *pid)
 		memcpy(&who, CMSG_DATA(c), sizeof(who));
 		*pid = who.pid;
 	}
+	trap_see("log", slice_make(packet, (size_t)n));
 	return (size_t)n;
 }
 

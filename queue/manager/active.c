@@ -8,6 +8,7 @@
 #include "common/base/map.h"
 #include "common/base/memory.h"
 #include "common/os/disk.h"
+#include "common/os/trap.h"
 #include "queue/manager/manager.h"
 
 void active_place(struct entry *e, enum transport transport, struct slice parked)
@@ -294,6 +295,7 @@ static void record_there(struct active *a)
 	struct error error;
 
 	active_content_kept(a);
+	trap_see("envelope", buffer_slice(&a->record));
 	if (!record_decode_checked(buffer_slice(&a->record), &a->arena, &a->m, &error)) {
 		active_corrupt(a, "its record can't be read by this version");
 		return;

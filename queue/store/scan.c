@@ -12,6 +12,7 @@
 #include "common/base/bytes.h"
 #include "common/base/memory.h"
 #include "common/os/disk.h"
+#include "common/os/trap.h"
 #include "queue/store/digest.h"
 #include "queue/store/format.h"
 
@@ -117,6 +118,7 @@ static void tell(struct scan *s, uint64_t at, uint32_t length, uint32_t ordinal)
 	if (ordinal < s->request->known)
 		return;
 	struct slice record = slice_sub(s->octets, at, length);
+	trap_see("scan", record);
 	struct writer_entry entry = {
 	    .id = get_u64(record.ptr + 16), .offset = at, .length = length, .ordinal = ordinal};
 	struct record_numbers numbers;

@@ -82,7 +82,8 @@ def test_all_die_with_a_long_queue(tally):
             crowd.end()
         block.unlink()
         town.run("queue", "retry", "--all")
-        wait_for(lambda: not town.status()["queue"]["messages"], 400, "an empty queue")
+        wait_for(lambda: len(town.maildir("bob")) >= each * 8, 400, "all that waited")
+        town.wait_empty(60)
         found = town.arrived()[0]
         lost = [f"{k}-{i}" for k in range(8) for i in range(each) if (f"many-{k}-{i}", "bob") not in found]
         assert not lost, f"LOST {len(lost)}: {lost[:9]}"

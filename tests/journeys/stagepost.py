@@ -75,6 +75,13 @@ def is_there(pid):
         return False
 
 
+def title_of(pid):
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").decode(errors="replace")
+    except OSError:
+        return "gone"
+
+
 def descendants(pid):
     """Every process below this one."""
     parents = {}
@@ -207,7 +214,7 @@ domain {DOMAIN} {{
         """Returns when all processes are gone, and proves it."""
         self.see()
         self.run("stop")
-        left = [pid for pid in self.pids if is_there(pid)]
+        left = {pid: title_of(pid) for pid in self.pids if is_there(pid)}
         assert not left, f"processes left over: {left}"
         assert not (self.folder / "run" / "control").exists()
 
