@@ -20,4 +20,7 @@ void digest_free(struct digest *d);
 /* What is delivered passes here: is it what was committed? */
 bool digest_is(const uint8_t found[DIGEST_SIZE], const uint8_t wanted[DIGEST_SIZE]);
 
+/* The same of a batch's nonce. */
+bool nonce_is(const uint8_t found[NONCE_SIZE], const uint8_t wanted[NONCE_SIZE]);
+
 #endif

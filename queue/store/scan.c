@@ -51,9 +51,8 @@ static bool head_at(const struct scan *s, uint64_t offset, struct batch_head *h)
 	uint64_t room = s->octets.len - offset;
 	return room >= BATCH_HEADER_SIZE && batch_head_decode(s->octets.ptr + offset, h) &&
 	       h->lease == s->request->lease && h->offset == offset &&
-	       memcmp(h->nonce, s->request->nonce, NONCE_SIZE) == 0 &&
-	       h->octets <= room - BATCH_HEADER_SIZE && h->records > 0 &&
-	       h->records <= h->octets / RECORD_HEADER_SIZE &&
+	       nonce_is(h->nonce, s->request->nonce) && h->octets <= room - BATCH_HEADER_SIZE &&
+	       h->records > 0 && h->records <= h->octets / RECORD_HEADER_SIZE &&
 	       h->ordinal <= UINT32_MAX - h->records;
 }
 

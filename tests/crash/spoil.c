@@ -48,9 +48,6 @@ struct trial {
 
 static struct trial trial;
 
-/* Of one thing that is done to the spool. */
-typedef void hurt(const struct sample_file *f, const char *path, uint64_t at);
-
 static void remove_all(const char *path)
 {
 	DIR *d = opendir(path);
@@ -85,8 +82,8 @@ static struct kind *kind_of(const char *name)
 	fatal("too many kinds");
 }
 
-static void one_case(const char *kind, const struct sample_file *f, hurt *strike, uint64_t at,
-		     const struct permitted *p)
+void spoil_case(const char *kind, const struct sample_file *f, spoil_hurt *strike, uint64_t at,
+		const struct permitted *p)
 {
 	char path[PATH * 2];
 	unsigned gone;
@@ -115,7 +112,7 @@ static void one_case(const char *kind, const struct sample_file *f, hurt *strike
 
 /* Octet by octet, block by block */
 
-static void put(const char *path, const void *octets, size_t len, uint64_t at)
+void spoil_put(const char *path, const void *octets, size_t len, uint64_t at)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0 || disk_pwrite(fd, octets, len, at) < 0)
@@ -126,7 +123,7 @@ static void put(const char *path, const void *octets, size_t len, uint64_t at)
 static void flip(const struct sample_file *f, const char *path, uint64_t at)
 {
 	char octet = f->octets[at] ^ (char)(1 << ((at * 5 + trial.seed) % 8));
-	put(path, &octet, 1, at);
+	spoil_put(path, &octet, 1, at);
 }
 
 static void cut(const struct sample_file *f, const char *path, uint64_t at)
@@ -140,21 +137,21 @@ static void zero(const struct sample_file *f, const char *path, uint64_t at)
 {
 	static const char zeros[SECTOR];
 	(void)f;
-	put(path, zeros, sizeof(zeros), at);
+	spoil_put(path, zeros, sizeof(zeros), at);
 }
 
 static void zero_block(const struct sample_file *f, const char *path, uint64_t at)
 {
 	static const char zeros[BLOCK];
 	(void)f;
-	put(path, zeros, sizeof(zeros), at);
+	spoil_put(path, zeros, sizeof(zeros), at);
 }
 
 /* A block of this file where another one was. */
 static void double_block(const struct sample_file *f, const char *path, uint64_t at)
 {
 	uint64_t from = at >= BLOCK ? at - BLOCK : (f->used / BLOCK) * BLOCK;
-	put(path, f->octets + from, BLOCK, at);
+	spoil_put(path, f->octets + from, BLOCK, at);
 }
 
 /* Where the last batch of a segment begins: what wipes its head leaves nothing to tell of. */
@@ -182,20 +179,20 @@ static void octet_by_octet(void)
 		struct permitted torn = permitted_at(f, large ? 1 : TRUTH_MAX);
 		unsigned step = trial.step * (large ? 64 : 1);
 		for (uint64_t at = trial.seed % step; at < f->used; at += step)
-			one_case("flip", f, flip, at, &flipped);
+			spoil_case("flip", f, flip, at, &flipped);
 		for (uint64_t at = trial.seed % step; at < f->used; at += CUT_STEP * step)
-			one_case("cut", f, cut, at, &torn);
+			spoil_case("cut", f, cut, at, &torn);
 		for (uint64_t at = 0; at + SECTOR <= f->size && at < f->used; at += SECTOR) {
 			torn.silence = !large && at >= last_batch(f);
 			if (at / SECTOR % trial.step == 0)
-				one_case("zero", f, zero, at, &torn);
+				spoil_case("zero", f, zero, at, &torn);
 		}
 		for (uint64_t at = 0; at + BLOCK <= f->size && at < f->used; at += BLOCK) {
 			if (at / BLOCK % trial.step != 0)
 				continue;
 			torn.silence = !large && at >= last_batch(f);
-			one_case("zero block", f, zero_block, at, &torn);
-			one_case("double block", f, double_block, at, &torn);
+			spoil_case("zero block", f, zero_block, at, &torn);
+			spoil_case("double block", f, double_block, at, &torn);
 		}
 	}
 }
@@ -209,7 +206,7 @@ static void replace(const struct sample_file *f, const char *path, uint64_t at)
 	(void)f;
 	(void)at;
 	unlink(path);
-	put(path, other_file->octets, other_file->size, 0);
+	spoil_put(path, other_file->octets, other_file->size, 0);
 }
 
 static void exchange(const struct sample_file *f, const char *path, uint64_t at)
@@ -218,7 +215,7 @@ static void exchange(const struct sample_file *f, const char *path, uint64_t at)
 	replace(f, path, at);
 	snprintf(other, sizeof(other), "%s/%s", trial.directory, other_file->name);
 	unlink(other);
-	put(other, f->octets, f->size, 0);
+	spoil_put(other, f->octets, f->size, 0);
 }
 
 static void as_new_name(const struct sample_file *f, const char *path, uint64_t at)
@@ -227,7 +224,7 @@ static void as_new_name(const struct sample_file *f, const char *path, uint64_t 
 	const char *slash = strrchr(path, '/');
 	snprintf(name, sizeof(name), "%.*s/%0*llu", (int)(slash - path), path,
 		 (int)strlen(slash + 1), (unsigned long long)at);
-	put(name, f->octets, f->size, 0);
+	spoil_put(name, f->octets, f->size, 0);
 }
 
 static void removed(const struct sample_file *f, const char *path, uint64_t at)
@@ -244,7 +241,7 @@ static void from(const char *kind, const struct sample *source)
 		struct permitted p = permitted_at(f, TRUTH_MAX);
 		other_file = sample_find(source, f->name);
 		if (other_file)
-			one_case(kind, f, replace, 0, &p);
+			spoil_case(kind, f, replace, 0, &p);
 	}
 }
 
@@ -254,17 +251,17 @@ static void file_by_file(void)
 	for (size_t i = 0; i < now->count; i++) {
 		const struct sample_file *f = &now->files[i];
 		struct permitted p = permitted_at(f, TRUTH_MAX), none = {.refusal = p.refusal};
-		one_case("remove", f, removed, 0, &p);
-		one_case("copy", f, as_new_name, 77, &none);
-		one_case("copy", f, as_new_name, 12, &none);
+		spoil_case("remove", f, removed, 0, &p);
+		spoil_case("copy", f, as_new_name, 77, &none);
+		spoil_case("copy", f, as_new_name, 12, &none);
 		for (size_t k = 0; k < now->count; k++) {
 			other_file = &now->files[k];
 			if (k != i)
-				one_case("replace", f, replace, k, &p);
+				spoil_case("replace", f, replace, k, &p);
 			p.refusal |= is_ledger(other_file->name);
 			p.repeats = p.refusal;
 			if (k > i)
-				one_case("exchange", f, exchange, k, &p);
+				spoil_case("exchange", f, exchange, k, &p);
 			p = permitted_at(f, TRUTH_MAX);
 		}
 	}
@@ -289,7 +286,7 @@ static void older_folder(const struct sample_file *f, const char *path, uint64_t
 	for (size_t i = 0; i < older->count; i++) {
 		snprintf(name, sizeof(name), "%s/%s", trial.directory, older->files[i].name);
 		if (strncmp(older->files[i].name, folder, len) == 0)
-			put(name, older->files[i].octets, older->files[i].size, 0);
+			spoil_put(name, older->files[i].octets, older->files[i].size, 0);
 	}
 }
 
@@ -303,8 +300,8 @@ static void folder_by_folder(void)
 			continue;
 		last = f->name;
 		p.refusal = is_ledger(f->name);
-		one_case("older folder", f, older_folder, 0, &p);
-		one_case("folder of another spool", f, older_folder, 1, &p);
+		spoil_case("older folder", f, older_folder, 0, &p);
+		spoil_case("folder of another spool", f, older_folder, 1, &p);
 	}
 }
 
@@ -359,7 +356,7 @@ static void make_empty(const struct sample_file *f, const char *path, uint64_t a
 
 static const struct {
 	const char *name;
-	hurt *strike;
+	spoil_hurt *strike;
 	bool root; /* nobody else can */
 } stranger[] = {
     {"link", make_link, false},	    {"fifo", make_fifo, false},	   {"folder", make_folder, false},
@@ -374,7 +371,7 @@ static void things_in_place(void)
 		for (size_t i = 0; i < trial.samples.now.count; i++) {
 			const struct sample_file *f = &trial.samples.now.files[i];
 			struct permitted p = permitted_at(f, TRUTH_MAX);
-			one_case(stranger[k].name, f, stranger[k].strike, 0, &p);
+			spoil_case(stranger[k].name, f, stranger[k].strike, 0, &p);
 		}
 	}
 }
@@ -400,7 +397,7 @@ static void things_beside(void)
 		snprintf(f.name, sizeof(f.name), "%s", names[n]);
 		for (size_t k = 0; k < sizeof(stranger) / sizeof(stranger[0]) - 1; k++)
 			if (!stranger[k].root || geteuid() == 0)
-				one_case("beside", &f, stranger[k].strike, n, &p);
+				spoil_case("beside", &f, stranger[k].strike, n, &p);
 	}
 }
 
@@ -442,6 +439,7 @@ int main(int argc, char **argv)
 	folder_by_folder();
 	things_in_place();
 	things_beside();
+	forge_all(&trial.samples.now, trial.step);
 	octet_by_octet();
 	remove_all(trial.directory);
 	tell();

@@ -50,6 +50,7 @@ const struct sample_file *sample_find(const struct sample *s, const char *name);
 struct permitted {
 	bool refusal;  /* the start may say that it can't */
 	bool repeats;  /* messages that had ended may be there again */
+	bool forged;   /* who writes there may say what he likes */
 	bool silence;  /* what is gone can't be told from what was never written */
 	unsigned gone; /* messages that may be missing or set aside */
 };
@@ -58,5 +59,16 @@ struct permitted {
  * wrong, until the next call. *gone, *refused: what became of it. */
 const char *judge(const struct samples *s, const char *directory, const struct permitted *p,
 		  unsigned *gone, bool *refused);
+
+/* One thing that is done to the file of that path. */
+typedef void spoil_hurt(const struct sample_file *f, const char *path, uint64_t at);
+/* Lays the present sample down, does it, judges, counts. */
+void spoil_case(const char *kind, const struct sample_file *f, spoil_hurt *strike, uint64_t at,
+		const struct permitted *p);
+void spoil_put(const char *path, const void *octets, size_t len, uint64_t at);
+
+/* spoil_forge.c */
+/* Batches that no writer of the spool has written, at every place where one may begin. */
+void forge_all(const struct sample *now, unsigned step);
 
 #endif

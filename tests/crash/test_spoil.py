@@ -61,3 +61,28 @@ def test_a_store_that_believes_every_octet_is_noticed(folder, tally):
     altered = [line for line in wrong if "ALTERED" in line]
     tally(controls_noticed=len(altered))
     assert altered, f"{cases} cases, and nobody saw altered mail"
+
+
+FORGED = ("forged", "forged copy", "traitor's copy", "traitor")
+
+
+@pytest.mark.row("forged spool")
+def test_no_batch_that_no_writer_wrote_becomes_mail(folder, tally):
+    """At every 4 KiB, with the lease, place, sequence, ordinals, marks and CRCs that are due there, and with the batch in front
+    broken. A writer that was taken over knows the nonce too: it hurts nobody else's mail."""
+    for number, kind in enumerate(FORGED[:2] if SHORT else FORGED):
+        (folder / f"forged{number}").mkdir()
+        cases, wrong, said = spoil(folder / f"forged{number}", "-o", kind)
+        print(f"\nseed {SEED}\n{said}")
+        tally(forged_batches=cases)
+        assert not wrong, "\n".join(wrong)
+        assert cases >= 50
+
+
+@pytest.mark.control
+@pytest.mark.row("forged spool")
+def test_a_scan_that_looks_at_no_nonce_is_noticed(folder, tally):
+    cases, wrong, _ = spoil(folder, "-o", "forged", env={"STAGEPOST_CREDULOUS": "1"})
+    forged = [line for line in wrong if "FORGED" in line]
+    tally(controls_noticed=len(forged))
+    assert forged, f"{cases} cases, and nobody saw forged mail"
