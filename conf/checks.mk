@@ -2,11 +2,17 @@
 # valgrind, clang-tidy, cppcheck. `make fuzz SECONDS=0` alone is part of `make check`.
 
 # tests/fuzz/fuzz_X.c with LLVMFuzzerTestOneInput; its corpus is tests/fuzz/corpus/X, its dictionary,
-# when it has one, tests/fuzz/X.dict. Whose target needs a daemon's or a command's objects says so
+# when it has one, tests/fuzz/X.dict. A target that needs a daemon's or a command's objects says so
 # here; where it includes one of their files itself, that file takes the object's place.
 FUZZ_ROOM_smtpd_session := daemons/smtpd
 FUZZ_ROOM_pop3d_session := daemons/pop3d
 FUZZ_ROOM_smtp_session := daemons/smtp
+FUZZ_ROOM_recipients := commands/sendmail
+FUZZ_ROOM_submit := commands/sendmail
+FUZZ_ROOM_arguments := commands/sendmail commands/stagepost
+FUZZ_ROOM_journal := daemons/usage
+FUZZ_ROOM_log_style := daemons/log
+FUZZ_LIBS_log_style := -ljansson
 SECONDS ?= 60
 FUZZ_CC ?= clang
 FUZZ_LAYERS := $(LAYERS)
@@ -38,7 +44,7 @@ endef
 # variant, target
 define fuzz_target
 build/$(1)/fuzz_$(2): build/$(1)/tests/fuzz/fuzz_$(2).o $$(foreach r,$$(FUZZ_ROOM_$(2)),build/$(1)/$$(r)/room.a) build/$(1)/libcode.a
-	$$(Q)$$(FUZZ_CC) $$(FUZZ_LINK_$(1)) -o $$@ $$< -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $$(LIBS)
+	$$(Q)$$(FUZZ_CC) $$(FUZZ_LINK_$(1)) -o $$@ $$< -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $$(LIBS) $$(FUZZ_LIBS_$(2))
 endef
 FUZZ_VARIANTS := fuzz fuzz-coverage
 FUZZ_ROOMS := $(sort $(foreach n,$(FUZZ_NAMES),$(FUZZ_ROOM_$(n))))

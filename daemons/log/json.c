@@ -3,6 +3,7 @@
  * its form; octets that are no UTF-8 show as "?".
  */
 #include <inttypes.h>
+#include <string.h>
 
 #include "common/base/encode.h"
 #include "common/os/clock.h"
@@ -40,11 +41,26 @@ static void put_string(struct buffer *b, struct slice s)
 	buffer_byte(b, '"');
 }
 
+/* A reader may take the first or the last of two names that are alike, so none are (RFC 8259 4):
+ * one that is there already gets a _ behind it. Else the process that wrote the line could say anew
+ * what we know of it. */
+static void put_name(struct buffer *b, struct slice key)
+{
+	size_t at = b->len;
+	put_string(b, key);
+	buffer_byte(b, ':');
+	/* within a string each " has a \ before it: only a name is found so */
+	while (memmem(b->data, at, b->data + at, b->len - at)) {
+		buffer_truncate(b, b->len - 2);
+		if (!buffer_append(b, SLICE("_\":")))
+			return;
+	}
+}
+
 static void put_pair(struct buffer *b, struct slice key, struct slice value)
 {
 	buffer_byte(b, ',');
-	put_string(b, key);
-	buffer_byte(b, ':');
+	put_name(b, key);
 	if (is_number(value))
 		buffer_append(b, value);
 	else

@@ -201,6 +201,17 @@ START_TEST(what_is_no_event_is_json_all_the_same)
 }
 END_TEST
 
+/* The process is not believed about whose line it is, whichever of two names a reader takes. */
+START_TEST(no_pair_says_anew_what_is_known_of_a_json_line)
+{
+	write_as(STYLE_JSON, LOG_LEVEL_INFO, "smtpd", "- started role=queue pid=8 pid=9 pid_=1");
+	ck_assert_str_eq(behind_time(),
+			 ",\"role\":\"smtpd\",\"pid\":7,\"level\":\"info\","
+			 "\"event\":\"started\",\"role_\":\"queue\",\"pid_\":8,\"pid__\":9,"
+			 "\"pid___\":1}\n");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("style");
@@ -212,6 +223,7 @@ int main(void)
 	tcase_add_test(t, a_refusal_with_the_longest_values_is_said);
 	tcase_add_test(t, an_event_is_a_json_object);
 	tcase_add_test(t, what_is_no_event_is_json_all_the_same);
+	tcase_add_test(t, no_pair_says_anew_what_is_known_of_a_json_line);
 	suite_add_tcase(s, t);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
