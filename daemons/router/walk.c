@@ -1,7 +1,7 @@
 /*
  * A walk: addresses to be looked at, depth first, and what came of each. Steps are taken in a loop
  * until a look-up has to be waited for; a look-up that answers at once only lets the loop go on, so
- * the stack does not grow with the aliases.
+ * the stack does not grow with the aliases. After some steps other questions have their turn.
  *
  * Addresses that were looked at are remembered, so every address is walked once, whatever the
  * aliases say; one that leads back to itself is found among its ancestors (RFC 5321 6.3, S29).
@@ -11,6 +11,8 @@
 
 #include "common/base/memory.h"
 #include "daemons/router/walk_parts.h"
+
+enum { STEPS_A_TURN = 500 }; /* two milliseconds or so */
 
 static struct walk *spare; /* the last one's memory: most walks end before the next begins */
 static size_t addresses;   /* of all but checks that are under way */
@@ -115,13 +117,27 @@ static void walk_finish(struct walk *w)
 	w->hooks->done(w->arg, &w->result);
 }
 
+static void rested(void *arg)
+{
+	struct walk *w = arg;
+
+	w->waiting = false;
+	walk_run(w);
+}
+
 void walk_run(struct walk *w)
 {
 	if (w->running)
 		return;
 	w->running = true;
-	while (!w->waiting && !w->over && !w->gone)
+	for (int steps = 0; !w->waiting && !w->over && !w->gone; steps++) {
+		if (steps == STEPS_A_TURN) {
+			w->waiting = true;
+			loop_timer_start(&w->rest, 0, rested, w);
+			break;
+		}
 		resolve_step(w);
+	}
 	w->running = false;
 	if (w->gone && !w->waiting)
 		walk_destroy(w);

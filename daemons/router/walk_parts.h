@@ -11,6 +11,7 @@
 
 #include "common/base/arena.h"
 #include "common/mail/address.h"
+#include "common/os/loop.h"
 #include "daemons/router/walk.h"
 
 /* An address to be looked at; in the walk's arena. */
@@ -56,7 +57,8 @@ struct walk {
 	bool trusted, expanded;
 	bool alone;   /* asked as the result of an alias: what else that named has its mail */
 	bool running; /* in walk_run */
-	bool waiting; /* for a look-up */
+	bool waiting; /* for a look-up, or for its next turn */
+	struct loop_timer rest;
 	bool over, gone;
 	bool for_postmaster; /* the recipient is postmaster of one of our domains */
 	bool ended;	     /* as a whole, by walk_end() */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/base/memory.h"
+#include "common/os/loop.h"
 #include "common/table/database.h"
 #include "daemons/router/walk.h"
 
@@ -178,6 +179,7 @@ static size_t heard_len;
 static unsigned done_count, code;
 static char enhanced[16], text[ROUTER_TEXT_MAX + 1];
 static struct walk *walk;
+static bool looping;
 
 static void __attribute__((format(printf, 1, 2))) hear(const char *format, ...)
 {
@@ -216,6 +218,8 @@ static void on_done(void *arg, const struct walk_result *r)
 	snprintf(enhanced, sizeof(enhanced), "%s", r->enhanced);
 	snprintf(text, sizeof(text), "%s", r->text);
 	walk_free(&walk);
+	if (looping)
+		loop_stop();
 }
 
 static const struct walk_hooks plain = {NULL, on_delivery, on_done};
@@ -241,6 +245,11 @@ static void begin(enum walk_kind kind, const char *recipient, bool expanded)
 static void go(enum walk_kind kind, const char *recipient, bool expanded)
 {
 	begin(kind, recipient, expanded);
+	while (done_count == 0 && late_count == 0) {
+		looping = true; /* a long one takes several turns */
+		loop_run();
+		looping = false;
+	}
 	ck_assert_uint_eq(done_count, 1);
 	ck_assert_ptr_null(walk);
 }
@@ -519,6 +528,30 @@ START_TEST(S34_10000_addresses_are_delivered)
 	go(WALK_ROUTE, "list@example.org", false);
 	ck_assert_uint_eq(code, 0);
 	ck_assert_uint_eq(lines(), 10000);
+}
+END_TEST
+
+static void turn_over(void *arg)
+{
+	(void)arg;
+	loop_stop();
+}
+
+START_TEST(a_long_walk_lets_others_come_first)
+{
+	struct loop_timer end = {0};
+
+	add_list(10001, 10001);
+	begin(WALK_ROUTE, "list@example.org", false);
+	ck_assert_uint_eq(done_count, 0);
+	loop_timer_start(&end, 0, turn_over, NULL);
+	loop_run();
+	ck_assert_uint_eq(done_count, 0);
+	walk_free(&walk); /* nobody wants to know any more */
+	loop_timer_start(&end, 10000, turn_over, NULL);
+	loop_run();
+	ck_assert_uint_eq(done_count, 0);
+	ck_assert_uint_eq(walk_addresses(), 0);
 }
 END_TEST
 
@@ -1293,6 +1326,7 @@ static TCase *walks(void)
 	    S29_aliases_that_lead_back_are_a_loop,
 	    S29_nesting_over_100_is_a_loop,
 	    S34_10000_addresses_are_delivered,
+	    a_long_walk_lets_others_come_first,
 	    S34_more_than_10000_addresses_is_temporary_and_never_cut,
 	    S34_a_list_larger_than_memory_allows_is_temporary,
 	    an_address_that_is_named_twice_gets_it_once,
