@@ -10,7 +10,8 @@
  *		role	as set by disk_faults_role(), or *
  *		op	a name of disk_op_names, or *, or one of faults.h
  *		n	the n-th call (from 1) of that op in this process; "n+" from the n-th on,
- *			"n-m" from the n-th to the m-th
+ *			"n-m" from the n-th to the m-th; "@" the one whose number stands behind the
+ *			'1' in the file of "while", counted from when that came to be there
  *		action	kill (SIGKILL to itself), an errno name (ENOSPC, EIO, ...),
  *			delay=MILLISECONDS, or lie (of a sync: it says that it is done)
  *		while=PATH, in the place of one: all strike only while that file begins with '1'

@@ -22,14 +22,15 @@
 #include "common/os/taken_over_faults.h"
 #include "common/os/trap.h"
 
-enum { RULES_MAX = 64, ROLE_SIZE = 32, PATH_SIZE = 4096, EVERY_OP = DISK_OPS };
+enum { RULES_MAX = 64, ROLE_SIZE = 32, PATH_SIZE = 4096, EVERY_OP = DISK_OPS, CONDITION_SIZE = 32 };
 
 enum action { ACTION_KILL, ACTION_FAIL, ACTION_DELAY, ACTION_SHORT, ACTION_LIE };
 
 struct rule {
 	char role[ROLE_SIZE];
 	int op;		  /* enum disk_op, EVERY_OP or enum fault_op */
-	uint64_t n, last; /* the calls that it strikes */
+	uint64_t n, last; /* the calls that it strikes; n 0: the one that the condition names */
+	uint64_t seen;	  /* such calls while the condition held */
 	enum action action;
 	int value; /* errno, milliseconds, or octets */
 };
@@ -112,10 +113,12 @@ static bool parse_action(struct slice text, struct rule *r)
 	return r->value != 0;
 }
 
-/* "n", "n+" or "n-m" */
+/* "n", "n+", "n-m" or "@" */
 static bool parse_calls(struct slice text, struct rule *r)
 {
 	struct slice first, last;
+	if (slice_equal(text, SLICE("@")))
+		return true;
 	if (slice_split(text, '-', &first, &last))
 		return slice_number(first, UINT64_MAX, &r->n) &&
 		       slice_number(last, UINT64_MAX, &r->last);
@@ -134,7 +137,8 @@ static bool parse_rule(struct slice text, struct rule *r)
 	slice_split(text, ':', &calls, &action);
 	r->op = op_named(op);
 	return r->op >= 0 && role.len > 0 && slice_copy(role, r->role, sizeof(r->role)) &&
-	       parse_calls(calls, r) && r->n > 0 && parse_action(action, r);
+	       parse_calls(calls, r) && (r->n > 0 || slice_equal(calls, SLICE("@"))) &&
+	       parse_action(action, r);
 }
 
 /* Mapped, because a process in its sandbox opens nothing. */
@@ -145,7 +149,7 @@ static void read_condition(struct slice name)
 	int fd = slice_copy(name, path, sizeof(path)) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
 
 	if (fd >= 0)
-		at = mmap(NULL, 1, PROT_READ, MAP_SHARED, fd, 0);
+		at = mmap(NULL, CONDITION_SIZE, PROT_READ, MAP_SHARED, fd, 0);
 	if (at == MAP_FAILED)
 		fatal("STAGEPOST_FAULTS: %.*s can't be read", SLICE_FMT(name));
 	condition = at;
@@ -230,13 +234,27 @@ static void record(enum disk_op op, int fd, uint64_t count)
 		trace = -1;
 }
 
-static bool strikes(const struct rule *r, int op)
+/* The number behind the '1'. The rest of the page is zero. */
+static uint64_t condition_number(void)
+{
+	uint64_t n = 0;
+	for (int i = 1; i < CONDITION_SIZE && condition[i] >= '0' && condition[i] <= '9'; i++)
+		n = 10 * n + (uint64_t)(condition[i] - '0');
+	return n;
+}
+
+static bool strikes(struct rule *r, int op)
 {
 	if ((r->op != op && (r->op != EVERY_OP || op > EVERY_OP)) ||
-	    (condition != NULL && *condition != '1'))
+	    fnmatch(r->role, our_role, 0) != 0)
 		return false;
-	uint64_t count = counts[r->op];
-	return count >= r->n && count <= r->last && fnmatch(r->role, our_role, 0) == 0;
+	if (condition != NULL && *condition != '1') {
+		r->seen = 0;
+		return false;
+	}
+	if (r->n == 0)
+		return condition != NULL && ++r->seen == condition_number();
+	return counts[r->op] >= r->n && counts[r->op] <= r->last;
 }
 
 static void wait_ms(int ms)

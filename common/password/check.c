@@ -4,12 +4,13 @@
  * texts differ.
  */
 #include <crypt.h>
+#include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <stdlib.h>
 
 #include "common/base/encode.h"
+#include "common/base/memory.h"
 #include "common/password/password.h"
 
 static bool equal(struct slice a, struct slice b)
@@ -20,18 +21,19 @@ static bool equal(struct slice a, struct slice b)
 static bool crypt_holds(struct slice hash, struct slice password)
 {
 	char text[PASSWORD_MAX + 1], setting[PASSWORD_ENTRY_MAX + 1];
-	struct crypt_data *data = calloc(1, sizeof(*data));
+	struct crypt_data *data = memory_zero(1, sizeof(*data));
 	const char *made = NULL;
 	bool holds;
 
-	if (data && slice_copy(password, text, sizeof(text)) &&
-	    slice_copy(hash, setting, sizeof(setting)))
+	errno = 0;
+	if (slice_copy(password, text, sizeof(text)) && slice_copy(hash, setting, sizeof(setting)))
 		made = crypt_rn(text, setting, data, sizeof(*data));
+	if (!made && errno == ENOMEM)
+		password_no_memory();
 	holds = made && made[0] == '$' && equal(slice_str(made), hash);
 	explicit_bzero(text, sizeof(text));
-	if (data)
-		explicit_bzero(data, sizeof(*data));
-	free(data);
+	explicit_bzero(data, sizeof(*data));
+	memory_free(data);
 	return holds;
 }
 
@@ -121,16 +123,21 @@ bool password_scram_check(const struct scram_keys *keys, struct slice auth_messa
 {
 	uint8_t client[SCRAM_KEY_SIZE], stored[SCRAM_KEY_SIZE];
 	const uint8_t *message = (const uint8_t *)auth_message.ptr;
-	bool holds = HMAC(EVP_sha256(), keys->stored, SCRAM_KEY_SIZE, message, auth_message.len,
+	bool could = HMAC(EVP_sha256(), keys->stored, SCRAM_KEY_SIZE, message, auth_message.len,
 			  client, NULL) != NULL;
 
 	/* ClientKey := ClientProof XOR ClientSignature; StoredKey := H(ClientKey) (RFC 5802 3) */
 	for (size_t i = 0; i < SCRAM_KEY_SIZE; i++)
 		client[i] ^= proof[i];
-	holds = holds && EVP_Digest(client, sizeof(client), stored, NULL, EVP_sha256(), NULL) == 1;
-	holds = holds && CRYPTO_memcmp(stored, keys->stored, sizeof(stored)) == 0;
-	holds = holds && HMAC(EVP_sha256(), keys->server, SCRAM_KEY_SIZE, message, auth_message.len,
-			      signature, NULL) != NULL;
+	could = could &&
+		EVP_Digest(client, sizeof(client), stored, NULL, EVP_sha256(), NULL) == 1 &&
+		HMAC(EVP_sha256(), keys->server, SCRAM_KEY_SIZE, message, auth_message.len,
+		     signature, NULL) != NULL;
+	if (!could)
+		password_no_memory();
+	bool holds = CRYPTO_memcmp(stored, keys->stored, sizeof(stored)) == 0;
+	if (!holds)
+		OPENSSL_cleanse(signature, SCRAM_KEY_SIZE);
 	OPENSSL_cleanse(client, sizeof(client));
 	OPENSSL_cleanse(stored, sizeof(stored));
 	return holds;

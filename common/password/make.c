@@ -3,6 +3,7 @@
  * (RFC 7677); the rest is libcrypt's.
  */
 #include <crypt.h>
+#include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -10,18 +11,29 @@
 #include <stringprep.h>
 
 #include "common/base/encode.h"
+#include "common/base/error.h"
+#include "common/base/memory.h"
 #include "common/password/password.h"
 
 bool password_prepare(struct slice password, bool unassigned, struct buffer *out)
 {
 	char text[PASSWORD_MAX + 1]; /* what is prepared in place may grow: NFKC */
-	bool fine = password.len > 0 && password.len <= PASSWORD_MAX && utf8_valid(password) &&
-		    slice_copy(password, text, sizeof(text)) &&
-		    stringprep(text, sizeof(text), unassigned ? 0 : STRINGPREP_NO_UNASSIGNED,
-			       stringprep_saslprep) == STRINGPREP_OK &&
-		    text[0] != '\0' && buffer_append(out, slice_str(text));
+	int code = STRINGPREP_OK;
+	bool fine =
+	    password.len > 0 && password.len <= PASSWORD_MAX && utf8_valid(password) &&
+	    slice_copy(password, text, sizeof(text)) &&
+	    (code = stringprep(text, sizeof(text), unassigned ? 0 : STRINGPREP_NO_UNASSIGNED,
+			       stringprep_saslprep)) == STRINGPREP_OK &&
+	    text[0] != '\0' && buffer_append(out, slice_str(text));
+	if (code == STRINGPREP_MALLOC_ERROR)
+		password_no_memory();
 	explicit_bzero(text, sizeof(text));
 	return fine;
+}
+
+void password_no_memory(void)
+{
+	fatal("out of memory: a password can't be judged");
 }
 
 static bool hmac(const uint8_t *key, size_t len, const char *text, uint8_t out[SCRAM_KEY_SIZE])
@@ -33,8 +45,9 @@ static bool hmac(const uint8_t *key, size_t len, const char *text, uint8_t out[S
 bool password_scram_derive(struct slice prepared, struct scram_keys *keys)
 {
 	uint8_t salted[SCRAM_KEY_SIZE], client[SCRAM_KEY_SIZE];
+	if (prepared.len == 0 || prepared.len > PASSWORD_MAX)
+		return false;
 	bool fine =
-	    prepared.len > 0 && prepared.len <= PASSWORD_MAX &&
 	    PKCS5_PBKDF2_HMAC(prepared.ptr, (int)prepared.len, keys->salt, (int)keys->salt_len,
 			      (int)keys->iterations, EVP_sha256(), sizeof(salted), salted) == 1 &&
 	    hmac(salted, sizeof(salted), "Client Key", client) &&
@@ -42,7 +55,9 @@ bool password_scram_derive(struct slice prepared, struct scram_keys *keys)
 	    hmac(salted, sizeof(salted), "Server Key", keys->server);
 	OPENSSL_cleanse(salted, sizeof(salted));
 	OPENSSL_cleanse(client, sizeof(client));
-	return fine;
+	if (!fine) /* nothing else can be wrong with what is given */
+		password_no_memory();
+	return true;
 }
 
 bool password_make_scram(struct slice prepared, uint32_t iterations, struct buffer *out)
@@ -63,16 +78,18 @@ bool password_make_scram(struct slice prepared, uint32_t iterations, struct buff
 
 bool password_make_crypt(struct slice prepared, const char *prefix, struct buffer *out)
 {
-	struct crypt_data *data = calloc(1, sizeof(*data));
+	struct crypt_data *data = memory_zero(1, sizeof(*data));
 	char setting[CRYPT_GENSALT_OUTPUT_SIZE], text[PASSWORD_MAX + 1];
 	const char *hash = NULL;
-	if (data && slice_copy(prepared, text, sizeof(text)) &&
+	errno = 0;
+	if (slice_copy(prepared, text, sizeof(text)) &&
 	    crypt_gensalt_rn(prefix, 0, NULL, 0, setting, sizeof(setting)))
 		hash = crypt_rn(text, setting, data, sizeof(*data));
 	bool fine = hash && hash[0] == '$' && buffer_printf(out, "{CRYPT}%s", hash);
 	explicit_bzero(text, sizeof(text));
-	if (data)
-		explicit_bzero(data, sizeof(*data));
-	free(data);
+	if (!hash && errno == ENOMEM)
+		password_no_memory();
+	explicit_bzero(data, sizeof(*data));
+	memory_free(data);
 	return fine;
 }

@@ -7,8 +7,9 @@
  *	{ARGON2ID} {ARGON2I} {YESCRYPT}		the same; Debian 12's has no argon2
  *	{PLAIN}PASSWORD and {CLEARTEXT}		as it is said
  *
- * Neither I/O nor logging: what is secret is wiped before a function returns. Checking and making
- * take milliseconds on purpose; whoever must not wait does it on a thread.
+ * Neither I/O nor logging: what is secret is wiped before a function returns. Without memory the
+ *process ends by fatal(), as in memory.h: a password that can't be judged is not a wrong one.
+ *Checking and making take milliseconds on purpose; whoever must not wait does it on a thread.
  */
 #ifndef COMMON_PASSWORD_PASSWORD_H
 #define COMMON_PASSWORD_PASSWORD_H
@@ -74,7 +75,10 @@ bool password_make_scram(struct slice prepared, uint32_t iterations, struct buff
 /* make.c. The same by crypt_gensalt(3) with its default cost, prefix "$y$" (yescrypt) or "$6$"
  * (sha512-crypt), as {CRYPT}$... False too when libcrypt does not know it. */
 bool password_make_crypt(struct slice prepared, const char *prefix, struct buffer *out);
-/* make.c. The keys of a password that was prepared; salt and iterations are given. */
+/* make.c. The keys of a password that was prepared; salt and iterations are given. False: it is
+ * empty or too long. */
 bool password_scram_derive(struct slice prepared, struct scram_keys *keys);
+/* make.c. A library had no memory for it. */
+_Noreturn void password_no_memory(void);
 
 #endif

@@ -301,8 +301,9 @@ static void make_up_keys(struct login *l)
 	l->has_keys = false;
 	l->keys =
 	    (struct scram_keys){.iterations = samples_iterations(), .salt_len = SCRAM_SALT_NEW};
-	HMAC(EVP_sha256(), secret, sizeof(secret), (const uint8_t *)name, strlen(name), digest,
-	     NULL);
+	if (!HMAC(EVP_sha256(), secret, sizeof(secret), (const uint8_t *)name, strlen(name), digest,
+		  NULL))
+		fatal("out of memory: OpenSSL makes no salt");
 	memcpy(l->keys.salt, digest, SCRAM_SALT_NEW);
 }
 

@@ -114,9 +114,10 @@ class House(Stagepost):
             env={**os.environ, "STAGEPOST_FAULTS": f"while={condition},{faults}"}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL)
 
-    def heal(self, well=True):
+    def heal(self, well=True, at=""):
+        """at: which call a rule of "@" strikes, from now on."""
         with open(self.folder / "sick", "r+") as f:     # the same file: it is mapped
-            f.write("0" if well else "1")
+            f.write(f"0{'':15}" if well else f"1{at:<15}")
 
     def crash(self):
         """Ends all at one blow, the start that still waits included."""
