@@ -264,8 +264,8 @@ static void give_thread(struct writer *w)
  * disk would hold up everybody. */
 static bool is_for_loop(const struct writer *w, uint64_t length)
 {
-	return w->crowd < COMMIT_CROWD * CROWD_UNIT && w->commit_us <= w->here_us &&
-	       length <= COMMIT_HERE_MAX;
+	return w->lagged == 0 && w->crowd < COMMIT_CROWD * CROWD_UNIT &&
+	       w->commit_us <= w->here_us && length <= COMMIT_HERE_MAX;
 }
 
 /* Where others are under way, the loop first looks for what has come meanwhile, as long as that
@@ -379,9 +379,17 @@ static void job_succeeded(struct writer *w, const struct commit_job *job)
 		seal_lease(w);
 }
 
-/* A single bad one counts for a while: the first after a rest, or when the disk begins to lag. */
+/* A single bad one counts for a while: the first after a rest, or when the disk begins to lag. One
+ * that lags now and then is fast in the mean: it holds all sessions once, and then no more as long
+ * as it may do so again. */
 static void remember(struct writer *w, const struct commit_job *job)
 {
+	bool lags = job->us >= COMMIT_LAG_US && job->us > w->here_us;
+	uint64_t now = lags || w->lagged ? clock_monotonic_us() : 0;
+	if (lags)
+		w->lagged = now;
+	else if (w->lagged && now - w->lagged >= COMMIT_LAG_REST_US)
+		w->lagged = 0;
 	w->commit_us = w->commit_us == UINT64_MAX ? job->us : (7 * w->commit_us + job->us) / 8;
 	w->crowd = (7 * w->crowd + job->count * CROWD_UNIT) / 8;
 }

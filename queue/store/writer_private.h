@@ -23,10 +23,12 @@ enum {
 	COMMIT_HERE_US = 500, /* the loop commits itself while that takes no longer (mean), ... */
 	COMMIT_CROWD = 4,     /* ... a commit has fewer messages (mean) ... */
 	CROWD_UNIT = 64,
-	COMMIT_HERE_MAX = 512 * 1024, /* ... and octets are no more */
-	COMMIT_LOOKS = 3,	      /* for more messages, before a commit */
-	BATCH_KEEP = 4 * 1024 * 1024, /* memory that a batch keeps while it is empty */
-	SPILL_CHUNK = 128 * 1024,     /* octets gathered for one write to a large file */
+	COMMIT_HERE_MAX = 512 * 1024,	       /* ... octets are no more ... */
+	COMMIT_LAG_US = 100 * 1000,	       /* ... and none took so long ... */
+	COMMIT_LAG_REST_US = 60 * 1000 * 1000, /* ... in this time: each held all sessions */
+	COMMIT_LOOKS = 3,		       /* for more messages, before a commit */
+	BATCH_KEEP = 4 * 1024 * 1024,	       /* memory that a batch keeps while it is empty */
+	SPILL_CHUNK = 128 * 1024,	       /* octets gathered for one write to a large file */
 	WRITEBACK_LEAST = 256 * 1024, /* octets of it whose way to the disk begins at once */
 	CHUNKS_SPARE = 8, /* buffers of SPILL_CHUNK and more that are kept for the next */
 	FILES_SPARE = 4,  /* large files kept that came when nobody wanted them any more */
@@ -178,6 +180,7 @@ struct writer {
 	struct commit_job job;
 	uint64_t commit_us; /* what a commit takes: a moving average */
 	uint64_t here_us;   /* COMMIT_HERE_US */
+	uint64_t lagged;    /* when a commit took COMMIT_LAG_US, not long ago; 0: none did */
 	uint64_t crowd;	    /* messages that a commit has: the same, in parts of CROWD_UNIT */
 	struct digest hash; /* of the commits that the loop makes */
 	unsigned looks;	    /* for more messages, before the next commit, ... */

@@ -477,6 +477,25 @@ START_TEST(who_commits_depends_on_how_long_it_takes)
 }
 END_TEST
 
+/* Fast in the mean, and each lag would hold all sessions: the loop takes part in one of them. */
+START_TEST(after_a_lag_the_thread_commits_for_a_while)
+{
+	writer_found(world.w);
+	world.w->here_us = CLOCK_SECOND;
+	world.w->commit_us = 0;
+	world.w->lagged = clock_monotonic_us();
+	commit_message(1, SLICE("soon after it"));
+	run_until_done(1);
+	ck_assert(!world.w->job.here);
+	world.w->lagged = clock_monotonic_us() - COMMIT_LAG_REST_US;
+	commit_message(2, SLICE("the time is over behind this one"));
+	run_until_done(2);
+	commit_message(3, SLICE("the loop again"));
+	run_until_done(3);
+	ck_assert(world.w->job.here);
+}
+END_TEST
+
 static unsigned commits_of(unsigned messages, unsigned commits, unsigned done, bool *here)
 {
 	for (unsigned i = 0; i < commits; i++) {
@@ -578,6 +597,7 @@ int main(void)
 	TCase *c = tcase_create("either");
 	tcase_add_checked_fixture(c, world_begin, world_end);
 	tcase_add_test(c, who_commits_depends_on_how_long_it_takes);
+	tcase_add_test(c, after_a_lag_the_thread_commits_for_a_while);
 	tcase_add_test(c, the_thread_commits_where_many_messages_come_together);
 	tcase_add_test(c, the_loop_looks_for_more_while_others_are_under_way);
 	suite_add_tcase(s, c);
