@@ -4,6 +4,7 @@
 #ifndef COMMON_NET_TLS_PARTS_H
 #define COMMON_NET_TLS_PARTS_H
 
+#include <bsd/sys/queue.h>
 #include <openssl/ssl.h>
 
 #include "common/net/tls_server.h"
@@ -67,6 +68,18 @@ struct tls_wait {
 	unsigned char signature[TLS_SIGNATURE_MAX];
 	struct stream *stream;
 };
+
+/* tls_crowd.c: the handshakes that are under way in this process, by the networks of their clients.
+ */
+struct tls_network;
+struct tls_guest {
+	TAILQ_ENTRY(tls_guest) link; /* of its network, the oldest first */
+	struct tls_network *network; /* NULL: is not there */
+	bool busy;		     /* waits for us, not for its client */
+};
+/* It is there from now on. Returns who has to go for it, no longer there; NULL: there is room. */
+struct tls_guest *tls_crowd_enter(struct tls_guest *g, int fd);
+void tls_crowd_leave(struct tls_guest *g); /* twice is once */
 
 /* tls_provider.c: the private key of a public one; what it signs waits for an answer. */
 bool tls_provider_load(struct error *e);

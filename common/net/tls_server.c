@@ -39,6 +39,8 @@ struct server_side {
 	struct tls_server *server;
 	struct tls_set *set;
 	struct tls_wait *wait;
+	struct tls_guest guest;	       /* while its handshake is under way */
+	bool sent_away;		       /* there are too many */
 	bool queued;		       /* waits in line for a job */
 	bool turn;		       /* a job was freed for it, of which it has made no use yet */
 	TAILQ_ENTRY(server_side) link; /* of those in line */
@@ -110,6 +112,7 @@ static bool ask(struct server_side *s)
 
 static void handshake_over(struct server_side *s)
 {
+	tls_crowd_leave(&s->guest);
 	SSL_clear_mode(s->side.ssl, SSL_MODE_ASYNC);
 	memory_free(s->wait);
 	s->wait = NULL;
@@ -121,12 +124,17 @@ static enum transport_step server_handshake(void *state, int fd)
 	struct server_side *s = state;
 	enum transport_step next;
 	(void)fd;
+	if (s->sent_away) {
+		s->side.fault = "too many handshakes at once";
+		return TRANSPORT_FAILED;
+	}
 	if (s->wait->state == TLS_WAIT_ASKED)
 		return TRANSPORT_WAIT;
 	queue_leave(s);
 	do
 		next = step(s);
 	while (s->wait->state == TLS_WAIT_READY && ask(s));
+	s->guest.busy = next == TRANSPORT_WAIT;
 	if (next == TRANSPORT_FAILED && s->wait->state == TLS_WAIT_ANSWERED && s->wait->len == 0)
 		s->side.fault = "the certificate's key can't be used now";
 	if (next == TRANSPORT_DONE)
@@ -151,6 +159,7 @@ static void server_free(void *state)
 {
 	struct server_side *s = state;
 	struct tls_wait *w = s->wait;
+	tls_crowd_leave(&s->guest);
 	queue_leave(s);
 	if (s->turn)
 		job_freed();
@@ -323,6 +332,18 @@ void tls_server_tickets(struct tls_server *t, const unsigned char *name,
 	tls_tickets_set(t->tickets, name, secret, old_name, old_secret);
 }
 
+/* For one handshake more another may have to end. */
+static void make_room(struct server_side *s)
+{
+	struct tls_guest *g = tls_crowd_enter(&s->guest, s->side.fd);
+	if (!g)
+		return;
+	struct server_side *goes =
+	    (struct server_side *)(void *)((char *)g - offsetof(struct server_side, guest));
+	goes->sent_away = true;
+	stream_go_on(goes->wait->stream);
+}
+
 bool tls_server_start(struct tls_server *t, struct stream *stream)
 {
 	/* RFC 3207 4.2: nothing that came before the handshake counts */
@@ -347,6 +368,7 @@ bool tls_server_start(struct tls_server *t, struct stream *stream)
 		SSL_set_num_tickets(s->side.ssl, 0);
 	}
 	stream_set_transport(stream, &transport_server, s);
+	make_room(s);
 	return true;
 }
 

@@ -21,6 +21,7 @@ enum {
 	TLS_BINDING_MAX = 64,
 	TLS_SIGNATURE_MAX = 1024, /* RSA of TLS_RSA_BITS_MAX */
 	TLS_JOBS_MAX = 128,	  /* handshakes that wait for a signature; others wait for them */
+	TLS_HANDSHAKES_MAX = 512, /* under way in this process; each may hold 200 KB */
 	TLS_TICKET_SECONDS = 2 * 3600,
 };
 
@@ -65,7 +66,8 @@ void tls_server_tickets(struct tls_server *t, const unsigned char *name,
  * STARTTLS, even a ClientHello, is nobody's), and what is unsent, the answer to STARTTLS, leaves
  * first. Whoever calls this forgets what he knows of the client. Octets that come later are TLS or
  * the end. The deadline and rate of the stream hold for the handshake as for anything else, and
- * nothing that the client sends moves them.
+ * nothing that the client sends moves them. One more than TLS_HANDSHAKES_MAX ends the oldest of the
+ * network (/24, of IPv6 /48) that has the most of them.
  * False: there is no certificate, no memory, or the client does not take what was sent before. */
 bool tls_server_start(struct tls_server *t, struct stream *s);
 /* The signature, in the form that TLS sends; empty: refused, the handshake fails. */

@@ -332,6 +332,37 @@ START_TEST(who_makes_no_use_of_his_turn_keeps_nobody_waiting)
 }
 END_TEST
 
+/* Half a hello each: the first one has to go, and all others stay. */
+START_TEST(one_more_than_may_be_under_way_ends_the_oldest)
+{
+	static struct both crowd[TLS_HANDSHAKES_MAX + 1];
+	for (size_t i = 0; i < TLS_HANDSHAKES_MAX + 1; i++) {
+		int fds[2];
+		ck_assert_int_eq(
+		    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+		crowd[i].near = stream_open(fds[0], &near_kind, &crowd[i]);
+		crowd[i].far = stream_open(fds[1], &far_kind, &crowd[i]);
+		ck_assert(tls_server_start(server, crowd[i].near));
+	}
+	await(1);
+	ck_assert(crowd[0].near_ended);
+	ck_assert_int_eq(crowd[0].why, STREAM_UNSAFE);
+	ck_assert_str_eq(crowd[0].fault, "too many handshakes at once");
+	ck_assert(!crowd[1].near_ended && !crowd[TLS_HANDSHAKES_MAX].near_ended);
+	begin(&pairs[0]); /* there is room for one at the price of the next */
+	await(1);
+	await(1); /* that one's end, and then what the new one says */
+	ck_assert(pairs[0].near_secured && crowd[1].near_ended && !crowd[2].near_ended);
+	finish(&pairs[0]);
+	for (size_t i = 0; i < TLS_HANDSHAKES_MAX + 1; i++)
+		finish(&crowd[i]);
+	begin(&pairs[0]);
+	await(1);
+	ck_assert(pairs[0].near_secured);
+	finish(&pairs[0]);
+}
+END_TEST
+
 START_TEST(all_of_it_works_in_the_sandbox)
 {
 	static const char *const roles[] = {"smtpd", "submission", "pop3d"};
@@ -379,6 +410,7 @@ int main(void)
 	tcase_add_test(t, one_that_waits_stalls_no_other);
 	tcase_add_test(t, more_than_there_are_jobs_wait_in_line);
 	tcase_add_test(t, who_makes_no_use_of_his_turn_keeps_nobody_waiting);
+	tcase_add_test(t, one_more_than_may_be_under_way_ends_the_oldest);
 	tcase_add_loop_test(t, all_of_it_works_in_the_sandbox, 0, 3);
 	suite_add_tcase(s, t);
 	srunner_run_all(sr, CK_ENV);
