@@ -10,7 +10,7 @@
 
 #include "commands/sendmail/sendmail.h"
 
-static const char default_config[] = "/etc/stagepost/stagepost.conf";
+const char default_config[] = "/etc/stagepost/stagepost.conf";
 
 static const struct {
 	const char *letter;

@@ -46,6 +46,11 @@ bool privilege_begin(struct error *e)
 	return error_set(e, EX_OSERR, "the caller's rights can't be taken: %s", strerror(errno));
 }
 
+bool privilege_there(void)
+{
+	return privileged != getgid();
+}
+
 void privilege_take(void)
 {
 	if (setegid(privileged) < 0)

@@ -15,6 +15,8 @@
 #include "common/mail/header.h"
 #include "common/os/clock.h"
 
+#define SPARE_USUAL (UINT64_C(64) << 20) /* as limits { spool-free } without a word of it */
+
 struct run {
 	const struct options *options;
 	struct config *config;
@@ -103,6 +105,22 @@ static bool neither(struct error *e, const struct error *why)
 	return error_set(e, why->code, "%.190s; %.190s", first.text, why->text);
 }
 
+/* What stays free on the spool's disk. Whoever names a file by -C can write what he likes in it, so
+ * the right to the drop directory goes with no less than the machine's own file says, or, where
+ * there is none, than the usual. */
+static uint64_t spare_octets(const struct run *r)
+{
+	uint64_t spare = config_number(r->config, "limits.spool-free"), own = SPARE_USUAL;
+	struct config *config = NULL;
+	struct error ignored;
+	if (!privilege_there() || strcmp(r->options->config_path, default_config) == 0)
+		return spare;
+	if (config_load(default_config, &config, &ignored))
+		own = config_number(config, "limits.spool-free");
+	config_free(&config);
+	return spare > own ? spare : own;
+}
+
 /* What the server does not take now is kept for it. So is what it refuses in part, or when the
  * author is to hear of it by mail: pickup sends it to whom it can, and tells the author of the
  * others. */
@@ -113,8 +131,7 @@ static bool keep_for_server(const struct run *r, const struct submission *s, boo
 	bool later = e->code == EX_TEMPFAIL;
 	if (!later && !some && !r->options->mails_errors)
 		return false;
-	if (!keep_message(s, config_string(r->config, "spool"),
-			  config_number(r->config, "limits.spool-free"), &why))
+	if (!keep_message(s, config_string(r->config, "spool"), spare_octets(r), &why))
 		return later ? neither(e, &why) : false;
 	if (!later && !r->options->mails_errors) {
 		complain(slice_str(e->text));

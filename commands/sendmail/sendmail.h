@@ -21,9 +21,11 @@ enum mode {
 };
 
 /* options.c: the command line. */
+extern const char default_config[];
+
 struct options {
 	enum mode mode;
-	const char *config_path;
+	const char *config_path;	      /* of -C, else default_config */
 	const char *flush_what, *flush_value; /* a selector of `stagepost queue`; NULL: all */
 	const char *notify, *ret, *envid;     /* -N -R -V: RFC 3461; NULL: not said */
 	const char *sender;		      /* -f, -r; NULL: the user who calls */
@@ -94,6 +96,7 @@ int submit_code(unsigned reply, struct slice text);
 /* privilege.c: the group of the drop directory, when this program was installed with it. First
  * thing in main(): false with e->code. */
 bool privilege_begin(struct error *e);
+bool privilege_there(void);	/* more than the caller's own may be taken */
 void privilege_take(void);	/* for what needs it */
 void privilege_give_back(void); /* until it is needed again */
 void privilege_end(void);	/* for good */

@@ -395,6 +395,17 @@ def test_a_full_disk_says_try_later(stagepost):
                     filler.write(b"x" * 1_000_000)
                     filler.flush()
         assert "no room" in drop.sendmail("bob", user="nobody", check=75).stderr
+        # a file of the caller's own asks for less: that is not for him to say
+        with open(us.folder / "spool" / "filler", "r+b") as filler:
+            filler.truncate(os.path.getsize(filler.name) - 20_000_000)
+        own = us.folder / "own.conf"
+        text = (us.folder / "stagepost.conf").read_text()
+        assert "limits {" in text
+        own.write_text(text.replace("limits {", "limits { spool-free 0;").replace("spool spool", f"spool {us.folder}/spool"))
+        own.chmod(0o644)
+        done = subprocess.run(["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--", drop.program, "-C", own, "bob"],
+                              input=DOWN.format("x"), capture_output=True, text=True)
+        assert done.returncode == 75 and "no room" in done.stderr, done
         assert not drop.files()
         (us.folder / "spool" / "filler").unlink()
         drop.sendmail("bob", user="nobody")
