@@ -40,6 +40,16 @@ int lock_held_by_other(int fd)
 	return l.l_type != F_UNLCK;
 }
 
+/* The kernel gives a lease for writing only where this is so (fcntl(2)). It is given back at once;
+ * who opens the file in between waits so long, and process_begin() has seen to it that the signal
+ * which asks for it back does nothing. */
+int lock_alone(int fd)
+{
+	if (TEMP_FAILURE_RETRY(fcntl(fd, F_SETLEASE, F_WRLCK)) < 0)
+		return errno == EAGAIN ? 0 : -1;
+	return TEMP_FAILURE_RETRY(fcntl(fd, F_SETLEASE, F_UNLCK)) < 0 ? -1 : 1;
+}
+
 static pid_t read_holder(int fd)
 {
 	char text[PID_TEXT_SIZE];

@@ -18,6 +18,11 @@ int lock_release(int fd);
 /* Would lock_take(fd, true) fail because of another's lock? 1, 0, or -1 and errno. */
 int lock_held_by_other(int fd);
 
+/* Has nobody else the file open, by any name, in any way? 1, 0, or -1 and errno where nobody can
+ * tell (some file systems; what is not our own; EINVAL: no regular file). fd is open for writing.
+ */
+int lock_alone(int fd);
+
 /* Opens (or makes, 0600) the file, locks it exclusively and writes our process id and a newline
  * into it. On success *fd is the descriptor to keep. On failure false; e->code is EAGAIN when
  * another holds it, and then *holder is the id it wrote (0: not readable), else the errno. */

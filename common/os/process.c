@@ -26,6 +26,7 @@ void process_begin(int argc, char **argv)
 	} while (fd <= 2);
 	close(fd);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGIO, SIG_IGN); /* see lock_alone() */
 	umask(077);
 	setproctitle_init(argc, argv, environ);
 }

@@ -28,6 +28,7 @@ enum sandbox_flag {
 	SANDBOX_GROUP = 1 << 8,	   /* go to and fro between the groups that it has */
 	SANDBOX_SYNC_ALL = 1 << 9, /* sync a file system whole */
 	SANDBOX_PAIR = 1 << 10,	   /* make pairs of connected local stream sockets */
+	SANDBOX_LEASE = 1 << 12,   /* ask whether others have a file open, by a lease on it */
 	SANDBOX_LOOKUP = 1 << 11,  /* what libraries do to ask who somebody is: open any file for
 				    * reading, map it so, call servers by local sockets */
 };

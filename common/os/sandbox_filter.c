@@ -215,9 +215,13 @@ static int add_lookup(scmp_filter_ctx f, unsigned flags)
 
 static int add_locks(scmp_filter_ctx f, unsigned flags)
 {
-	if (!(flags & SANDBOX_RESIZE))
-		return 0;
-	return ALLOW(fcntl, 1, ARG_INT(1, F_OFD_SETLK)) | ALLOW(fcntl, 1, ARG_INT(1, F_OFD_GETLK));
+	int r = 0;
+	if (flags & SANDBOX_RESIZE)
+		r |= ALLOW(fcntl, 1, ARG_INT(1, F_OFD_SETLK)) |
+		     ALLOW(fcntl, 1, ARG_INT(1, F_OFD_GETLK));
+	if (flags & SANDBOX_LEASE)
+		r |= ALLOW(fcntl, 1, ARG_INT(1, F_SETLEASE));
+	return r;
 }
 
 scmp_filter_ctx sandbox_filter_build(const struct sandbox_profile *profile, pid_t self,

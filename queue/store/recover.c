@@ -307,6 +307,11 @@ static bool sweep_list(void *arg, const char *name, unsigned char type)
 	struct sweep *w = arg;
 	uint64_t number;
 	(void)type;
+	if (slice_ends_fold(slice_str(name), SLICE(LARGE_OLD_SUFFIX))) {
+		if (disk_unlink(w->r->setup.large_dirfd, name) < 0)
+			log_warning("large/%s can't be removed: %s", name, strerror(errno));
+		return true;
+	}
 	if (strlen(name) != 16 || !slice_number(slice_str(name), UINT64_MAX, &number) ||
 	    number == 0 || number >= w->r->setup.first_number)
 		return true;

@@ -90,6 +90,7 @@ static void space_due(void *arg)
 		unlink_retry(s);
 	space_start(s);
 	give_back(s);
+	old_give_back(s);
 	segments_serve_soon(s);
 	loop_timer_start(&s->space_timer, SPOOL_LOOK_US, space_due, s);
 }

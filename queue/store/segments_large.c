@@ -1,6 +1,6 @@
 /*
- * segments_large: large files: made in advance, lent, unlinked when the end of their message is
- * synced; and what the helper does besides: removing, and asking for the free space.
+ * segments_large: large files: made in advance, lent, read; and what the helper does besides:
+ * asking for the free space.
  */
 #include <bsd/stdlib.h>
 #include <errno.h>
@@ -10,6 +10,7 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/os/disk.h"
+#include "common/os/lock.h"
 #include "queue/store/segments_parts.h"
 
 struct large_open {
@@ -36,6 +37,27 @@ void large_name(uint64_t number, char name[24])
 	snprintf(name, 24, "%016llu", (unsigned long long)number);
 }
 
+/* The new file takes the octets of an old one: blocks that are there already and pages in memory,
+ * which costs a third of making them anew. Not while anybody has it open: who wrote it could spoil
+ * what comes, and who is still sending it (of a message that was deleted) would send others' mail.
+ */
+static int take_old(struct large_job *j, const char *name)
+{
+	int dirfd = j->s->setup.large_dirfd;
+	char old[LARGE_NAME_SIZE];
+	large_old_name(j->old, old);
+	int fd = disk_open_file(dirfd, old, O_WRONLY);
+	int alone = fd < 0 ? 0 : lock_alone(fd);
+	j->blind = alone < 0;
+	if (alone == 1 && disk_rename_new(dirfd, old, dirfd, name) == 0)
+		return fd;
+	if (fd >= 0)
+		disk_close(fd);
+	if (disk_unlink(dirfd, old) < 0 && errno != ENOENT)
+		log_warning("large/%s can't be removed: %s", old, strerror(errno));
+	return -1;
+}
+
 static void make_run(struct helper_job *job)
 {
 	struct large_job *j = (struct large_job *)(void *)job;
@@ -43,7 +65,9 @@ static void make_run(struct helper_job *job)
 	char name[24];
 	large_name(j->file->number, name);
 	j->err = 0;
-	j->file->fd = disk_create(dirfd, name, O_WRONLY, 0600);
+	j->file->fd = j->old ? take_old(j, name) : -1;
+	if (j->file->fd < 0)
+		j->file->fd = disk_create(dirfd, name, O_WRONLY, 0600);
 	if (j->file->fd < 0 || disk_fsync_dir(dirfd) < 0)
 		j->err = errno;
 }
@@ -53,6 +77,7 @@ static void make_done(struct helper_job *job)
 	struct large_job *j = (struct large_job *)(void *)job;
 	struct segments *s = j->s;
 	j->out = false;
+	s->old_never |= j->blind;
 	if (j->err) {
 		log_error("large/%016llu: %s", (unsigned long long)j->file->number,
 			  strerror(j->err));
@@ -80,8 +105,11 @@ static void make(struct segments *s)
 	file->number = number;
 	file->fd = -1;
 	arc4random_buf(file->nonce, NONCE_SIZE);
-	s->large = (struct large_job){
-	    .job = {.run = make_run, .done = make_done}, .s = s, .out = true, .file = file};
+	s->large = (struct large_job){.job = {.run = make_run, .done = make_done},
+				      .s = s,
+				      .out = true,
+				      .file = file,
+				      .old = old_take(s)};
 	helper_submit_urgent(s->setup.helper, &s->large.job);
 }
 
@@ -130,15 +158,6 @@ void segments_file_cancel(struct segments *s, void *arg)
 	}
 }
 
-/* More than are remembered go at the next start. */
-void unlink_retry(struct segments *s)
-{
-	size_t count = s->unlink_again_count;
-	s->unlink_again_count = 0;
-	for (size_t i = 0; i < count; i++)
-		large_unlink(s, s->unlink_again[i], 0);
-}
-
 void large_named(struct segments *s, uint64_t number)
 {
 	memory_free(idmap_remove(s->lent, number));
@@ -166,84 +185,6 @@ void segments_files_lost(struct segments *s, uint32_t writer)
 		large_unlink(s, number, 0);
 	}
 	memory_free(idmap_remove(s->lenders, (uint64_t)writer + 1));
-}
-
-static void unlink_run(struct helper_job *job)
-{
-	struct unlink_job *u = (struct unlink_job *)(void *)job;
-	char name[24];
-	for (size_t i = 0; i < u->count; i++) {
-		large_name(u->numbers[i], name);
-		if (disk_unlink(u->s->setup.large_dirfd, name) == 0 || errno == ENOENT)
-			continue;
-		log_warning("large/%s can't be removed: %s", name, strerror(errno));
-		u->numbers[u->failed++] = u->numbers[i];
-	}
-	if (u->segment) {
-		segment_name(u->segment, name);
-		if (disk_unlink(u->s->setup.segments_dirfd, name) < 0)
-			log_warning("segments/%s can't be removed: %s", name, strerror(errno));
-	}
-}
-
-static void unlink_done(struct helper_job *job)
-{
-	struct unlink_job *u = (struct unlink_job *)(void *)job;
-	struct segments *s = u->s;
-	u->out = false;
-	for (size_t i = 0; i < u->failed && s->unlink_again_count < UNLINKS_MAX; i++)
-		s->unlink_again[s->unlink_again_count++] = u->numbers[i];
-	if (u->segment) {
-		memory_free(s->files[u->segment]);
-		s->files[u->segment] = NULL;
-		s->file_count--;
-	}
-	unlink_start(s);
-}
-
-static void ends_synced(void *arg)
-{
-	unlink_start(arg);
-}
-
-void unlink_start(struct segments *s)
-{
-	struct unlink_job *u = &s->unlink;
-	if (u->out || s->closing)
-		return;
-	*u = (struct unlink_job){.job = {.run = unlink_run, .done = unlink_done}, .s = s};
-	size_t kept = 0;
-	uint64_t latest = 0;
-	for (size_t i = 0; i < s->wish_count; i++) {
-		struct unlink_wish w = s->wishes[i];
-		if (u->count < UNLINKS_MAX && w.position <= ledger_synced(s->setup.ledger)) {
-			u->numbers[u->count++] = w.number;
-			continue;
-		}
-		s->wishes[kept++] = w;
-		latest = w.position > latest ? w.position : latest;
-	}
-	s->wish_count = kept;
-	if (s->retired_count > 0)
-		u->segment = s->retired[--s->retired_count];
-	if (u->count > 0 || u->segment) {
-		u->out = true;
-		helper_submit_urgent(s->setup.helper, &u->job);
-	} else if (kept > 0 && !s->unlink_wait.waiting) {
-		ledger_when_synced(s->setup.ledger, &s->unlink_wait, latest, false, ends_synced, s);
-	}
-}
-
-void large_unlink(struct segments *s, uint64_t number, uint64_t position)
-{
-	if (s->wish_count == s->wish_size) {
-		s->wish_size = s->wish_size ? s->wish_size * 2 : 64;
-		s->wishes = memory_resize(s->wishes, s->wish_size, sizeof(*s->wishes));
-	}
-	s->wishes[s->wish_count++] = (struct unlink_wish){number, position};
-	if (!s->unlink.out && !s->unlink_wait.waiting && !s->closing)
-		ledger_when_synced(s->setup.ledger, &s->unlink_wait, position, false, ends_synced,
-				   s);
 }
 
 static void open_run(struct helper_job *job)
@@ -373,6 +314,7 @@ void large_free_all(struct segments *s)
 		disk_unlink(s->setup.large_dirfd, name);
 		memory_free(f);
 	}
+	old_free_all(s);
 	struct large_request *r;
 	while ((r = TAILQ_FIRST(&s->large_requests))) {
 		TAILQ_REMOVE(&s->large_requests, r, link);

@@ -15,7 +15,12 @@
 
 enum {
 	INCARNATIONS_KEPT = 8, /* of one writer: ids of drafts may be older than its lease */
-	UNLINKS_MAX = 64,      /* in one job */
+	LARGE_NAME_SIZE = 32,
+	UNLINKS_MAX = 64, /* in one job */
+	OLD_MAX = 64,	  /* large files of messages that have ended, kept to be used again ... */
+	OLD_OCTETS =
+	    64 * 1024 * 1024,	    /* ... all together, and a sixteenth of the spool's size ... */
+	OLD_FILE = 4 * 1024 * 1024, /* ... and one */
 	LARGE_LOOK = 10,       /* every so many looks at the space, large files are summed up ... */
 	LARGE_LOOK_FEW = 2000, /* ... and at each one while they are so few */
 	LARGE_LOOK_MAX = 20000,
@@ -82,7 +87,8 @@ struct large_request {
 };
 
 struct unlink_wish {
-	uint64_t number, position;
+	uint64_t number, position; /* 0: now, and not kept */
+	bool old;		   /* it is kept until now, by its other name */
 };
 
 struct prepare_job {
@@ -94,11 +100,18 @@ struct prepare_job {
 	int write_fd, read_fd, err;
 };
 
+/* A large file without a message, kept because its blocks are there. */
+struct old_file {
+	uint64_t number, octets;
+};
+
 struct large_job {
 	struct helper_job job;
 	struct segments *s;
 	bool out;
 	struct large *file;
+	uint64_t old; /* it may take that one's octets: 0 none */
+	bool blind;   /* nobody can tell whether that one is open elsewhere */
 	int err;
 };
 
@@ -107,7 +120,11 @@ struct unlink_job {
 	struct segments *s;
 	bool out;
 	size_t count, failed;
-	uint64_t numbers[UNLINKS_MAX]; /* those that failed stand in front afterwards */
+	struct unlink_wish wishes[UNLINKS_MAX]; /* those that failed stand in front afterwards */
+	/* Of those whose message has ended some need not be removed, ... */
+	size_t kept_count, kept_max;
+	uint64_t kept_octets; /* ... and how many octets they may be; then are */
+	struct old_file kept[OLD_MAX];
 	/* A segment that is not to be used again: 0 none. */
 	uint32_t segment;
 };
@@ -142,6 +159,10 @@ struct segments {
 	size_t wish_count, wish_size;
 	uint64_t unlink_again[UNLINKS_MAX]; /* large files that could not be removed */
 	size_t unlink_again_count;
+	struct old_file old[OLD_MAX];
+	size_t old_count, old_least; /* the fewest since old_give_back() looked last */
+	uint64_t old_octets;
+	bool old_never;	   /* this file system can't tell who has a file open */
 	uint32_t *retired; /* segment files to be removed */
 	size_t retired_count;
 	bool candidates; /* a segment waits to be freed */
@@ -172,6 +193,9 @@ struct pool_file *pool_file(const struct segments *s, uint32_t number); /* NULL:
 struct pool_file *pool_add(struct segments *s, uint32_t number, enum pool_state state);
 void segment_name(uint32_t number, char name[16]);
 void large_name(uint64_t number, char name[24]);
+/* One whose message has ended, kept to be used again. A start removes it. */
+#define LARGE_OLD_SUFFIX ".free"
+void large_old_name(uint64_t number, char name[LARGE_NAME_SIZE]);
 /* Serves requests in the next turn. */
 void segments_serve_soon(struct segments *s);
 
@@ -193,12 +217,20 @@ void pool_reader_drop(struct segments *s, struct pool_file *f);
 /* segments_large.c */
 void large_serve(struct segments *s);
 void large_free_all(struct segments *s);
-/* Unlinks the file when `position` is synced. */
-void large_unlink(struct segments *s, uint64_t number, uint64_t position);
 /* A message names it now. */
 void large_named(struct segments *s, uint64_t number);
-void unlink_start(struct segments *s);
-void unlink_retry(struct segments *s); /* what could not be removed */
 void space_start(struct segments *s);
+
+/* segments_old.c */
+/* Unlinks the file when `position` is synced, or keeps it to be used again: that is the end of its
+ * message; 0: unlinks it, now. */
+void large_unlink(struct segments *s, uint64_t number, uint64_t position);
+void unlink_start(struct segments *s);
+/* At each look at the space: old files that nobody will need go. */
+void old_give_back(struct segments *s);
+/* One to be used again, 0: there is none. */
+uint64_t old_take(struct segments *s);
+void old_free_all(struct segments *s);
+void unlink_retry(struct segments *s); /* what could not be removed */
 
 #endif

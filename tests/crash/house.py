@@ -19,7 +19,7 @@ os.environ.setdefault("BUILD", str(ROOT / "build" / "faults"))
 
 from rows import CASES  # noqa: E402
 from corpus import Generator, as_kept  # noqa: E402
-from stagepost import Letter, Stagepost, descendants, is_there, wait_for  # noqa: E402
+from stagepost import Letter, Stagepost, descendants, holds_content, is_there, wait_for  # noqa: E402
 
 SHORT = os.environ.get("CRASH", "full") == "short"
 LARGE = 1024 * 1024
@@ -212,7 +212,7 @@ class House(Stagepost):
         found = []
         for f in (self.folder / "spool" / "large").iterdir():
             try:
-                found += [f] if f.stat().st_size > 0 else []
+                found += [f] if holds_content(f) else []
             except FileNotFoundError:   # removed meanwhile
                 pass
         return found

@@ -43,6 +43,16 @@ def has_users():
     return True
 
 
+def holds_content(large):
+    """Does a file of the spool's large/ have content of its own? Else it is empty, or waits for content: kept
+    when its message had ended, or lent again, then with another number than its name's in its head."""
+    if large.suffix == ".free":
+        return False
+    with large.open("rb") as f:
+        head = f.read(16)
+    return head != b"" and (head[:4] != b"SPF1" or int.from_bytes(head[8:16], "little") == int(large.name))
+
+
 def wait_for(condition, seconds=15, what="it"):
     """Asks every 20 ms until the answer is true, and returns it."""
     end = time.monotonic() + seconds
@@ -334,11 +344,11 @@ domain {DOMAIN} {{
         self.verify()
 
         def left():
-            """Empty files in large/ are lent and wait for content."""
+            """What is lent or spare in large/ is empty, or has another's head: of the message before."""
             files = list((self.folder / "spool" / "corrupt").iterdir())
             for large in (self.folder / "spool" / "large").iterdir():
                 with contextlib.suppress(FileNotFoundError):  # it goes just now
-                    files += [large] * (large.stat().st_size > 0)
+                    files += [large] * holds_content(large)
             return files + list((self.folder / "mail").glob("*/*/tmp/*"))
         try:
             wait_for(lambda: not left(), seconds)

@@ -52,6 +52,22 @@ START_TEST(two_descriptors_of_one_process_exclude_each_other)
 }
 END_TEST
 
+START_TEST(alone_is_who_has_the_only_descriptor)
+{
+	int a = open_file(), b = openat(dir, "f", O_RDONLY);
+	ck_assert_int_eq(lock_alone(a), 0);
+	close(b);
+	ck_assert_int_eq(lock_alone(a), 1);
+	ck_assert_int_eq(lock_alone(a), 1);
+	b = open_file();
+	ck_assert_int_eq(lock_alone(a), 0);
+	ck_assert_int_eq(lock_alone(b), 0);
+	close(a);
+	ck_assert_int_eq(lock_alone(b), 1);
+	close(b);
+}
+END_TEST
+
 START_TEST(shared_locks_share)
 {
 	int a = open_file(), b = open_file(), c = open_file();
@@ -129,6 +145,7 @@ int main(void)
 	Suite *s = suite_create("lock");
 	TCase *tc = tcase_create("lock");
 	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, alone_is_who_has_the_only_descriptor);
 	tcase_add_test(tc, two_descriptors_of_one_process_exclude_each_other);
 	tcase_add_test(tc, shared_locks_share);
 	tcase_add_test(tc, a_passed_descriptor_keeps_the_lock_until_its_last_copy_closes);

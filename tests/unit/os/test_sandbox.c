@@ -175,6 +175,12 @@ static int try_lock(void)
 	return outcome(lock_take(file, true));
 }
 
+static int try_lease(void)
+{
+	int alone = lock_alone(file);
+	return outcome(alone < 0 && errno == EPERM ? -1 : 0);
+}
+
 static int try_pread(void)
 {
 	char c;
@@ -515,6 +521,7 @@ static const struct right {
     {"truncate by name", try_truncate_name, NEVER},
     {"allocate", try_allocate, SANDBOX_RESIZE},
     {"lock", try_lock, SANDBOX_RESIZE},
+    {"ask who has a file open", try_lease, SANDBOX_LEASE},
     {"read at a position", try_pread, SANDBOX_READ},
     {"write at a position", try_pwrite, SANDBOX_APPEND},
     {"write a vector at a position", try_pwritev, SANDBOX_APPEND},

@@ -471,7 +471,8 @@ END_TEST
 static size_t large_files(struct spool_world *w)
 {
 	char command[128];
-	snprintf(command, sizeof(command), "ls -s %s/large | grep -c ' *[1-9][0-9]* 0'", w->path);
+	snprintf(command, sizeof(command),
+		 "ls -s %s/large | grep -v free | grep -c ' *[1-9][0-9]* 0'", w->path);
 	FILE *f = popen(command, "r");
 	unsigned n = 99;
 	ck_assert_int_eq(fscanf(f, "%u", &n), 1);
@@ -508,6 +509,68 @@ START_TEST(large_files_live_as_long_as_their_message)
 		world_deliver(&w, w.ids[i]);
 	world_shell("rm -f %s/large/0000000000000900%s", w.path, "");
 	world_run(&w, no_large);
+	world_stop(&w);
+}
+END_TEST
+
+static size_t old_files(struct spool_world *w, const char *but)
+{
+	char command[160];
+	snprintf(command, sizeof(command), "ls %s/large | grep -v '%s' | grep -c free", w->path,
+		 but);
+	FILE *f = popen(command, "r");
+	unsigned n = 99;
+	ck_assert_int_eq(fscanf(f, "%u", &n), 1);
+	pclose(f);
+	return n;
+}
+
+static bool four_old(struct spool_world *w)
+{
+	return world_idle(w) && old_files(w, "-") == 4;
+}
+
+static bool none_old(struct spool_world *w)
+{
+	return world_idle(w) && old_files(w, "-") == 0;
+}
+
+/* Its octets may still be sent to somebody: they must not become others' mail. */
+START_TEST(a_file_is_used_again_when_its_message_has_ended_and_nobody_has_it_open)
+{
+	struct spool_world w, after;
+	char before[4096], now[4096], path[128];
+	world_make(&w);
+	world_writer(&w);
+	send(&w, 4, 200000, 1);
+	for (size_t i = 0; i < 4; i++)
+		world_deliver(&w, w.ids[i]);
+	world_run(&w, four_old);
+	snprintf(path, sizeof(path), "%s/first", w.path);
+	world_shell("ln \"$(ls %s/large/*.free | tail -1)\" %s/first", w.path, w.path);
+	int fd = open(path, O_RDONLY);
+	ck_assert_int_ge(fd, 0);
+	unlink(path);
+	ck_assert_int_eq(pread(fd, before, sizeof(before), 0), (ssize_t)sizeof(before));
+	for (unsigned k = 0; k < 3; k++) { /* more than were made in advance */
+		send(&w, 4, 200000 - 50000 * k, 1);
+		world_run(&w, world_idle);
+	}
+	verify(&w, 0);
+	ck_assert_uint_eq(verdict.files, 12);
+	world_run(&w, none_old); /* three were taken, the open one is gone */
+	ck_assert_int_eq(pread(fd, now, sizeof(now), 0), (ssize_t)sizeof(now));
+	ck_assert_mem_eq(now, before, sizeof(now));
+	close(fd);
+	for (size_t i = 4; i < 8; i++)
+		world_deliver(&w, w.ids[i]);
+	world_run(&w, four_old);
+	world_crash_copy(&w, &after);
+	while (status_of(&after).unscanned > 0 || old_files(&after, "-") > 0)
+		world_run(&after, world_synced);
+	verify(&after, 0);
+	ck_assert_uint_eq(verdict.files, 8);
+	world_stop(&after);
 	world_stop(&w);
 }
 END_TEST
@@ -785,6 +848,7 @@ int main(void)
 	tcase_add_test(t, records_that_lie_behind_one_come_with_it);
 	tcase_add_test(t, a_segment_that_is_used_again_is_read_anew);
 	tcase_add_test(t, large_files_live_as_long_as_their_message);
+	tcase_add_test(t, a_file_is_used_again_when_its_message_has_ended_and_nobody_has_it_open);
 	tcase_add_test(t, an_expansion_replaces_a_recipient);
 	tcase_add_test(t, held_released_and_deleted_without_being_read);
 	tcase_add_test(t, what_arrives_held_is_held_after_a_crash_too);
