@@ -8,7 +8,7 @@
  *	accept	the same
  *	octets	each way of octets to or from a file or a stream socket:
  *		short=N	every second call is interrupted (EINTR), the others carry N octets at most
- *		lie	what is written is said to be, and is not
+ *		lie	what is written to a file is said to be, and is not
  *
  * kill and delay are possible with each.
  */

@@ -55,28 +55,31 @@ int accept4(int fd, struct sockaddr *address, socklen_t *len, int flags)
 
 /* Is it cut without harm? Files and streams are, a packet of a channel is not. A sandbox that does
  * not let us ask is one without streams. */
-static bool is_stream(int fd)
+enum way { WAY_OTHER, WAY_STREAM, WAY_FILE };
+
+static enum way way_of(int fd)
 {
 	struct stat st;
 	int type = 0, before = errno;
 	socklen_t len = sizeof(type);
-	bool known = syscall(SYS_fstat, fd, &st) == 0;
-	bool stream = known && (S_ISREG(st.st_mode) ||
-				(S_ISSOCK(st.st_mode) &&
-				 getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
-				 type == SOCK_STREAM));
+	enum way way = WAY_OTHER;
+	if (syscall(SYS_fstat, fd, &st) == 0 && S_ISREG(st.st_mode))
+		way = WAY_FILE;
+	else if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM)
+		way = WAY_STREAM;
 	errno = before;
-	return stream;
+	return way;
 }
 
-/* How many of len octets may go; -1: the call is interrupted. */
+/* How many of len octets may go; -1: the call is interrupted. lie: to a file, none go. */
 static ssize_t may_carry(int fd, size_t len, bool *lie)
 {
+	enum way way = fault_named(FAULT_OCTETS) ? way_of(fd) : WAY_OTHER;
 	*lie = false;
-	if (!fault_named(FAULT_OCTETS) || !is_stream(fd))
+	if (way == WAY_OTHER)
 		return (ssize_t)len;
 	struct fault f = fault_point(FAULT_OCTETS);
-	*lie = f.lie;
+	*lie = f.lie && way == WAY_FILE;
 	if (f.error || (f.most && f.odd)) {
 		errno = f.error ? f.error : EINTR;
 		return -1;
