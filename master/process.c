@@ -256,6 +256,7 @@ static void environment(char *list_out[SERVICE_ENVIRONMENT_MAX + 1])
 					    "STAGEPOST_DISK_TRACE",
 					    "STAGEPOST_DISK_RECORD",
 					    "STAGEPOST_TAKEN_OVER",
+					    "STAGEPOST_CLOCK",
 					    "STAGEPOST_SPOOL_SIZES",
 					    "ASAN_OPTIONS",
 					    "UBSAN_OPTIONS",

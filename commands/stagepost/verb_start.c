@@ -97,6 +97,7 @@ static void variables(char *list[VARIABLES_MAX])
 					    "STAGEPOST_TRAP",
 					    "STAGEPOST_DISK_TRACE",
 					    "STAGEPOST_TAKEN_OVER",
+					    "STAGEPOST_CLOCK",
 					    "STAGEPOST_DISK_RECORD",
 					    "STAGEPOST_SPOOL_SIZES",
 					    "ASAN_OPTIONS",

@@ -8,12 +8,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-static uint64_t clock_read(clockid_t clock)
-{
-	struct timespec t;
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * CLOCK_SECOND + (uint64_t)t.tv_nsec / 1000;
-}
+#include "common/os/clock_read.h"
 
 uint64_t clock_boot_us(void)
 {
