@@ -183,7 +183,7 @@ def test_whatever_a_client_does_wherever_its_end_comes_in_time_and_nothing_stays
     house = serve(houses)
     strangers = strangers_of(house, kinds)
     if SHORT:   # a share of them, another one for each seed
-        strangers = strangers[:150]
+        strangers = strangers[:100]
     begun = time.monotonic()
     healthy = run(house, strangers)
     audit(house, strangers, healthy)
@@ -193,12 +193,13 @@ def test_whatever_a_client_does_wherever_its_end_comes_in_time_and_nothing_stays
     tally(strangers=len(strangers), healthy_messages=healthy.sent)
 
 
+@pytest.mark.long
 def test_one_address_has_its_slots_again(houses, tally):
     """per-client holds while the silent ones are there, and not a moment longer than they are."""
     house = serve(houses)
     one = "127.77.7.7"
     script = script_for("smtp", "one", 0)
-    for round in range(1 if SHORT else 3):
+    for round in range(3):
         silent = [Stranger(house.port, script, 2, SILENT, host=one) for _ in range(40)]
 
         async def both():
@@ -217,6 +218,7 @@ def test_one_address_has_its_slots_again(houses, tally):
 
 # Tests of the test
 
+@pytest.mark.long
 @pytest.mark.control
 def test_control_a_server_that_waits_too_long_is_noticed(houses, tally, monkeypatch):
     """Silence is allowed for an hour: the harness must say so."""

@@ -138,7 +138,7 @@ def test_what_has_no_end_is_refused_or_arrives_as_it_was(world, tally, chunks):
     pids = {p["name"]: p["pid"] for p in house.status()["processes"] if p["name"] in ROLES}
     before = {name: rss(pid) for name, pid in pids.items()}
     faults, octets = [], 0
-    for name, (make, short) in CASES.items():
+    for name, (make, short) in list(CASES.items())[::2 if SHORT else 1]:
         content = FROM % name.encode() + make()
         octets += len(content)
         begun = time.monotonic()

@@ -138,12 +138,11 @@ def judge(house, fake, name, most):
     return None
 
 
+@pytest.mark.long
 def test_a_dovecot_that_greets_badly(world, tally):
     house, fake = world
     faults = []
     for name, greeting in GREETINGS.items():
-        if SHORT and name not in ("closes", "a-line-of-a-MiB"):
-            continue
         time.sleep(1.2)     # DOVECOT_IDLE_US: the connection from before is closed
         fake.greeting = greeting
         faults.append(judge(house, fake, f"greeting {name}", 10))
@@ -174,6 +173,7 @@ def test_some_of_them_answered_badly_at_once(world, tally):
         tally(tries=1)
 
 
+@pytest.mark.long
 def test_a_dovecot_that_is_not_there(world, tally):
     house, fake = world
     fake.end()
