@@ -233,7 +233,8 @@ def test_large_mail_of_many_clients_is_taken_as_far_as_there_is_room(houses, tal
     assert told.kept and set(told.refused.values()) <= {"452 4.3.1"}, told.refused
     assert not told.unknown
     assert watch.memory <= bound
-    assert watch.disk <= (BIG_SPOOL + 200) * MIB + PIECE
+    # spool-size is looked at when a message begins to need a file: those under way are let through
+    assert watch.disk <= (BIG_SPOOL + 200 + BIG_CLIENTS * BIG // MIB) * MIB + PIECE
     block.unlink()
     house.run("queue", "retry", "--all")
     house.drained(merged(house, [told, honest.client]), 300)
@@ -293,10 +294,14 @@ MEMBERS = 2000 if SHORT else 100_000
 MEMBER_ROOM = 1024      # of the manager and router, for each recipient: text, state, and the way there
 
 
-def a_list(house, lists, members):
+def address(i):
+    return f"u{i}@d{i % 50}.list.example"
+
+
+def a_list(lists, members):
     """The file of aliases: a list of lists, each within the length of a line."""
     each = -(-members // lists)
-    lines = [f"list{k}: " + ",\n  ".join(f"u{i}@d{i % 50}.list.example" for i in range(k * each, min((k + 1) * each, members)))
+    lines = [f"list{k}: " + ",\n  ".join(address(i) for i in range(k * each, min((k + 1) * each, members)))
              for k in range(lists)]
     return "everybody: " + ", ".join(f"list{k}@trial.example" for k in range(lists)) + "\n" + "\n".join(lines) + "\n"
 
@@ -316,18 +321,25 @@ def relay():
     remote.end()
 
 
-def list_house(houses, relay, members, lists):
-    house = houses(limits=f"{LIMITS}; recipients 100000", top=f"outbound {{ via [127.0.0.1]:{relay.listener.getsockname()[1]} }}")
-    house.write("aliases", a_list(house, lists, members))
+def list_house(houses, relay, aliases=""):
+    house = houses(limits=f"{LIMITS}; recipients 100000", top=f"trust 127.0.0.0/8\noutbound {{ via [127.0.0.1]:{relay.listener.getsockname()[1]} }}")
+    house.write("aliases", aliases)
     house.start()
     return house
 
 
 @pytest.mark.row("many recipients")
 def test_a_list_goes_out_while_other_mail_flows(houses, relay, tally):
-    house = list_house(houses, relay, MEMBERS, 4)
+    house = list_house(houses, relay)
     watch, honest = Watch(house), Honest(house, "bob")
-    house.deliver(b"Subject: to all\r\n\r\nhello\r\n", "everybody@trial.example", sender="list@load.example")
+    with house.connect(seconds=120) as wire:
+        wire.say("MAIL FROM:<list@load.example>", "250 2.1.0")
+        for at in range(0, MEMBERS, AHEAD):
+            wire.send(b"".join(b"RCPT TO:<%s>\r\n" % address(i).encode() for i in range(at, at + AHEAD)))
+            for _ in range(AHEAD):
+                wire.expect("250 2.1.5")
+        wire.say("DATA", "354")
+        assert wire.content(b"Subject: to all\r\n\r\nhello\r\n").code == 250
     end = time.monotonic() + 600
     while relayed_count(relay) < MEMBERS and time.monotonic() < end:
         time.sleep(0.2)     # a closer look would take the relay's own time
@@ -344,14 +356,14 @@ def test_a_list_goes_out_while_other_mail_flows(houses, relay, tally):
     house.drained(honest.client, 60)
 
 
-MILLION = 110_000 if SHORT else 1_000_000   # more than may be added to one message
+MILLION = 1_000_000
 
 
 @pytest.mark.row("many recipients")
 @pytest.mark.long
 def test_a_list_of_more_than_may_be_is_refused_and_harms_nobody(houses, relay, tally):
-    """A message has 100,000 recipients more by aliases at most (queue/README.md)."""
-    house = list_house(houses, relay, MILLION, MILLION // 25_000)
+    """The router goes to 10,000 addresses of one recipient at most; what leads to more is put off, for its list can be mended."""
+    house = list_house(houses, relay, a_list(MILLION // 25_000, MILLION))
     watch, honest = Watch(house), Honest(house, "bob")
     with house.connect(seconds=120) as wire:
         wire.say("MAIL FROM:<list@load.example>", "250 2.1.0")
@@ -366,6 +378,6 @@ def test_a_list_of_more_than_may_be_is_refused_and_harms_nobody(houses, relay, t
     tally(members=MILLION, reached=len(reached), honest=honest.count)
     print(f"\nlist of {MILLION}: {told}; {len(reached)} reached; memory {watch.memory / MIB:.0f} MiB; honest {honest.count}, "
           f"the slowest {honest.slowest:.2f} s\n" + "\n".join(line[:200] for line in house.log().splitlines() if "everybody" in line)[-800:])
-    assert len(reached) == len(set(reached))
+    assert not reached and "aliases lead to more than" in house.log()
     assert watch.memory <= ROOM + MILLION * MEMBER_ROOM
     assert honest.count > 3
