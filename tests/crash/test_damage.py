@@ -109,7 +109,9 @@ def look(house, client, allowed, what):
     assert len(missing) <= len(corrupt) + len(aside) or said, f"{what}: SILENT LOSS {missing}, corrupt {corrupt}, aside {aside}"
     if what.startswith("record of"):
         body = content_of("unseen0", UNSEEN_LARGE)[-90000:]
-        assert any(body in f.read_bytes() for f in aside), f"the content of the large message is gone: {aside}"
+        # when all segments are read, which nothing above waits for
+        wait_for(lambda: any(body in f.read_bytes() for f in (house.folder / "spool" / "corrupt").iterdir()), 15,
+                 "the content of the large message in corrupt/")
     return len(missing), len(corrupt), len(aside)
 
 
