@@ -13,7 +13,7 @@
 #include "commands/stagepost/users_place.h"
 #include "commands/stagepost/words.h"
 
-enum { SETTLE_US = 1000000 }; /* a commit that was under way is in the queue by then */
+enum { SETTLE_SECONDS = 1 }; /* a commit that was under way is in the queue by then */
 
 int user_test(const struct user_order *o)
 {
@@ -94,7 +94,7 @@ static int hold_all(struct talk *t, const struct users_name *n)
 	uint64_t count = 0;
 	int code = hold(t, n, &count);
 	if (code == EX_OK) {
-		usleep(SETTLE_US);
+		sleep(SETTLE_SECONDS);
 		code = hold(t, n, &count);
 	}
 	if (code == EX_OK)

@@ -23,7 +23,7 @@ static bool read_content(const struct file *f, struct buffer *content)
 {
 	uint64_t octets = f->drop.content_octets;
 	size_t room;
-	if (octets > DSN_CONTENT_MAX && octets > HEADER_LIMIT)
+	if (octets > HEADER_LIMIT)
 		octets = HEADER_LIMIT;
 	if (octets == 0)
 		return true;

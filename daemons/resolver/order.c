@@ -39,7 +39,7 @@ static int compare(const void *a, const void *b)
 /* One random place for each host, and below it one for each of its addresses. */
 static void draw_keys(struct target *list, size_t count, order_random *random)
 {
-	uint32_t places[ORDER_HOSTS_MAX];
+	uint32_t places[ORDER_HOSTS_MAX] = {0};
 	for (uint32_t i = 0; i < ORDER_HOSTS_MAX; i++) {
 		uint32_t j = random(i + 1);
 		places[i] = places[j];

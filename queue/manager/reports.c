@@ -290,8 +290,8 @@ static bool send_recipient(struct channel *c, struct report *r, uint32_t i, bool
 	    .relay = cut ? slice_sub(s->reply.relay, 0, RELAY_CUT) : s->reply.relay,
 	};
 
-	snprintf(enhanced, sizeof(enhanced), "%u.%u.%u", s->reply.enhanced[0] % 10,
-		 s->reply.enhanced[1] % 1000, s->reply.enhanced[2] % 1000);
+	snprintf(enhanced, sizeof(enhanced), "%u.%u.%u", s->reply.enhanced[0] % 10U,
+		 s->reply.enhanced[1] % 1000U, s->reply.enhanced[2] % 1000U);
 	m.enhanced = slice_str(enhanced);
 	return channel_send(c, BOUNCE_RECIPIENT, &m);
 }
