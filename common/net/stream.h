@@ -93,6 +93,9 @@ bool stream_pass(struct stream *s, struct slice octets);
 /* Sends what is queued now. */
 void stream_flush(struct stream *s);
 size_t stream_unsent(const struct stream *s);
+/* The peer takes no more: what is unsent stays so, and there is nothing to wait for but its last
+ * words and end(), which come when they are read. */
+bool stream_mute(const struct stream *s);
 
 /* end() with STREAM_LATE comes so many microseconds from now, unless this is called again; 0: no
  * deadline. Cheap: call it at every command. */

@@ -185,6 +185,11 @@ size_t stream_unsent(const struct stream *s)
 	return s->out.len;
 }
 
+bool stream_mute(const struct stream *s)
+{
+	return s->mute;
+}
+
 void stream_turn_join(void)
 {
 	if (turn_of == getpid())

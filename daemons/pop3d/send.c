@@ -149,5 +149,8 @@ void send_more(struct session *s)
 		if (s->closing || s->sending.asked)
 			return;
 	}
-	session_wait(s, PHASE_SENDING, SESSION_IDLE_LEAST_US); /* for the client */
+	if (stream_mute(s->stream))
+		session_cut(s, "broken"); /* and the maildrop is free */
+	else
+		session_wait(s, PHASE_SENDING, SESSION_IDLE_LEAST_US); /* for the client */
 }

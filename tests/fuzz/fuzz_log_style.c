@@ -33,7 +33,8 @@ static bool take(void *arg, struct slice role, struct slice text)
 	e.text = text;
 	if (style == STYLE_JSON) {
 		json_error_t why;
-		json_t *j = json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES, &why);
+		json_t *j =
+		    json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
 		must(json_is_object(j) && json_object_get(j, "time") && json_object_get(j, "role"));
 		json_decref(j);
 		return true;

@@ -636,6 +636,16 @@ START_TEST(a_client_that_goes_removes_nothing)
 }
 END_TEST
 
+/* Its maildrop was held for ten minutes: the next session found it in use. */
+START_TEST(a_client_that_goes_before_its_list_is_sent_frees_the_maildrop)
+{
+	login();
+	say(_i == 0 ? "LIST\r\nLIST\r\n" : "UIDL\r\nNOOP\r\n");
+	close(client.fd);
+	run_until(has_child_closed);
+}
+END_TEST
+
 START_TEST(a_user_whose_password_changes_is_cut_off)
 {
 	struct login_revoked other = {SLICE("alice@example.org")}, bob = {SLICE("bob@example.org")};
@@ -865,6 +875,8 @@ int main(void)
 	tcase_add_test(tc, what_could_not_be_removed_is_told);
 	tcase_add_test(tc, a_child_that_dies_while_it_removes_is_told);
 	tcase_add_test(tc, a_client_that_goes_removes_nothing);
+	tcase_add_loop_test(tc, a_client_that_goes_before_its_list_is_sent_frees_the_maildrop, 0,
+			    2);
 	tcase_add_test(tc, a_user_whose_password_changes_is_cut_off);
 	tcase_add_test(tc, a_message_that_can_not_be_read_is_an_error_for_itself);
 	tcase_add_loop_test(tc, a_child_that_lies_ends_its_session_and_no_message_looks_whole, 0,
