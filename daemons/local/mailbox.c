@@ -21,9 +21,13 @@
 enum {
 	DISKS_MAX = 16,
 	DIRECTORY_MODE = 0700,
+	YOUNG_SECONDS = 120, /* after which the kernel has written what was never synced */
 	KEY_SIZE = MAILBOX_PATH_SIZE + 16,
 	SUB_SIZE = MAILBOX_PATH_SIZE + 8
 };
+
+static const char *const parts[] = {"tmp", "new", "cur"};
+enum { PARTS = sizeof(parts) / sizeof(parts[0]) };
 
 TAILQ_HEAD(mailbox_list, mailbox);
 
@@ -49,13 +53,26 @@ static int open_directory(int base, const char *path)
 	return disk_open_beneath(base, path, O_RDONLY | O_DIRECTORY);
 }
 
+/* What could not be made durable is taken back: when it is made again, that is a change that a sync
+ * covers, while what a failed sync has covered is lost to the next one. */
+static bool take_back(int parent, const char *name)
+{
+	int error = errno;
+	(void)disk_rmdir(parent, name);
+	errno = error;
+	return false;
+}
+
 /* Makes one directory and its entry durable. It may be there already: made a moment ago by another
  * delivery, perhaps not durable yet. */
 static bool make_directory(int parent, const char *name)
 {
-	if (disk_mkdir(parent, name, DIRECTORY_MODE) < 0 && errno != EEXIST)
+	bool made = disk_mkdir(parent, name, DIRECTORY_MODE) == 0;
+	if (!made && errno != EEXIST)
 		return false;
-	return disk_fsync_dir(parent) == 0;
+	if (disk_fsync_dir(parent) == 0)
+		return true;
+	return made ? take_back(parent, name) : false;
 }
 
 static bool close_after(int fd, bool good)
@@ -86,6 +103,18 @@ static bool make_path(int base, const char *path)
 	return true;
 }
 
+/* A mailbox that was made or changed just now may be the work of a process that died before it had
+ * synced it: then all of it is synced again, once. What was synced here need not be. */
+static bool is_doubtful(struct mailbox *box, int dir, uint64_t known)
+{
+	struct stat st;
+	int64_t now = (int64_t)(clock_wall_us() / CLOCK_SECOND);
+	if (disk_stat(dir, &st) < 0)
+		return true;
+	box->inode = st.st_ino;
+	return st.st_ino != known && st.st_mtime > now - YOUNG_SECONDS;
+}
+
 /* Opens box/name; *made when it was missing. */
 static int open_part(int base, int dir, const char *path, const char *name, bool *made)
 {
@@ -101,16 +130,22 @@ static int open_part(int base, int dir, const char *path, const char *name, bool
 	return open_directory(base, sub);
 }
 
-static bool open_parts(struct mailbox *box, int base, int dir, const char *path)
+static bool open_parts(struct mailbox *box, int base, int dir, const char *path, bool doubtful)
 {
-	bool made = false;
+	bool made[PARTS] = {false};
 	int cur;
-	box->tmp = open_part(base, dir, path, "tmp", &made);
-	box->new = box->tmp < 0 ? -1 : open_part(base, dir, path, "new", &made);
-	cur = box->new < 0 ? -1 : open_part(base, dir, path, "cur", &made);
+	box->tmp = open_part(base, dir, path, parts[0], &made[0]);
+	box->new = box->tmp < 0 ? -1 : open_part(base, dir, path, parts[1], &made[1]);
+	cur = box->new < 0 ? -1 : open_part(base, dir, path, parts[2], &made[2]);
 	if (cur < 0)
 		return false;
-	return close_after(cur, !made || disk_fsync_dir(dir) == 0);
+	disk_close(cur);
+	if ((!doubtful && !made[0] && !made[1] && !made[2]) || disk_fsync_dir(dir) == 0)
+		return true;
+	for (size_t i = 0; i < PARTS; i++)
+		if (made[i])
+			take_back(dir, parts[i]);
+	return false;
 }
 
 static void close_parts(struct mailbox *box)
@@ -165,14 +200,19 @@ static bool look_at_disk(struct mailboxes *all, struct mailbox *box)
 	return true;
 }
 
-static bool mailbox_open(struct mailboxes *all, struct mailbox *box, int base, const char *path)
+static bool mailbox_open(struct mailboxes *all, struct mailbox *box, int base, const char *path,
+			 uint64_t known)
 {
 	int dir = open_directory(base, path);
-	if (dir < 0 && errno == ENOENT && make_path(base, path))
+	bool made = dir < 0 && errno == ENOENT;
+	if (made && make_path(base, path))
 		dir = open_directory(base, path);
 	if (dir < 0)
 		return false;
-	if (close_after(dir, open_parts(box, base, dir, path) && look_at_disk(all, box)))
+	bool doubtful = is_doubtful(box, dir, known);
+	if (doubtful && !made && !make_path(base, path))
+		return close_after(dir, false);
+	if (close_after(dir, open_parts(box, base, dir, path, doubtful) && look_at_disk(all, box)))
 		return true;
 	close_parts(box);
 	return false;
@@ -232,7 +272,9 @@ static void make_room(struct mailboxes *all, struct mailbox_list *out)
 static struct mailbox *find(struct mailboxes *all, struct slice key, struct mailbox_list *out)
 {
 	struct mailbox *box = map_get(all->by_path, key);
+	uint64_t known = 0;
 	if (box && clock_boot_us() - box->since > MAILBOX_FRESH_US) {
+		known = box->known;
 		unlist(all, box);
 		if (box->users == 0)
 			TAILQ_INSERT_TAIL(out, box, link);
@@ -243,6 +285,7 @@ static struct mailbox *find(struct mailboxes *all, struct slice key, struct mail
 		TAILQ_INSERT_HEAD(&all->used, box, link);
 	} else {
 		box = add(all, key);
+		box->known = known;
 	}
 	box->users++;
 	make_room(all, out);
@@ -266,16 +309,24 @@ struct mailbox *mailboxes_get(struct mailboxes *all, int base, const char *path,
 	struct mailbox *box;
 	char key[KEY_SIZE];
 	int len = snprintf(key, sizeof(key), "%d:%s", base, path), error;
+	uint64_t known, inode;
 	pthread_mutex_lock(&all->mutex);
 	box = find(all, slice_make(key, (size_t)len), &out);
+	known = box->known;
 	pthread_mutex_unlock(&all->mutex);
 	free_all(&out);
 
 	pthread_mutex_lock(&box->opening);
 	if (!box->opened)
-		box->opened = mailbox_open(all, box, base, path);
+		box->opened = mailbox_open(all, box, base, path, known);
 	error = box->opened ? 0 : errno;
+	inode = box->inode;
 	pthread_mutex_unlock(&box->opening);
+	if (!error && inode != known) {
+		pthread_mutex_lock(&all->mutex);
+		box->known = inode;
+		pthread_mutex_unlock(&all->mutex);
+	}
 	if (!error)
 		return box;
 	mailboxes_put(all, box);

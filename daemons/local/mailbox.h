@@ -37,6 +37,8 @@ struct mailbox {
 	bool opened;
 	uint64_t since; /* opened; clock_boot_us() */
 	pthread_mutex_t opening;
+	uint64_t inode; /* of its directory; opening guards it */
+	uint64_t known; /* the directory that was synced here, perhaps by the one before; 0: none */
 };
 
 struct mailboxes;

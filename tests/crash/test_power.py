@@ -12,7 +12,7 @@ import time
 import pytest
 
 from house import SHORT, wait_for
-from power import Outage, Recorded, Teller
+from power import Outage, Recorded, Teller, used_house
 
 pytestmark = pytest.mark.row("power loss")
 
@@ -133,16 +133,8 @@ SMALL = ("small",)
 def recorded(name, faults=None, early=False):
     """A house in which that work was done, and which has crashed then."""
     work, used, sizes, _ = WORK[name]
-    house = Recorded(sizes)
+    house = used_house(sizes) if used else Recorded(sizes)
     try:
-        if used:
-            house.start()
-            assert Teller(house).try_one("before", 900, ("bob",))
-            settled(house)
-            house.stop()
-            for letter in house.maildir("bob"):
-                letter.unlink()
-            house.begin(sizes)
         client = Teller(house)
         client.early = early
         house.start(faults)
@@ -173,6 +165,30 @@ def test_nothing_acknowledged_is_lost(name, tally):
     print(f"\n{name}: {outage.moments} moments, {outage.cases} cases, {outage.disk.syncs} syncs, seed {outage.seed}")
     assert not outage.wrong, "\n".join(outage.wrong)
     assert outage.cases > 100 and outage.disk.syncs > 20
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_a_mailbox_that_was_half_made_by_who_died_is_durable(n, tally):
+    """local dies when it has made a directory of a new mailbox, and before that is synced."""
+    house = used_house()
+    try:
+        client = Teller(house)
+        house.start_sick(f"local:fsync-dir:{n}:kill")
+        send(house, client, ("h1", 900, ("alice",)))
+        wait_for(lambda: house.deaths("local(?:-1)?"), 20, "a death")
+        house.heal()
+        settled(house)
+        house.crash()
+        outage = Outage(house.disk, house.record, each=8)
+        try:
+            outage.run()
+        finally:
+            outage.close()
+    finally:
+        house.end()
+    tally(cases=outage.cases, moments=outage.moments)
+    assert not outage.wrong, "\n".join(outage.wrong)
 
 
 LIES = {
