@@ -115,12 +115,15 @@ void ledger_spare_make(struct spare_job *s)
 		return;
 	}
 	s->fd = disk_open(dirfd, name, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
-	if (s->fd >= 0 && disk_allocate(s->fd, s->l->file_size) == 0 && disk_fsync(s->fd) == 0 &&
-	    disk_fsync_dir(dirfd) == 0)
+	bool good = s->fd >= 0 && disk_allocate(s->fd, s->l->file_size) == 0;
+	bool synced = good && disk_fsync(s->fd) == 0;
+	if (synced && disk_fsync_dir(dirfd) == 0)
 		return;
 	s->err = errno;
 	if (s->fd >= 0)
 		disk_close(s->fd);
+	if (good && !synced) /* another sync of this file would prove nothing */
+		(void)disk_unlink(dirfd, name);
 }
 
 static void spare_run(struct helper_job *job)

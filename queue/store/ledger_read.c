@@ -171,6 +171,7 @@ static bool replay_file(struct reader *r, struct ledger_file *f)
 	while (replay_some(p, UINT32_MAX))
 		;
 	f->end = p->at;
+	f->synced_end = p->synced;
 	if (replay_is_damaged(p))
 		return error_set(r->error, EBADMSG, "ledger/%08u is damaged at octet %u", f->slot,
 				 f->end);
@@ -221,13 +222,30 @@ static bool wipe_end(const struct ledger_file *f)
 	return ok && disk_fdatasync(f->fd) == 0;
 }
 
-/* What was read may be in the kernel's memory alone. */
+/* Writes what was read once more: behind a sync that failed the kernel has it in memory, calls it
+ * clean, and lets a second sync succeed without it. */
+static bool write_again(const struct ledger_file *f, uint32_t from)
+{
+	size_t len = f->end > from ? f->end - from : 0;
+	char *octets = memory_zero(1, len + 1);
+	bool ok = disk_pread(f->fd, octets, len, from) == (ssize_t)len &&
+		  (len == 0 || disk_pwrite(f->fd, octets, len, from) == 0);
+	memory_free(octets);
+	return ok;
+}
+
+/* What was read may be in the kernel's memory alone, and whoever wrote it may have died just when a
+ * sync had failed. What a frame or the next header calls durable is. */
 static bool sync_chain(struct reader *r)
 {
 	for (size_t i = 0; i < r->link_count; i++) {
-		if (disk_fdatasync(r->links[i]->fd) < 0)
+		struct ledger_file *f = r->links[i];
+		uint32_t from = f->synced_end;
+		if (i + 1 < r->link_count && r->links[i + 1]->header.previous_synced > from)
+			from = r->links[i + 1]->header.previous_synced;
+		if (!write_again(f, from) || disk_fdatasync(f->fd) < 0)
 			return false;
-		r->links[i]->synced_end = r->links[i]->end;
+		f->synced_end = f->end;
 	}
 	return true;
 }
@@ -238,7 +256,6 @@ static void settle(struct reader *r, size_t last, bool whole)
 {
 	struct ledger *l = r->l;
 	for (size_t i = 0; i < r->link_count; i++) {
-		r->links[i]->synced_end = LEDGER_HEADER_SIZE;
 		TAILQ_INSERT_TAIL(&l->chain, r->links[i], link);
 		l->chain_count++;
 	}
@@ -264,6 +281,9 @@ static void settle(struct reader *r, size_t last, bool whole)
 		l->mode = LEDGER_WAITING;
 		log_warning("ledger: the last file can't be written on: all is stated anew");
 	}
+	for (size_t i = 0; i < r->link_count; i++) /* a header that was read hangs on none */
+		if (r->links[i]->synced_end < LEDGER_HEADER_SIZE)
+			r->links[i]->synced_end = LEDGER_HEADER_SIZE;
 }
 
 static void reader_free(struct reader *r)

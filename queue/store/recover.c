@@ -12,6 +12,7 @@
 #include "common/base/memory.h"
 #include "common/os/disk.h"
 #include "common/os/lock.h"
+#include "queue/store/format.h"
 #include "queue/store/scan.h"
 #include "queue/store/segments_parts.h"
 
@@ -113,21 +114,34 @@ static void scan_damage(void *arg, uint64_t offset, uint64_t length)
 	memory_free(chunk);
 }
 
+/* A record that is taken must not vanish again. Whoever wrote it may have died when its sync had
+ * failed: then the kernel has it in memory, calls it clean, and would let a second sync succeed
+ * without it. So what nobody has told of yet is written once more. */
+static int make_durable(const struct scan_job *j)
+{
+	uint64_t from = j->found[0].offset & ~(uint64_t)(BATCH_ALIGN - 1);
+	size_t len = j->result.end > from ? (size_t)(j->result.end - from) : 0;
+	char *octets = memory_zero(1, len + 1);
+	int err = 0;
+	ssize_t n = disk_pread(j->fd, octets, len, from);
+	if (n < 0 || disk_pwrite(j->fd, octets, (size_t)n, from) < 0 || disk_fdatasync(j->fd) < 0)
+		err = errno;
+	memory_free(octets);
+	return err;
+}
+
 static void scan_run(struct helper_job *job)
 {
 	struct scan_job *j = (struct scan_job *)(void *)job;
 	char name[16];
 	segment_name(j->line.segment, name);
-	j->fd = disk_open_file(j->r->setup.segments_dirfd, name, O_RDONLY);
+	j->fd = disk_open_file(j->r->setup.segments_dirfd, name, O_RDWR);
 	if (j->fd < 0) {
 		j->ok = error_set(&j->error, errno, "%s", strerror(errno));
 		return;
 	}
 	j->held = lock_held_by_other(j->fd) != 0;
 	if (!j->held) {
-		/* A record that is taken must not vanish again. */
-		if (disk_fdatasync(j->fd) < 0)
-			log_error("segments/%s: sync: %s", name, strerror(errno));
 		struct scan_request request = {.fd = j->fd,
 					       .lease = j->line.lease,
 					       .size = j->r->setup.segment_size,
@@ -135,6 +149,9 @@ static void scan_run(struct helper_job *job)
 		memcpy(request.nonce, j->line.nonce, NONCE_SIZE);
 		struct scan_calls calls = {.record = scan_record, .damage = scan_damage, .arg = j};
 		j->ok = scan_segment(&request, &calls, &j->result, &j->error);
+		int err = j->ok && j->count > 0 ? make_durable(j) : 0;
+		if (err)
+			log_error("segments/%s: sync: %s", name, strerror(err));
 	}
 	disk_close(j->fd);
 }

@@ -51,6 +51,7 @@ bool replay_open(struct replay *r, size_t part)
 	ssize_t n = disk_pread(p->fd, r->data, p->end, 0);
 	r->len = n < 0 ? 0 : (size_t)n;
 	r->at = LEDGER_HEADER_SIZE;
+	r->synced = 0;
 	return n >= 0;
 }
 
@@ -80,6 +81,8 @@ bool replay_some(struct replay *r, uint32_t octets)
 		if (!ledger_frame_look(h, r->at, slice_from(all, r->at), &lines))
 			return false;
 		uint32_t at = r->at + LEDGER_FRAME_SIZE;
+		if (ledger_frame_synced(all.ptr + r->at) > r->synced)
+			r->synced = ledger_frame_synced(all.ptr + r->at);
 		r->at = at + (uint32_t)lines.len;
 		while (lines.len > 0) {
 			struct slice before = lines;

@@ -14,6 +14,7 @@ struct replay {
 	char *data;	/* its octets */
 	size_t len;
 	uint32_t at;		       /* behind the last good frame */
+	uint32_t synced;	       /* of this file, as its frames say; 0: none does */
 	struct index *base, *snapshot; /* snapshot: between BEGIN and END */
 	size_t extra, contradictions;  /* lines that did not fit the others */
 	struct buffer line;

@@ -223,8 +223,12 @@ static void prepare_run(struct helper_job *job)
 	p->read_fd = -1;
 	p->write_fd = p->fresh ? disk_create(dirfd, name, O_WRONLY, 0600)
 			       : disk_open_file(dirfd, name, O_WRONLY);
-	if (p->write_fd >= 0 && disk_allocate(p->write_fd, size) == 0 &&
-	    disk_fsync(p->write_fd) == 0 && disk_fsync_dir(dirfd) == 0) {
+	bool good = p->write_fd >= 0 && disk_allocate(p->write_fd, size) == 0;
+	if (good && disk_fsync(p->write_fd) < 0) {
+		good = false;
+		p->fresh = true; /* another sync of this file would prove nothing: it goes */
+	}
+	if (good && disk_fsync_dir(dirfd) == 0) {
 		p->read_fd = disk_open_file(dirfd, name, O_RDONLY);
 		if (p->read_fd >= 0)
 			return;
