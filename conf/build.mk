@@ -111,7 +111,7 @@ strikes:
 	@$(MAKE) --no-print-directory CRASH=short attack
 	@$(MAKE) --no-print-directory SECONDS=0 fuzz
 
-check: style layers unit journeys
+check: style layers unit journeys strikes
 
 bench: all
 	@tests/bench/run
