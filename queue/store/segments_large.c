@@ -41,14 +41,13 @@ void large_name(uint64_t number, char name[24])
  * which costs a third of making them anew. Not while anybody has it open: who wrote it could spoil
  * what comes, and who is still sending it (of a message that was deleted) would send others' mail.
  */
-static int take_old(struct large_job *j, const char *name)
+static int take_old(struct large_made *m, int dirfd, const char *name)
 {
-	int dirfd = j->s->setup.large_dirfd;
 	char old[LARGE_NAME_SIZE];
-	large_old_name(j->old, old);
+	large_old_name(m->old, old);
 	int fd = disk_open_file(dirfd, old, O_WRONLY);
 	int alone = fd < 0 ? 0 : lock_alone(fd);
-	j->blind = alone < 0;
+	m->blind = alone < 0;
 	if (alone == 1 && disk_rename_new(dirfd, old, dirfd, name) == 0)
 		return fd;
 	if (fd >= 0)
@@ -58,59 +57,84 @@ static int take_old(struct large_job *j, const char *name)
 	return -1;
 }
 
+static void make_one(struct large_made *m, int dirfd)
+{
+	char name[24];
+	large_name(m->file->number, name);
+	m->file->fd = m->old ? take_old(m, dirfd, name) : -1;
+	if (m->file->fd < 0)
+		m->file->fd = disk_create(dirfd, name, O_WRONLY, 0600);
+	m->err = m->file->fd < 0 ? errno : 0;
+}
+
+/* One sync of the directory for all. */
 static void make_run(struct helper_job *job)
 {
 	struct large_job *j = (struct large_job *)(void *)job;
 	int dirfd = j->s->setup.large_dirfd;
-	char name[24];
-	large_name(j->file->number, name);
-	j->err = 0;
-	j->file->fd = j->old ? take_old(j, name) : -1;
-	if (j->file->fd < 0)
-		j->file->fd = disk_create(dirfd, name, O_WRONLY, 0600);
-	if (j->file->fd < 0 || disk_fsync_dir(dirfd) < 0)
-		j->err = errno;
+	for (size_t i = 0; i < j->count; i++)
+		make_one(&j->made[i], dirfd);
+	int err = disk_fsync_dir(dirfd) < 0 ? errno : 0;
+	for (size_t i = 0; i < j->count; i++)
+		if (j->made[i].err == 0)
+			j->made[i].err = err;
+}
+
+static void take_made(struct segments *s, const struct large_made *m)
+{
+	s->old_never |= m->blind;
+	if (m->err == 0) {
+		TAILQ_INSERT_TAIL(&s->large_spares, m->file, link);
+		s->large_spare_count++;
+		return;
+	}
+	log_error("large/%016llu: %s", (unsigned long long)m->file->number, strerror(m->err));
+	if (m->file->fd >= 0)
+		disk_close(m->file->fd);
+	large_unlink(s, m->file->number, 0);
+	memory_free(m->file);
+	s->failed_until = loop_now() + SPOOL_LOOK_US;
 }
 
 static void make_done(struct helper_job *job)
 {
 	struct large_job *j = (struct large_job *)(void *)job;
-	struct segments *s = j->s;
 	j->out = false;
-	s->old_never |= j->blind;
-	if (j->err) {
-		log_error("large/%016llu: %s", (unsigned long long)j->file->number,
-			  strerror(j->err));
-		if (j->file->fd >= 0)
-			disk_close(j->file->fd);
-		large_unlink(s, j->file->number, 0);
-		memory_free(j->file);
-		s->failed_until = loop_now() + SPOOL_LOOK_US;
-	} else {
-		TAILQ_INSERT_TAIL(&s->large_spares, j->file, link);
-		s->large_spare_count++;
-	}
-	segments_serve_soon(s);
+	for (size_t i = 0; i < j->count; i++)
+		take_made(j->s, &j->made[i]);
+	segments_serve_soon(j->s);
+}
+
+/* Those who wait, and the spares. */
+static size_t wanted(const struct segments *s)
+{
+	const struct large_request *r;
+	size_t count = 0;
+	TAILQ_FOREACH (r, &s->large_requests, link)
+		if (++count == LARGE_MAKE_MAX)
+			break;
+	count += FILE_SPARES > s->large_spare_count ? FILE_SPARES - s->large_spare_count : 0;
+	return count < LARGE_MAKE_MAX ? count : LARGE_MAKE_MAX;
 }
 
 static void make(struct segments *s)
 {
-	if (s->large.out || s->closing || s->large_spare_count >= FILE_SPARES ||
-	    segments_pressure(s) || loop_now() < s->failed_until)
+	struct large_job *j = &s->large;
+	if (j->out || s->closing || segments_pressure(s) || loop_now() < s->failed_until)
 		return;
-	uint64_t number = numbers_draw(&s->numbers);
-	if (!number)
-		return;
-	struct large *file = memory_zero(1, sizeof(*file));
-	file->number = number;
-	file->fd = -1;
-	arc4random_buf(file->nonce, NONCE_SIZE);
-	s->large = (struct large_job){.job = {.run = make_run, .done = make_done},
-				      .s = s,
-				      .out = true,
-				      .file = file,
-				      .old = old_take(s)};
-	helper_submit_urgent(s->setup.helper, &s->large.job);
+	size_t count = wanted(s);
+	uint64_t number;
+	*j = (struct large_job){.job = {.run = make_run, .done = make_done}, .s = s};
+	while (j->count < count && (number = numbers_draw(&s->numbers))) {
+		struct large *file = memory_zero(1, sizeof(*file));
+		file->number = number;
+		file->fd = -1;
+		arc4random_buf(file->nonce, NONCE_SIZE);
+		j->made[j->count++] = (struct large_made){.file = file, .old = old_take(s)};
+	}
+	j->out = j->count > 0;
+	if (j->out)
+		helper_submit_urgent(s->setup.helper, &j->job);
 }
 
 void large_serve(struct segments *s)

@@ -24,6 +24,7 @@ enum {
 	LARGE_LOOK = 10,       /* every so many looks at the space, large files are summed up ... */
 	LARGE_LOOK_FEW = 2000, /* ... and at each one while they are so few */
 	LARGE_LOOK_MAX = 20000,
+	LARGE_MAKE_MAX = 16, /* large files made with one sync of their directory */
 	READ_AHEAD = 64 * 1024,
 	TOGETHER_OCTETS = 1024, /* of a notification's lines and its parent's: three short ones */
 };
@@ -109,10 +110,13 @@ struct large_job {
 	struct helper_job job;
 	struct segments *s;
 	bool out;
-	struct large *file;
-	uint64_t old; /* it may take that one's octets: 0 none */
-	bool blind;   /* nobody can tell whether that one is open elsewhere */
-	int err;
+	size_t count;
+	struct large_made {
+		struct large *file;
+		uint64_t old; /* it may take that one's octets: 0 none */
+		bool blind;   /* nobody can tell whether that one is open elsewhere */
+		int err;
+	} made[LARGE_MAKE_MAX];
 };
 
 struct unlink_job {
