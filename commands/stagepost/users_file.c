@@ -6,6 +6,7 @@
 #include "commands/stagepost/users_file.h"
 
 #include <bsd/stdlib.h>
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,6 +24,8 @@ enum {
 	LOCK_TRIES = 100, /* of 50 ms: an edit takes no longer than a password's hash */
 	LOCK_PAUSE_US = 50000,
 	MODE_NEW = S_IRUSR | S_IWUSR,
+	FRESH_NAME_MAX = 200, /* octets of the name in that of the file that takes its place ... */
+	FRESH_DIGITS = 8,     /* ... and digits behind it */
 };
 
 static int failed(const struct users_file *f)
@@ -217,6 +220,29 @@ static bool take_owner(const struct users_file *f, int fd)
 	return disk_chmod(fd, f->st.st_mode & (S_IRWXU | S_IRWXG | S_IRWXO)) == 0;
 }
 
+/* Is it ".NAME.XXXXXXXX", what an edit writes before it takes the name? */
+static bool is_fresh(const struct users_file *f, struct slice entry)
+{
+	struct slice name = slice_sub(slice_str(f->name), 0, FRESH_NAME_MAX), digits;
+	if (!slice_starts(entry, SLICE(".")) || !slice_starts(slice_from(entry, 1), name))
+		return false;
+	digits = slice_from(entry, 1 + name.len);
+	if (digits.len != FRESH_DIGITS + 1 || digits.ptr[0] != '.')
+		return false;
+	for (size_t i = 1; i < digits.len; i++)
+		if (!strchr("0123456789abcdef", digits.ptr[i]))
+			return false;
+	return true;
+}
+
+static bool remove_left(void *arg, const char *name, unsigned char type)
+{
+	const struct users_file *f = arg;
+	if ((type == DT_REG || type == DT_UNKNOWN) && is_fresh(f, slice_str(name)))
+		(void)disk_unlink(f->directory, name); /* it is only untidy */
+	return true;
+}
+
 int users_file_write(struct users_file *f)
 {
 	char fresh[LANDING_NAME_SIZE + 16];
@@ -224,7 +250,9 @@ int users_file_write(struct users_file *f)
 	int code = check(f), fd;
 	if (code != EX_OK)
 		return code;
-	snprintf(fresh, sizeof(fresh), ".%.200s.%08x", f->name, arc4random());
+	/* We have the lock, so whoever left such a file has died, and it has everybody's hashes. */
+	(void)disk_list(f->directory, remove_left, f);
+	snprintf(fresh, sizeof(fresh), ".%.*s.%08x", FRESH_NAME_MAX, f->name, arc4random());
 	fd = disk_create(f->directory, fresh, O_WRONLY, MODE_NEW);
 	if (fd < 0)
 		return failed(f);
