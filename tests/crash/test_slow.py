@@ -19,7 +19,7 @@ pytestmark = pytest.mark.row("slow disk")
 ROLES, OPS = ("smtpd", "queue", "local"), ("fdatasync", "fsync", "fsync-dir", "sync-all")
 CLIENTS = 4 if SHORT else 20
 SECONDS = 2 if SHORT else 60
-PATIENCE = 120          # of a client, who has ten minutes by RFC 5321 4.5.3.2.6
+PATIENCE = 300          # of a client, who has ten minutes by RFC 5321 4.5.3.2.6
 MIB = 1024
 LIMITS = {"smtpd": 64 * MIB, "queue": 256 * MIB, "local": 64 * MIB}     # KiB
 HELD = 1.0              # who needs no disk has waited for it, on a machine that has other work
@@ -92,7 +92,7 @@ def crowd(house, seconds):
     for s in senders:
         s.start()
     for s in senders:
-        s.join(PATIENCE + seconds)
+        s.join(2 * PATIENCE)
         assert not s.is_alive(), "a client waits and waits"
     everyone = Client(house)
     for s in senders:
@@ -123,7 +123,7 @@ def test_each_sync_is_slow(house, ms, tally):
     house.heal()
     assert not client.unknown, "somebody got no answer"
     assert client.kept, "no mail at all"
-    assert longest < 60, f"a client waited for {longest:.0f} s"
+    assert longest < PATIENCE, f"a client waited for {longest:.0f} s"
     assert len(held) <= FIRST, f"who needs no disk waited {len(held)} times for it: {held[:9]}"
     assert asked < 10, f"`queue list` took {asked:.1f} s"
     assert all(used[role] < LIMITS[role] for role in ROLES), used

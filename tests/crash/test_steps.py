@@ -152,6 +152,7 @@ def keep(house, name):
         os.system(f"mkdir -p '{where}' && cp -a --sparse=always '{house.folder}' '{where}/{name}'")
 
 
+@pytest.mark.row("full", "failing disk", "failing sync", "failing names")
 @pytest.mark.control
 def test_a_250_for_what_is_not_on_the_disk_is_noticed(house):
     """smtpd is told that it has written, and has not; then all die."""

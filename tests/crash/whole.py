@@ -133,7 +133,7 @@ class Everyone(Client):
         except BROKEN:
             return None
         except poplib.error_proto as e:
-            assert b"-ERR [" in e.args[0] or "EOF" in str(e), e     # it says whose fault it is
+            assert "-ERR [" in str(e) or "EOF" in str(e), e     # it says whose fault it is
             return False
 
     def ask(self, name):
