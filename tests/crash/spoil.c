@@ -151,7 +151,8 @@ static void zero_block(const struct sample_file *f, const char *path, uint64_t a
 static void double_block(const struct sample_file *f, const char *path, uint64_t at)
 {
 	uint64_t from = at >= BLOCK ? at - BLOCK : (f->used / BLOCK) * BLOCK;
-	spoil_put(path, f->octets + from, BLOCK, at);
+	size_t len = f->size - from < BLOCK ? (size_t)(f->size - from) : BLOCK;
+	spoil_put(path, f->octets + from, len, at);
 }
 
 /* Where the last batch of a segment begins: what wipes its head leaves nothing to tell of. */
@@ -392,7 +393,8 @@ static void things_beside(void)
 					    "corrupt/x",
 					    "lost+found"};
 	for (size_t n = 0; n < sizeof(names) / sizeof(names[0]); n++) {
-		struct sample_file f = {.octets = memory_zero(1, 1), .size = 0};
+		char nothing[1] = "";
+		struct sample_file f = {.octets = nothing, .size = 0};
 		struct permitted p = {.refusal = is_ledger(names[n])};
 		snprintf(f.name, sizeof(f.name), "%s", names[n]);
 		for (size_t k = 0; k < sizeof(stranger) / sizeof(stranger[0]) - 1; k++)

@@ -16,6 +16,13 @@
 #include "common/base/queue_id.h"
 #include "common/os/sandbox.h"
 
+/* The sanitizers' shadow needs all there is. */
+#ifdef __SANITIZE_ADDRESS__
+enum { SANITIZED = 1 };
+#else
+enum { SANITIZED = 0 };
+#endif
+
 enum { VERDICT_SIZE = 1024, LIMIT_S = 60, MEMORY_LIMIT = 1024 * 1024 * 1024 };
 
 /* Shared with the child. */
@@ -143,7 +150,7 @@ static void start_twice(const struct samples *s, const char *directory, const st
 	struct recovered first, again;
 	struct rlimit memory = {MEMORY_LIMIT, MEMORY_LIMIT};
 	alarm(LIMIT_S);
-	if (!getenv("ASAN_OPTIONS") && setrlimit(RLIMIT_AS, &memory) < 0)
+	if (!SANITIZED && setrlimit(RLIMIT_AS, &memory) < 0)
 		wrong("no limit can be set");
 	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	recover_run(fd, &limits, &first);
