@@ -8,7 +8,7 @@
 
 #include "queue/store/record.h"
 
-enum { CONTENT_CHUNK = 64 * 1024 };
+enum { CONTENT_CHUNK = 128 * 1024 };
 
 struct content {
 	struct slice trace, header, body; /* header and body empty when in a file */
