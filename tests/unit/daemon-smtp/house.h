@@ -17,7 +17,8 @@
 
 enum { SEEN_MAX = 4096, WAIT_SECONDS = 20 };
 
-static const struct record *const settings[] = {&settings_server_record, NULL};
+static const struct record *const settings[] = {&settings_server_record, &settings_timeouts_record,
+						NULL};
 static const struct service_link links[] = {
     {"queue", &job_dialogue, jobs_routes, jobs_up, jobs_down},
     {"resolver", &resolver_dialogue, lookup_routes, lookup_up, lookup_down},
@@ -178,10 +179,22 @@ static inline void run_until_outcomes(size_t count)
 static inline void send_settings(void)
 {
 	struct settings_server server = {.hostname = SLICE("us.test")};
+	/* as they are when nothing is said of them (conf/stagepost.conf.5) */
+	struct settings_timeouts timeouts = {.connect = 30 * CLOCK_SECOND,
+					     .greeting = 300 * CLOCK_SECOND,
+					     .hello = 300 * CLOCK_SECOND,
+					     .starttls = 120 * CLOCK_SECOND,
+					     .mail = 300 * CLOCK_SECOND,
+					     .rcpt = 300 * CLOCK_SECOND,
+					     .data = 120 * CLOCK_SECOND,
+					     .block = 180 * CLOCK_SECOND,
+					     .dot = 600 * CLOCK_SECOND,
+					     .reset = 60 * CLOCK_SECOND};
 	struct master_settings_begin begin = {1};
 	struct master_settings_end end = {1};
 	channel_send(master, MASTER_SETTINGS_BEGIN, &begin);
 	send_setting(&settings_server_record, &server);
+	send_setting(&settings_timeouts_record, &timeouts);
 	channel_send(master, MASTER_SETTINGS_END, &end);
 }
 
