@@ -290,20 +290,36 @@ static bool can_be_sent(const struct stored_message *m)
 	return true;
 }
 
-static void record_there(struct active *a)
+static bool decode(struct active *a)
 {
+	struct slice record = buffer_slice(&a->record);
 	struct error error;
 
-	active_content_kept(a);
-	trap_see("envelope", buffer_slice(&a->record));
-	if (!record_decode_checked(buffer_slice(&a->record), &a->arena, &a->m, &error)) {
+	trap_see("envelope", record);
+	if (!record_decode_checked(record, &a->arena, &a->m, &error)) {
 		active_corrupt(a, "its record can't be read by this version");
-		return;
+		return false;
 	}
-	if (a->m.recipient_count != a->entry->state->received || !keep_envelope(a)) {
+	if (!spool_known(manager.spool, a->entry, record, &a->m) || !keep_envelope(a)) {
 		active_corrupt(a, "its record does not fit the ledger");
+		return false;
+	}
+	return true;
+}
+
+static void record_there(struct active *a)
+{
+	bool good;
+
+	active_content_kept(a);
+	if (!spool_look(manager.spool, a->id)) {
+		active_corrupt(a, "the queue manager dies of its record");
 		return;
 	}
+	good = decode(a);
+	spool_looked(manager.spool);
+	if (!good || a->entry == NULL)
+		return;
 	if (!can_be_sent(&a->m)) {
 		active_corrupt(a, "its envelope is larger than any that is accepted");
 		return;

@@ -56,6 +56,10 @@ enum disposition {
 	DISPOSITIONS
 };
 
+/* As a message's deaths: the manager died of its record three times in a scan. Recipients, file and
+ * digest are not known until it is released and read. */
+enum { DEATHS_UNREAD = UINT8_MAX };
+
 enum recipient_status {
 	RECIPIENT_PENDING,
 	RECIPIENT_ATTEMPT,   /* with an agent */

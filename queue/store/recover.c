@@ -52,6 +52,7 @@ struct sweep {
 	struct helper_job job;
 	struct recover *r;
 	bool wanted, out, copied;
+	bool unread; /* there is a message whose file is not known: all stay */
 	uint64_t *numbers;
 	size_t count, size, cursor;
 	struct idmap *named;
@@ -75,6 +76,7 @@ static void sweep_step(struct recover *r);
 static void scan_record(void *arg, const struct writer_entry *entry)
 {
 	struct scan_job *j = arg;
+	lookout_end(j->r->setup.lookout);
 	if (entry->ordinal < j->line.known)
 		return;
 	if (j->count == j->size) {
@@ -82,6 +84,12 @@ static void scan_record(void *arg, const struct writer_entry *entry)
 		j->found = memory_resize(j->found, j->size, sizeof(*j->found));
 	}
 	j->found[j->count++] = *entry;
+}
+
+static bool scan_look(void *arg, uint64_t id)
+{
+	struct scan_job *j = arg;
+	return lookout_begin(j->r->setup.lookout, id);
 }
 
 /* For a person to look at; that it can't be copied is only logged. */
@@ -147,7 +155,8 @@ static void scan_run(struct helper_job *job)
 					       .size = j->r->setup.segment_size,
 					       .known = j->line.known};
 		memcpy(request.nonce, j->line.nonce, NONCE_SIZE);
-		struct scan_calls calls = {.record = scan_record, .damage = scan_damage, .arg = j};
+		struct scan_calls calls = {
+		    .record = scan_record, .damage = scan_damage, .look = scan_look, .arg = j};
 		j->ok = scan_segment(&request, &calls, &j->result, &j->error);
 		int err = j->ok && j->count > 0 ? make_durable(j) : 0;
 		if (err)
@@ -169,6 +178,8 @@ static void take(struct recover *r, const struct line_segment *seg, const struct
 		line.state.received = line.state.count = 1;
 		line.state.disposition = MESSAGE_CORRUPT;
 	}
+	if (w->unread)
+		line.state.deaths = DEATHS_UNREAD;
 	if (w->file)
 		large_named(r->setup.segments, w->file);
 	if (w->parent) { /* its parent's recipients were not told: it is made again */
@@ -176,8 +187,11 @@ static void take(struct recover *r, const struct line_segment *seg, const struct
 		return;
 	}
 	ledger_write(r->setup.ledger, &line);
-	log_start(&log, LOG_LEVEL_INFO, w->id, "recovered");
+	log_start(&log, w->unread ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, w->id,
+		  w->unread ? "corrupt" : "recovered");
 	log_number(&log, "segment", seg->segment);
+	if (w->unread)
+		log_pair(&log, "why", SLICE("the queue manager dies of its record"));
 	log_end(&log);
 	struct entry *e = index_get(ix, w->id);
 	index_load_fresh(ix, e, w->digest);
@@ -363,6 +377,7 @@ static void note_named(void *arg, struct entry *e)
 	struct sweep *w = arg;
 	if (e->file)
 		idmap_put(w->named, e->file, e);
+	w->unread |= e->deaths == DEATHS_UNREAD;
 }
 
 /* Named by no message, perhaps because the record that named it is damaged: for a person too. */
@@ -387,7 +402,7 @@ static void sweep_walk(void *arg)
 		return;
 	}
 	for (size_t i = 0; i < w->count; i++) {
-		if (idmap_get(w->named, w->numbers[i]))
+		if (w->unread || idmap_get(w->named, w->numbers[i]))
 			continue;
 		if (r->damaged || w->copied)
 			set_aside(r, w->numbers[i]);

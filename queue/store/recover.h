@@ -7,6 +7,7 @@
 #ifndef QUEUE_STORE_RECOVER_H
 #define QUEUE_STORE_RECOVER_H
 
+#include "queue/store/lookout.h"
 #include "queue/store/segments.h"
 
 enum { RECOVER_POLL_US = 50000 }; /* how often a lock is looked at */
@@ -20,6 +21,7 @@ struct recover_setup {
 	struct ledger *ledger;
 	struct segments *segments;
 	struct helper *helper;
+	struct lookout *lookout;    /* for the helper's thread */
 	uint64_t (*now)(void *arg); /* queue time */
 	void (*arrived)(void *arg, struct entry *e);
 	void *arg;

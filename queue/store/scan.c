@@ -117,10 +117,15 @@ static void tell(struct scan *s, uint64_t at, uint32_t length, uint32_t ordinal)
 	if (ordinal < s->request->known)
 		return;
 	struct slice record = slice_sub(s->octets, at, length);
-	trap_see("scan", record);
 	struct writer_entry entry = {
 	    .id = get_u64(record.ptr + 16), .offset = at, .length = length, .ordinal = ordinal};
 	struct record_numbers numbers;
+	if (s->calls->look && !s->calls->look(s->calls->arg, entry.id)) {
+		entry.unread = true;
+		s->calls->record(s->calls->arg, &entry);
+		return;
+	}
+	trap_see("scan", record);
 	record_read_numbers(record, &numbers);
 	entry.recipients = numbers.recipients;
 	entry.file = numbers.file;

@@ -26,6 +26,8 @@ struct scan_calls {
 	 * the record itself. */
 	void (*record)(void *arg, const struct writer_entry *entry);
 	void (*damage)(void *arg, uint64_t offset, uint64_t length);
+	/* Before a record is read; false: it is told unread. May be NULL. */
+	bool (*look)(void *arg, uint64_t id);
 	void *arg;
 };
 

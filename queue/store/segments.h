@@ -65,6 +65,7 @@ struct line segments_arrival_line(const struct line_segment *seg, const struct w
 				  uint64_t now);
 /* A record that is known from now on, but no message: its STATE line, and its end. */
 void segments_refuse(struct segments *s, const struct line *state, uint64_t parent);
+void segments_refused(uint64_t id, uint64_t parent); /* logs it */
 /* Is an end that the index tells just now that of a refused one? It was never there for others. */
 bool segments_refusing(const struct segments *s);
 /* retire: its disk has failed; the file is not lent again. */

@@ -52,16 +52,21 @@ struct line segments_arrival_line(const struct line_segment *seg, const struct w
 	return line;
 }
 
+void segments_refused(uint64_t id, uint64_t parent)
+{
+	struct log_line log;
+	char text[QUEUE_ID_LEN + 1];
+	queue_id_text(parent, text);
+	log_start(&log, LOG_LEVEL_INFO, id, "discarded");
+	log_pair(&log, "parent", slice_str(text));
+	log_pair(&log, "reason", SLICE("a notification that is not awaited, or not any more"));
+	log_end(&log);
+}
+
 void segments_refuse(struct segments *s, const struct line *state, uint64_t parent)
 {
 	struct line end = {.kind = LINE_ENDED, .message = {.id = state->state.id}};
-	struct log_line log;
-	char id[QUEUE_ID_LEN + 1];
-	queue_id_text(parent, id);
-	log_start(&log, LOG_LEVEL_INFO, state->state.id, "discarded");
-	log_pair(&log, "parent", slice_str(id));
-	log_pair(&log, "reason", SLICE("a notification that is not awaited, or not any more"));
-	log_end(&log);
+	segments_refused(state->state.id, parent);
 	ledger_together(s->setup.ledger, TOGETHER_OCTETS);
 	ledger_write(s->setup.ledger, state);
 	s->refusing = true;

@@ -36,6 +36,8 @@ struct spool {
 	struct segments *segments;
 	struct recover *recover;
 	struct move *move;
+	struct lookout *scanned, *looked;
+	uint32_t incarnations; /* those below are of earlier starts */
 	struct verify *verify;
 	verify_done *verify_done;
 	void *verify_arg;
@@ -180,6 +182,9 @@ static uint64_t recover_now(void *arg)
 static bool open_segments(struct spool *sp, struct error *error)
 {
 	uint64_t first_number = index_reserved(sp->ix)->numbers;
+	sp->incarnations = index_reserved(sp->ix)->incarnations;
+	sp->scanned = lookout_open(sp->setup.dirfd, "looking.scan");
+	sp->looked = lookout_open(sp->setup.dirfd, "looking.read");
 	struct segments_setup setup = {.segments_dirfd = sp->segments_dirfd,
 				       .large_dirfd = sp->large_dirfd,
 				       .segment_size = sp->setup.segment_size,
@@ -199,6 +204,7 @@ static bool open_segments(struct spool *sp, struct error *error)
 					.ledger = sp->ledger,
 					.segments = sp->segments,
 					.helper = sp->setup.helper,
+					.lookout = sp->scanned,
 					.now = recover_now,
 					.arrived = recovered,
 					.arg = sp};
@@ -247,6 +253,8 @@ void spool_close(struct spool **spp)
 	loop_timer_stop(&sp->tick_timer);
 	verify_free(&sp->verify);
 	recover_free(&sp->recover);
+	lookout_close(&sp->scanned);
+	lookout_close(&sp->looked);
 	move_close(&sp->move);
 	segments_close(&sp->segments);
 	if (sp->ledger)
@@ -371,6 +379,17 @@ int spool_read(struct spool *sp, struct entry *e, struct buffer *buffer,
 	       void (*done)(void *arg, int err), void *arg)
 {
 	return segments_read(sp->segments, e, buffer, done, arg);
+}
+
+bool spool_look(struct spool *sp, uint64_t id)
+{
+	uint64_t incarnation = (id >> QUEUE_ID_COUNTER_BITS) % (1 << QUEUE_ID_INCARNATION_BITS);
+	return incarnation >= sp->incarnations || lookout_begin(sp->looked, id);
+}
+
+void spool_looked(struct spool *sp)
+{
+	lookout_end(sp->looked);
 }
 
 void spool_file_open(struct spool *sp, struct entry *e, void (*done)(void *arg, int fd, int err),

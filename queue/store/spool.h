@@ -113,6 +113,15 @@ uint32_t spool_told_mark(const struct entry *parent);
 bool spool_told(struct spool *sp, struct entry *parent);
 /* The agent died while it held this message alone. */
 void spool_suspect(struct spool *sp, struct entry *e);
+/* Its record was read: does it fit what is known of the message? Of one that was found by a scan
+ * which could not read it, all is known from now on; a notification, which nobody waits for any
+ * more, has ended by that: spool_get() has none. */
+bool spool_known(struct spool *sp, struct entry *e, struct slice record,
+		 const struct stored_message *m);
+/* Around each look at a message's record: false: it must not be looked at, three managers in a row
+ * have died of it. Costs a write where the message is older than this start. */
+bool spool_look(struct spool *sp, uint64_t id);
+void spool_looked(struct spool *sp);
 /* Replaces a recipient by others. False: there would be over RECIPIENTS_ADDED_MAX added ones, or
  * an address is over ADDRESS_KEPT_MAX; nothing was changed. None at all ends the recipient: true in
  * *ended when that ended the message. */

@@ -93,8 +93,31 @@ void spool_suspect(struct spool *sp, struct entry *e)
 {
 	struct line line = {
 	    .kind = LINE_SUSPECT,
-	    .message = {.id = e->id, .deaths = e->deaths < UINT8_MAX ? e->deaths + 1 : e->deaths}};
+	    .message = {.id = e->id,
+			.deaths = e->deaths < DEATHS_UNREAD - 1 ? e->deaths + 1 : e->deaths}};
 	ledger_write(spool_ledger(sp), &line);
+}
+
+bool spool_known(struct spool *sp, struct entry *e, struct slice record,
+		 const struct stored_message *m)
+{
+	struct line line = {.kind = LINE_STATE};
+	if (e->deaths != DEATHS_UNREAD)
+		return e->state->received == m->recipient_count;
+	if (m->recipient_count == 0 || m->recipient_count > RECIPIENTS_RECEIVED_MAX ||
+	    !index_describe(ledger_index(spool_ledger(sp)), e, SLICE_EMPTY, &line.state))
+		return false;
+	line.state.recipients = SLICE_EMPTY;
+	line.state.received = line.state.count = m->recipient_count;
+	line.state.file = m->file.number;
+	line.state.deaths = 1;
+	record_digest(record, line.state.digest);
+	ledger_write(spool_ledger(sp), &line);
+	if (m->parent == 0)
+		return true;
+	segments_refused(e->id, m->parent);
+	spool_delete(sp, e);
+	return true;
 }
 
 bool spool_expand(struct spool *sp, struct entry *e, uint32_t recipient,

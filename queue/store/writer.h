@@ -44,7 +44,9 @@ struct writer_entry {
 	uint8_t digest[DIGEST_SIZE]; /* record_digest() */
 	uint64_t parent;	     /* of a notification: what it reports on, else 0 */
 	uint32_t parent_mark;
-	bool held; /* it arrives held: not tried before it is released */
+	bool held;   /* it arrives held: not tried before it is released */
+	bool unread; /* by a scan: the record is deadly to who reads it; of it only the place is
+		      * known */
 };
 
 struct writer_hooks {

@@ -113,6 +113,8 @@ def settle(town, deaths, least=1):
     assert not aside, f"set aside: {aside}"
     wait_for(lambda: not [f for f in (town.folder / "spool" / "drop").iterdir() if not f.name.endswith(".part")], 60,
              "an empty drop directory")
+    # what nobody has read yet is in no list
+    wait_for(lambda: "not read yet" not in town.run("queue", "verify", check=False).stdout, 60, "every segment to be read")
     try:
         wait_for(lambda: not town.queue(), 120, "an empty queue")
     finally:

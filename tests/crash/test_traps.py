@@ -2,7 +2,7 @@
 Poison for everybody: octets that end the process that looks at them (common/os/trap.h), in one message
 among 500 good ones, all of which lie in the spool, acknowledged, when it starts.
 
-What kills an agent, or who is asked about it, is set aside after three deaths alone, named in the log and in
+What kills an agent, the manager, or who is asked about it, is set aside after three deaths alone, named in the log and in
 `stagepost queue list`. The good ones are all delivered within a minute. When the fault is gone and the message is
 released, it arrives. What kills the reader of a mailbox or the log hurts nobody else.
 """
@@ -101,6 +101,8 @@ POISONS = {
     "bounce": (f"bounce:message:{WORD}", "bad", None, "bounce", 6),
     "router": (f"router:message:bob+{WORD}", "bob", f"bob+{WORD}@{DOMAIN}", "router", 6),
     "local-system": (f"local-system:message:{WORD}", "person", None, "local-system", 6),
+    "scan": (f"queue:scan:{WORD}", "bob", None, "queue", 6),
+    "envelope": (f"queue:envelope:{WORD}", "bob", None, "queue", 6),
 }
 
 
@@ -135,6 +137,20 @@ def test_one_among_many_is_set_aside_alone(town, who, tally):
     print(f"\n{who}: {ends} deaths of {role}, {GOOD} good ones within {took:.1f} s")
     tally(**{f"deaths of {role}": ends, "good": GOOD})
     assert ends <= most and took < MINUTE
+
+
+@pytest.mark.control
+@pytest.mark.long
+def test_a_manager_that_forgets_what_killed_it_is_noticed(town, tally):
+    poison = acknowledged_and_unseen(town, "bob", WORD)
+    for name in ("looking.scan", "looking.read"):   # where it would remember
+        (town.folder / "spool" / name).unlink()
+        (town.folder / "spool" / name).mkdir()
+    begin(town, f"queue:envelope:{WORD}")
+    wait_for(lambda: town.ends("queue(?:-1)?") >= 6, MINUTE, "six deaths")
+    with pytest.raises(AssertionError, match="set aside"):
+        wait_for(lambda: aside(town) == [poison], 2, f"{poison} set aside")
+    tally(forgetful_managers=1)
 
 
 @pytest.mark.long

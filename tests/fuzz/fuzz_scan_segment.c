@@ -74,7 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct seen seen = {.size = size - 1};
 	struct scan_request request = {
 	    .fd = fd, .lease = LEASE, .size = seen.size, .known = data[0] & 15};
-	struct scan_calls calls = {on_record, on_damage, &seen};
+	struct scan_calls calls = {.record = on_record, .damage = on_damage, .arg = &seen};
 	struct scan_result result;
 	struct error error;
 	char *octets = memory_get(size);

@@ -133,7 +133,7 @@ static struct found scan(const char *octets, uint32_t known)
 	ck_assert_int_eq(pwrite(fd, octets, SIZE, 0), SIZE);
 	struct scan_request request = {.fd = fd, .lease = LEASE, .size = SIZE, .known = known};
 	memcpy(request.nonce, nonce, NONCE_SIZE);
-	struct scan_calls calls = {on_record, on_damage, &f};
+	struct scan_calls calls = {.record = on_record, .damage = on_damage, .arg = &f};
 	struct error error;
 	ck_assert_msg(scan_segment(&request, &calls, &f.result, &error), "%s", error.text);
 	ck_assert_uint_eq(f.result.damaged, f.damages);
@@ -440,7 +440,7 @@ START_TEST(a_segment_that_was_cut_off_is_damaged_and_read_as_far_as_it_goes)
 	struct found f = {.count = 0};
 	struct scan_request request = {.fd = fd, .lease = LEASE, .size = SIZE};
 	memcpy(request.nonce, nonce, NONCE_SIZE);
-	struct scan_calls calls = {on_record, on_damage, &f};
+	struct scan_calls calls = {.record = on_record, .damage = on_damage, .arg = &f};
 	struct error error;
 	ck_assert(scan_segment(&request, &calls, &f.result, &error));
 	assert_found(&f, image.records, 0, 0);

@@ -264,7 +264,7 @@ static void scanned_damage(void *arg, uint64_t offset, uint64_t length)
 static struct scanned scan_lease(unsigned n, void (*message)(const struct stored_message *m))
 {
 	struct scanned s = {.lease = &world.leases[n], .message = message};
-	struct scan_calls calls = {scanned_record, scanned_damage, &s};
+	struct scan_calls calls = {.record = scanned_record, .damage = scanned_damage, .arg = &s};
 	struct scan_request request = {
 	    .fd = s.lease->fd, .lease = s.lease->is.number, .size = s.lease->is.size};
 	struct error error;
