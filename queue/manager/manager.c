@@ -38,6 +38,7 @@ static const struct schedule_transport transports[TRANSPORTS] = {
      * is soon for who waits, and one connection for who does not answer. */
     [TRANSPORT_SMTP] = {.window_first = 20,
 			.window_most = 100,
+			.wary = true,
 			.dead_first = MINUTE_US,
 			.dead_longest = 10 * MINUTE_US},
     /* A mailbox of a system user is a mailbox, whose owner's process takes what waits together. */

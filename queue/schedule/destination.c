@@ -61,6 +61,9 @@ void destination_settle(struct destination *d, uint64_t now)
 
 	if (!remembered && d->out == 0 && d->failures < SCHEDULE_FAILURES_TO_DIE)
 		d->failures = 0;
+	if (d->held)
+		TAILQ_REMOVE(&t->held, d, held_link);
+	d->held = false;
 	heap_remove(d->doomed ? &t->doomed : &t->ready, &d->ready);
 	d->doomed = dead;
 	if (waits && dead)
@@ -83,6 +86,7 @@ void destination_works(struct destination *d)
 {
 	const struct schedule_transport *t = &d->schedule->transports[d->transport].settings;
 
+	d->worked = true;
 	d->failures = 0;
 	d->dead_until = d->dead_for = d->remember_until = 0;
 	memory_free(d->reply);
@@ -101,6 +105,7 @@ void destination_fails(struct destination *d, uint64_t now)
 {
 	const struct schedule_transport *t = &d->schedule->transports[d->transport].settings;
 
+	d->worked = false;
 	d->successes = 0;
 	d->window = d->window > 1 ? d->window / 2 : 1;
 	/* Mail for one mailbox may come one by one: its failures are in a row all the same. */

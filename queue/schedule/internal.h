@@ -28,10 +28,14 @@ struct origin {
 struct destination {
 	struct schedule *schedule;
 	unsigned transport;
-	struct heap jobs;	 /* by tag, not out */
-	struct heap_node ready;	 /* in the transport's ready heap while a job may go, in the doomed
-				  * heap while it is dead and has jobs; key: tag of its first job */
-	bool doomed;		 /* which of the two */
+	struct heap jobs;	/* by tag, not out */
+	struct heap_node ready; /* in the transport's ready heap while a job may go, in the doomed
+				 * heap while it is dead and has jobs; key: tag of its first job */
+	bool doomed;		/* which of the two */
+	TAILQ_ENTRY(destination) held_link; /* in the transport's list while held is true */
+	bool held;			    /* not in the ready heap, since the agent is crowded */
+	bool worked;			    /* a job has succeeded */
+	uint64_t heard;			    /* when a job came back, or the first one went out */
 	struct heap_node revive; /* in the transport's dead heap while it is dead, or its failures
 				  * are remembered; key: until when */
 	struct schedule_list parked;
@@ -54,7 +58,8 @@ struct transport {
 	struct schedule_transport settings;
 	struct heap ready, doomed, dead;
 	struct map *destinations; /* key -> struct destination */
-	uint64_t served;	  /* the highest tag served: where new tags begin */
+	TAILQ_HEAD(, destination) held;
+	uint64_t served; /* the highest tag served: where new tags begin */
 	uint32_t out;
 };
 

@@ -34,6 +34,7 @@ struct schedule *schedule_new(const struct schedule_settings *settings, uint64_t
 		heap_init(&t->doomed);
 		heap_init(&t->dead);
 		t->destinations = map_new();
+		TAILQ_INIT(&t->held);
 		t->settings.window_first = t->settings.window_most = 1;
 	}
 	settings_take(s, settings);

@@ -28,6 +28,7 @@ enum {
 	SCHEDULE_FAILURES_TO_DIE = 3, /* failures of a destination in a row */
 	SCHEDULE_DUE_STEP = 1000,     /* messages that become due in one call */
 	SCHEDULE_REPLY_MAX = 440,     /* octets kept of what a destination said last */
+	SCHEDULE_QUIET_US = 10 * 1000 * 1000,
 };
 
 struct schedule;
@@ -44,6 +45,11 @@ struct schedule_settings {
 struct schedule_transport {
 	uint32_t window_first, window_most;
 	uint32_t agent_most; /* jobs that the agent takes at once; 0: it is away */
+	/* Destinations are strangers' servers: while more than half of agent_most is out, one that
+	 * has not worked since it was last new gets one job at a time, and so does one that has
+	 * finished none of its jobs for SCHEDULE_QUIET_US. So some that hang, on purpose or not,
+	 * don't hold all that the agent can do. */
+	bool wary;
 	uint64_t dead_first, dead_longest;
 };
 

@@ -283,6 +283,46 @@ def test_who_is_bad_between_two_messages_holds_none_of_them(houses, tally, phase
         good.end()
 
 
+DOMAINS, EACH = 120, 40     # 120 windows of 20 jobs are more than the 2,000 that smtp takes
+
+
+@pytest.mark.long
+@pytest.mark.row("silent server")
+def test_many_domains_that_hang_do_not_hold_all_that_smtp_can_do(houses, tally):
+    """120 domains of somebody who means harm, each with 40 messages and servers that never greet; then mail for others."""
+    house = houses()
+    deaf = socket.create_server(("0.0.0.0", 0), backlog=4096)     # the kernel accepts
+    port = deaf.getsockname()[1]
+    good = Remote(socket.create_server(("127.0.0.1", 0)))
+    house.configure(top="trust 127.0.0.0/8\ntimeouts { greeting 1h }\n"
+                        + "".join(f"outbound to bad{i}.example {{ via [127.0.2.{i + 1}]:{port} }}\n" for i in range(DOMAINS))
+                        + f"outbound to good.example {{ via [127.0.0.1]:{good.listener.getsockname()[1]} }}\n",
+                    limits="spool-free 0; errors 1000")
+    house.start()
+    try:
+        with house.connect() as wire:
+            for n in range(EACH):
+                wire.deliver(b"Subject: bad\r\n\r\n", *[f"x@bad{i}.example" for i in range(DOMAINS)], sender=f"{n}@bad.example")
+        wait_for(lambda: len(established(port)) > DOMAINS, 60, "connections that hang")
+        time.sleep(2)       # all that is going to be taken is
+        begun = time.monotonic()
+        with house.connect(source="127.0.0.9") as wire:
+            for n in range(100):
+                wire.deliver(b"Subject: good\r\n\r\n", "x@good.example", sender="good@well.example")
+        wait_for(lambda: len(good.received) == 100, 60, "mail of the good server")
+        print(f"\n{DOMAINS * EACH} jobs for {DOMAINS} domains that hang; 100 messages to a good one in {time.monotonic() - begun:.2f} s beside them")
+        tally(bad_servers=DOMAINS, good_mail=100)
+    finally:
+        good.end()
+        deaf.close()
+
+
+def established(port):
+    """Connections to that port, as the kernel lists them."""
+    found = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    return [line for line in found if line.split()[2].endswith(f":{port:04X}") and line.split()[3] == "01"]
+
+
 # Tests of the test
 
 @pytest.mark.control

@@ -508,6 +508,92 @@ END_TEST
 
 /* Death and return */
 
+/* An agent of strangers' servers that takes 20 jobs, windows of 5. */
+static void be_wary(void)
+{
+	struct schedule_transport t = windows;
+
+	t.wary = true;
+	t.agent_most = 20;
+	t.window_first = t.window_most = 5;
+	schedule_transport(s, AGENT, &t);
+}
+
+/* So many destinations that take jobs and never answer; how many they have got. */
+static int hang(struct job *jobs, int count, const char *name)
+{
+	char key[20];
+	int got = 0;
+
+	for (int i = 0; i < count; i++) {
+		snprintf(key, sizeof(key), "%s %d", name, i / 5);
+		add(&jobs[i], key, 9, true);
+	}
+	while (pick() != NULL)
+		got++;
+	return got;
+}
+
+START_TEST(destinations_that_hang_do_not_hold_all_of_the_agent)
+{
+	static struct job bad[50], good[40];
+	int got = 0;
+
+	memset(bad, 0, sizeof(bad));
+	memset(good, 0, sizeof(good));
+	be_wary();
+	ck_assert_int_eq(hang(bad, 25, "bad"), 13); /* one more than half, and one each of two */
+	for (int i = 0; i < 40; i++)
+		add(&good[i], "good", 1, true);
+	for (struct job *j; (j = pick()) != NULL;) {
+		ck_assert(j >= good && j < good + 40);
+		done(j, OUTCOME_SUCCESS);
+		got++;
+	}
+	ck_assert_int_eq(got, 40);
+}
+END_TEST
+
+START_TEST(one_that_works_has_its_window_in_the_crowd_until_it_is_quiet)
+{
+	static struct job bad[25], good[40];
+	struct job *first;
+
+	memset(bad, 0, sizeof(bad));
+	memset(good, 0, sizeof(good));
+	be_wary();
+	(void)hang(bad, 25, "bad");
+	for (int i = 0; i < 40; i++)
+		add(&good[i], "good", 1, true);
+	first = pick();
+	ck_assert_ptr_eq(first, &good[0]);
+	ck_assert_ptr_null(pick()); /* it has not worked yet */
+	done(first, OUTCOME_SUCCESS);
+	for (int i = 1; i < 4; i++)
+		ck_assert_ptr_eq(pick(), &good[i]);
+	now += SCHEDULE_QUIET_US;
+	ck_assert_ptr_null(pick());
+	done(&good[1], OUTCOME_SUCCESS);
+	ck_assert_ptr_eq(pick(), &good[4]);
+}
+END_TEST
+
+START_TEST(when_the_crowd_is_over_all_windows_are_open_again)
+{
+	static struct job bad[25];
+
+	memset(bad, 0, sizeof(bad));
+	be_wary();
+	(void)hang(bad, 25, "bad");
+	for (int i = 0; i < 25; i++)
+		if (bad[i].job.out && i < 5)
+			done(&bad[i], OUTCOME_MESSAGE);
+	ck_assert_ptr_nonnull(pick());
+	ck_assert_ptr_nonnull(pick());
+	ck_assert_ptr_nonnull(pick());
+}
+END_TEST
+
 START_TEST(a_destination_dies_of_failures_in_a_row_alone)
 {
 	struct job j = {0};
@@ -891,6 +977,9 @@ int main(void)
 	    no_more_jobs_are_out_than_the_agent_takes,
 	    a_window_opens_on_success_up_to_its_most,
 	    a_window_closes_by_half_on_failure,
+	    destinations_that_hang_do_not_hold_all_of_the_agent,
+	    one_that_works_has_its_window_in_the_crowd_until_it_is_quiet,
+	    when_the_crowd_is_over_all_windows_are_open_again,
 	    a_destination_dies_of_failures_in_a_row_alone,
 	    failures_one_by_one_are_in_a_row_until_they_are_long_ago,
 	    an_urged_job_goes_to_a_dead_destination_alone,
