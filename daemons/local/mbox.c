@@ -134,6 +134,16 @@ static void take_back(struct mbox *m, uint64_t size, int error)
 	}
 }
 
+/* While it is empty its name may be one that nobody has synced: made now, or by a process that died
+ * then. So a name is durable before the first message is, and needs no look later. */
+static bool make_durable(struct mbox *m)
+{
+	if ((!m->hold.made && m->size > 0) || disk_fsync_dir(m->place->dir) == 0)
+		return true;
+	outcome_error(&m->trouble, errno, "mailbox %s can't be synced", m->place->path);
+	return false;
+}
+
 static void append_all(struct mbox *m, struct letter_room *room)
 {
 	uint64_t before = m->size;
@@ -143,8 +153,7 @@ static void append_all(struct mbox *m, struct letter_room *room)
 	for (size_t k = i + 1; k < m->count; k++)
 		outcome_error(m->items[k].outcome, EIO, "mailbox %s can't be written to",
 			      m->place->path);
-	if (m->size > before &&
-	    (disk_fsync(m->hold.fd) < 0 || (m->hold.made && disk_fsync_dir(m->place->dir) < 0)))
+	if (m->size > before && disk_fsync(m->hold.fd) < 0)
 		take_back(m, before, errno);
 }
 
@@ -157,9 +166,11 @@ static bool deliver(struct mbox *m, struct letter_room *room)
 		return false;
 	}
 	m->size = m->hold.size;
-	append_all(m, room);
+	bool durable = make_durable(m);
+	if (durable)
+		append_all(m, room);
 	if (mbox_hold_end(&m->hold)) /* over NFS it may be then that it is not there */
-		return true;
+		return durable;
 	outcome_error(&m->trouble, errno, "mailbox %s can't be closed", m->place->path);
 	return false;
 }

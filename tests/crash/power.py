@@ -18,7 +18,7 @@ from pathlib import Path
 from disk_model import Disk, Torn, entries_of, mark
 from house import SHORT, Client, House, as_kept, content_of
 from reporting import FAR, Far
-from stagepost import BUILD, DOMAIN
+from stagepost import BUILD, DOMAIN, IS_ROOT, has_users
 
 SEED = int(os.environ.get("CRASH_SEED", 20261124))
 CHANCE = 4      # cases of a moment that are left to chance
@@ -29,6 +29,8 @@ ALIVE = {0, 1, 2, 3, 7}     # enum recipient_status of those that have not ended
 
 class Recorded(House):
     """Each disk call of all its processes is written down; mark() adds what the world has seen."""
+
+    mounted = False
 
     def __init__(self, sizes=SIZES, **configuration):
         self.far = Witness()
@@ -66,19 +68,61 @@ class Recorded(House):
             self.heal()
             return self.start()
 
+    def start_plainly(self):
+        """Without a record; files are as small as ever."""
+        os.environ["STAGEPOST_SPOOL_SIZES"] = self.environment["STAGEPOST_SPOOL_SIZES"]
+        try:
+            return super().start()
+        finally:
+            del os.environ["STAGEPOST_SPOOL_SIZES"]
+
+    def install(self, path):
+        """That disk in the place of ours, and owned as ours was."""
+        self.wipe()
+        self.far.taken.clear()
+        owners = {"spool": "stagepost-queue" if has_users() and IS_ROOT else None, "mail": self.owner}
+        for part, owner in owners.items():
+            if (path / part).is_dir():
+                shutil.move(path / part, self.folder / part)
+            for where, folders, files in os.walk(self.folder / part):
+                for name in [".", *files]:
+                    shutil.chown(os.path.join(where, name), owner or self.owner)
+
+    def mount_mail(self):
+        """Mailboxes on a file system of their own."""
+        self.write("users", "".join(f"{u}\n" for u in ("alice", "bob", *(f"u{i}" for i in range(6)))))
+        box, image = self.folder / "mail", self.folder / "image"
+        box.mkdir()
+        with open(image, "wb") as f:
+            f.truncate(64 * 1024 * 1024)
+        subprocess.run(["mkfs.ext4", "-q", "-F", image], check=True)
+        subprocess.run(["mount", "-o", "loop", image, box], check=True)
+        self.mounted = True
+        shutil.chown(box, self.owner)
+
+    def sendmail(self, name, size):
+        subprocess.run([self.programs / "bin" / "sendmail", "-C", self.folder / "stagepost.conf", "-f", f"bob+{name}@{DOMAIN}", f"bob@{DOMAIN}"],
+                       input=content_of(name, size).replace(b"\r\n", b"\n"), env={**os.environ, **self.environment}, check=True,
+                       capture_output=True, timeout=60)
+
     def mark(self, *words):
         mark(self.record, " ".join(words))
 
     def end(self):
+        self.crash()
+        if self.mounted:
+            subprocess.run(["umount", "-l", self.folder / "mail"], check=True)
         super().end()
         self.far.end()
         shutil.rmtree(self.record.parent, ignore_errors=True)
 
 
-def used_house(sizes=SIZES):
-    """One whose spool has had mail before, and is recorded from now on."""
+def used_house(sizes=SIZES, ext4=False):
+    """One whose spool has had mail before, and is recorded from now on. ext4: its mailboxes lie there."""
     house = Recorded(sizes)
     try:
+        if ext4:
+            house.mount_mail()
         house.start()
         assert Teller(house).try_one("before", 900, ("bob",))
         house.wait_empty()
@@ -134,7 +178,9 @@ class Teller(Client):
 class Witness(Far):
     """Says what it took before its client hears that."""
 
-    house = None
+    def __init__(self):
+        self.house, self.taken = None, []
+        super().__init__()
 
     def next(self, phase):
         return super().next(phase) or (self.take if phase == "END" else None)
@@ -143,6 +189,7 @@ class Witness(Far):
         message = next(m for m in reversed(self.received) if m.session == session.number)
         name = re.search(r"<bob\+([^@>]+)@", message.sender)[1]
         for r in message.recipients:
+            self.taken.append((name, re.search(r"<([^@>]+)@", r)[1]))
             self.house.mark("reached", name, re.search(r"<([^@>]+)@", r)[1])
         return None
 
@@ -197,11 +244,11 @@ def choices_of(pending, dice, most):
 class Recovery:
     """The program that recovers spools, one after the other."""
 
-    def __init__(self, sizes=SIZES):
+    def __init__(self, sizes=SIZES, variables=()):
         self.log = tempfile.TemporaryFile()
         self.program = subprocess.Popen([BUILD / "tests" / "crash" / "outage"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=self.log, text=True, errors="replace",
-                                        env={**os.environ, "STAGEPOST_SPOOL_SIZES": sizes})
+                                        env={**os.environ, "STAGEPOST_SPOOL_SIZES": sizes, **dict(variables)})
 
     def __call__(self, spool):
         self.log.seek(0)
@@ -282,6 +329,10 @@ FRONT = re.compile(rb"Return-Path: <(?P<sender>[^\n]*)>\n(?:X-Original-To: [^\n]
                    rb"Received: [^\n]*\n(?:[ \t][^\n]*\n)+")
 
 
+def body_of(content):
+    return content.split(b"\n\n", 1)[1]
+
+
 class Audit:
     """Of one disk as it was found and recovered."""
 
@@ -320,7 +371,10 @@ class Audit:
         name = self.name_of(sender)
         if self.check(name in self.told.sent, f"{where}: nobody sent {name!r}"):
             size, _ = self.told.sent[name]
-            self.check(content == hashes_of(name, size)[1], f"{where} is not what was sent, {len(content)} octets")
+            want = hashes_of(name, size)[1]
+            if name.startswith("drop"):     # sendmail has completed its header
+                content, want = body_of(content), body_of(want)
+            self.check(content == want, f"{where} is not what was sent, {len(content)} octets")
             found.add((name, box))
 
     def mbox(self, box, found):
@@ -333,6 +387,21 @@ class Audit:
                 whole = hashes_of(name, self.told.sent[name][0])[1]
                 if one.split(b"\n", 1)[1][front.end():].rstrip(b"\n") == re.sub(rb"(?m)^(>*From )", rb">\1", whole).rstrip(b"\n"):
                     found.add((name, box.name))
+
+    def dropped(self):
+        """(name, box) of what sendmail has kept, which must be whole under its name."""
+        found = set()
+        for f in self.path.glob("spool/drop/*"):
+            if f.name.endswith(".part"):
+                continue
+            octets = f.read_bytes()
+            envelope, content = int.from_bytes(octets[16:20], "little"), int.from_bytes(octets[24:32], "little")
+            name = re.search(rb"bob\+(drop\w+)@", octets[32:32 + envelope])
+            whole = len(octets) == 32 + envelope + content + 8 and octets.endswith(b"end\n") and name and octets[:-8].endswith(
+                body_of(hashes_of(name[1].decode(), self.told.sent[name[1].decode()][0])[1]).replace(b"\n", b"\r\n"))
+            if self.check(whole, f"drop/{f.name} is not whole, {len(octets)} octets"):
+                found.add((name[1].decode(), "bob"))
+        return found
 
     def queue(self, found):
         """(name, box) of each recipient that is not over."""
@@ -349,7 +418,7 @@ class Audit:
             if not self.check(name in self.told.sent, f"the queue has {name!r}, which nobody sent"):
                 continue
             want = hashes_of(name, self.told.sent[name][0])[0]
-            self.check(m.hash == want, f"{name} in the queue is not what was sent: {m.hash}")
+            self.check(m.hash == want or name.startswith("drop"), f"{name} in the queue is not what was sent: {m.hash}")
             self.check(m.disposition != CORRUPT, f"{name} was set aside")
             alive |= {(name, a.split("@")[0]) for status, a in m.recipients if status in ALIVE}
         large = self.path / "spool" / "large"
@@ -378,7 +447,7 @@ class Audit:
         self.check(found.problems == "", f"verify: {found.problems}")
         alive = self.queue(found)
         self.spool()
-        there = seen | alive | self.told.reached
+        there = seen | alive | self.told.reached | self.dropped()
         for name in self.told.kept - self.told.gone:
             for box in self.told.sent[name][1]:
                 whole = (name, box) in there or ("report", box) in there or box in ALIASES and all(
@@ -390,14 +459,28 @@ class Audit:
 ALIASES = {"both": ("alice", "bob")}
 
 
+class Sample:
+    """Some of the cases, for a start of the whole server."""
+
+    def __init__(self, most, dice):
+        self.most, self.dice, self.cases, self.seen = most, dice, [], 0
+
+    def offer(self, make):
+        self.seen += 1
+        at = len(self.cases) if len(self.cases) < self.most else self.dice.randrange(self.seen)
+        if at < self.most:
+            self.cases[at:at + 1] = [make()]
+
+
 class Outage:
     """All moments of one record."""
 
-    def __init__(self, disk, record, sizes=SIZES, each=None, enough=8, seed=SEED):
+    def __init__(self, disk, record, sizes=SIZES, each=None, enough=8, seed=SEED, sample=0):
         """each: so many cases of one moment, drawn by chance, and the two plain ones."""
         self.disk, self.entries, self.each, self.enough = disk, entries_of(record), each, enough
         self.seed, self.dice = seed, random.Random(seed)
         self.recovery = Recovery(sizes)
+        self.sample = Sample(sample, self.dice) if sample else None
         self.folder = Path(tempfile.mkdtemp(prefix="stagepost-power-"))
         self.cases = self.moments = 0
         self.seen = set()
@@ -417,11 +500,19 @@ class Outage:
         path.mkdir()
         try:
             self.disk.lay_out(choice, str(path), atomic)
+            if self.sample:
+                self.sample.offer(lambda: self.put_by(path))
             wrong = Audit(Told(self.disk.marks), path).run(self.recovery)
             if wrong:
                 self.report(wrong, choice, atomic)
         finally:
             shutil.rmtree(path)
+
+    def put_by(self, path):
+        """A copy of that disk, and what had been told."""
+        copy = self.folder / f"case-{self.cases}"
+        subprocess.run(["cp", "-a", "--sparse=always", path, copy], check=True)
+        return copy, list(self.disk.marks)
 
     def report(self, wrong, choice, atomic):
         pending = self.disk.pending()

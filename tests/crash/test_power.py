@@ -6,13 +6,16 @@ was acknowledged, whole, and nothing else.
     small: from the first start on. The others go on in a spool that has had mail before.
 """
 import os
+import shutil
 import signal
 import time
 
 import pytest
 
+from disk_model import Disk
 from house import SHORT, wait_for
-from power import Outage, Recorded, Teller, used_house
+from power import Audit, Outage, Recorded, Recovery, Teller, Told, used_house
+from stagepost import IS_ROOT
 
 pytestmark = pytest.mark.row("power loss")
 
@@ -114,6 +117,24 @@ def killed(house, client):
     settled(house)
 
 
+def dropped(house, client):
+    """Kept by sendmail while the server is down, sent by pickup when it is there again."""
+    house.stop()
+    for name, size in (("drop1", 900), ("drop2", 70000)):
+        house.mark("sent", name, str(size), "bob")
+        house.sendmail(name, size)
+        house.mark("kept", name)
+    house.start()
+    wait_for(lambda: len(house.maildir("bob")) >= 2, 30, "both letters")
+    settled(house)
+
+
+def gathered(house, client):
+    """Many mailboxes on ext4, where local syncs them together and files get their first name in new/."""
+    send(house, client, ("t1", 900, CROWD), ("t2", 3000, CROWD), ("t3", 70000, CROWD))
+    settled(house)
+
+
 # name: work, on a spool that has been used, sizes of segments and ledger files, cases of a moment
 WORK = {
     "small": (small, False, "262144:131072", None),
@@ -125,15 +146,19 @@ WORK = {
     "relayed": (relayed, True, "262144:131072", None),
     "filled": (filled, True, "131072:131072", 4),
     "rolled": (rolled, True, "262144:16384", 2),
+    "dropped": (dropped, True, "262144:131072", None),
+    "gathered": (gathered, True, "262144:131072", 12),
     "killed": (killed, True, "262144:131072", None),
 }
 SMALL = ("small",)
+CROWD = tuple(f"u{i}" for i in range(6))
+ON_EXT4 = ("gathered",)
 
 
 def recorded(name, faults=None, early=False):
     """A house in which that work was done, and which has crashed then."""
     work, used, sizes, _ = WORK[name]
-    house = used_house(sizes) if used else Recorded(sizes)
+    house = used_house(sizes, ext4=name in ON_EXT4) if used else Recorded(sizes)
     try:
         client = Teller(house)
         client.early = early
@@ -158,7 +183,14 @@ def outage_of(name, faults=None, early=False, **keywords):
         house.end()
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[] if n in SMALL else [pytest.mark.long]) for n in WORK])
+def marks_of(name):
+    marks = [] if name in SMALL else [pytest.mark.long]
+    if name in ON_EXT4:
+        marks.append(pytest.mark.skipif(not IS_ROOT or not shutil.which("mkfs.ext4"), reason="mounts a file system"))
+    return marks
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=marks_of(n)) for n in WORK])
 def test_nothing_acknowledged_is_lost(name, tally):
     outage = outage_of(name, **({"each": 2} if SHORT else {}))
     tally(cases=outage.cases, moments=outage.moments)
@@ -189,6 +221,63 @@ def test_a_mailbox_that_was_half_made_by_who_died_is_durable(n, tally):
         house.end()
     tally(cases=outage.cases, moments=outage.moments)
     assert not outage.wrong, "\n".join(outage.wrong)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["large", "killed", "relayed"])
+def test_the_server_starts_and_delivers_what_was_left(name, tally):
+    """Some of the cases with all processes: the queue drains, and each letter is in its mailbox."""
+    house = recorded(name)
+    far = house.far
+    outage = Outage(house.disk, house.record, each=6, sample=12)
+    try:
+        outage.run()
+        for path, marks in outage.sample.cases:
+            house.install(path)
+            house.start_plainly()
+            house.run("queue", "retry", "--all", check=False)
+            house.wait_empty(60)
+            wait_for(lambda: house.run("queue", "verify", check=False).returncode == 0, 30, "a queue that is right")
+            told = Told([*marks, *(f"reached {n} {who}" for n, who in far.taken)])
+            audit = Audit(told, house.folder)
+            seen = audit.mailboxes() | told.reached
+            lost = [(n, b) for n in told.kept - told.gone for b in told.sent[n][1] if (n, b) not in seen and ("report", b) not in seen]
+            assert not lost and not audit.wrong, f"{lost} {audit.wrong}; {marks[-4:]}"
+            house.crash()
+        tally(starts=len(outage.sample.cases))
+        assert len(outage.sample.cases) == 12
+    finally:
+        outage.close()
+        house.end()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["killed", "rolled"])
+def test_the_power_fails_again_while_the_spool_recovers(name, tally):
+    house = recorded(name)
+    sizes = WORK[name][2]
+    outage = Outage(house.disk, house.record, sizes, each=4, sample=10)
+    try:
+        outage.run()
+        for path, marks in outage.sample.cases:
+            record = path.parent / "record"
+            record.write_bytes(b"")
+            disk = Disk(path, ("spool", "mail"))
+            disk.marks = list(marks)
+            recovery = Recovery(sizes, {"STAGEPOST_DISK_RECORD": str(record)})
+            recovery(path / "spool")
+            recovery.close()
+            again = Outage(disk, record, sizes, each=4)
+            try:
+                again.run()
+            finally:
+                again.close()
+            tally(cases=again.cases, moments=again.moments)
+            assert not again.wrong, "\n".join(again.wrong)
+            assert again.moments > 10
+    finally:
+        outage.close()
+        house.end()
 
 
 LIES = {

@@ -585,6 +585,39 @@ START_TEST(S54_every_error_has_its_code_and_leaves_the_file_as_it_was)
 }
 END_TEST
 
+/* In a process of its own, since faults are read once; what waitpid() has of it. Its exit code is 1
+ * when the message was put off. */
+static int deliver_struck(const char *fault)
+{
+	int state;
+	pid_t child = fork();
+	if (child == 0) {
+		setenv("STAGEPOST_FAULTS", fault, 1);
+		disk_faults_role("local-child");
+		deliver("\r\nHello\r\n");
+		_exit(o.code == 451);
+	}
+	ck_assert_int_eq(waitpid(child, &state, 0), child);
+	return state;
+}
+
+START_TEST(a_name_is_durable_before_the_first_message_is_in_the_file)
+{
+	if (!disk_faults_built())
+		return;
+	int killed = deliver_struck("*:fsync-dir:1:kill");
+	ck_assert(WIFSIGNALED(killed));
+	ck_assert(is_there("bob"));
+	/* the next one does not take it for durable, once the lock of the dead is old */
+	ck_assert_int_eq(unlinkat(tree_dir, "bob.lock", 0), 0);
+	int failed = deliver_struck("*:fsync-dir:1:EIO");
+	ck_assert(WIFEXITED(failed) && WEXITSTATUS(failed) == 1);
+	ck_assert_str_eq(content(), "");
+	deliver("\r\nHello\r\n");
+	check_outcome(250, "2.0.0");
+}
+END_TEST
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 int main(void)
@@ -614,6 +647,7 @@ int main(void)
 	tcase_add_test(tc, a_user_has_the_group_of_the_spool_for_the_lock_and_the_new_file);
 	tcase_add_loop_test(tc, S54_every_error_has_its_code_and_leaves_the_file_as_it_was, 0,
 			    COUNT(faults));
+	tcase_add_test(tc, a_name_is_durable_before_the_first_message_is_in_the_file);
 	suite_add_tcase(s, tc);
 	SRunner *sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "common/os/clock.h"
-#include "common/os/disk.h"
+#include "common/os/disk_record.h"
 
 static char dir_path[] = "/tmp/test-disk-XXXXXX";
 static int dir;
@@ -315,6 +315,43 @@ START_TEST(a_fault_with_a_condition_strikes_only_while_that_holds)
 }
 END_TEST
 
+START_TEST(a_lie_says_that_a_sync_is_done_and_nothing_else_can_lie)
+{
+	int lied = run_with_faults("writer:fdatasync:1+:lie,writer:fsync:1+:lie");
+	ck_assert(WIFEXITED(lied));
+	ck_assert_int_eq(WEXITSTATUS(lied), 0);
+	ck_assert_int_eq(run_with_faults("writer:write:1:lie") != 0, disk_faults_built());
+}
+END_TEST
+
+/* Begin and end of each call that changes something, in order, with the octets; reads are not
+ * there. */
+START_TEST(a_record_has_each_change_with_its_octets)
+{
+	char path[64];
+	struct disk_entry e;
+	unsigned begun = 0, ended = 0;
+	if (!disk_faults_built())
+		return;
+	int record = openat(dir, "record", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)getpid(), record);
+	setenv("STAGEPOST_DISK_RECORD", path, 1);
+	int state = run_with_faults("");
+	unsetenv("STAGEPOST_DISK_RECORD");
+	ck_assert(WIFEXITED(state) && WEXITSTATUS(state) == 0);
+	for (off_t at = 0; pread(record, &e, sizeof(e), at) == sizeof(e); at += e.size) {
+		ck_assert_uint_eq(e.magic, DISK_ENTRY_MAGIC);
+		ck_assert_int_ne(e.op, DISK_READ);
+		ck_assert_int_ne(e.op, DISK_STAT);
+		begun += e.phase == DISK_BEGINS;
+		ended += e.phase == DISK_ENDS;
+	}
+	ck_assert_uint_gt(begun, 0);
+	ck_assert_uint_eq(begun, ended);
+	close(record);
+}
+END_TEST
+
 START_TEST(a_fault_that_is_not_understood_ends_the_process)
 {
 	static const char *const bad[] = {"writer:write:x:EIO",
@@ -426,6 +463,8 @@ int main(void)
 			    sizeof(strikes) / sizeof(strikes[0]));
 	tcase_add_test(tc, a_fault_with_a_condition_strikes_only_while_that_holds);
 	tcase_add_test(tc, a_fault_that_is_not_understood_ends_the_process);
+	tcase_add_test(tc, a_lie_says_that_a_sync_is_done_and_nothing_else_can_lie);
+	tcase_add_test(tc, a_record_has_each_change_with_its_octets);
 	tcase_add_test(tc, each_call_is_traced);
 	tcase_add_test(tc, no_name_leads_out_of_a_directory_that_is_opened_beneath);
 	suite_add_tcase(s, tc);
