@@ -131,6 +131,7 @@ class Disk:
         self.marks = []
         self.failed = collections.defaultdict(set)      # node -> pids that heard of a failed sync
         self.syncs = self.failures = self.lies = 0
+        self.kinds = collections.Counter()      # of syncs that were done
 
     def _take(self, path, known=None):
         st = os.lstat(path)
@@ -311,6 +312,7 @@ class Disk:
                 op.lost = True
             return False
         self.syncs += 1
+        self.kinds[e.op] += 1
         if e.op != "sync-all" and isinstance(node, File) and self.failed.get(id(node)):
             self.retried.append(e)
         changed = False

@@ -12,11 +12,11 @@ import pytest
 
 from disk_model import entries_of
 from house import SHORT, wait_for
-from power import Outage, Recorded, Teller, used_house
+from power import Outage
+from recorded import SIZES, Teller, used_house
 
 pytestmark = pytest.mark.row("failing sync")
 
-SIZES = "262144:131072"
 # process, kind of sync, how many of its first calls are struck
 SYNCS = [("smtpd", "fdatasync", 4), ("queue", "fdatasync", 6), ("queue", "fsync", 4), ("queue", "fsync-dir", 5),
          ("local", "fsync", 3), ("local", "fsync-dir", 4), ("bounce", "fdatasync", 2)]

@@ -14,7 +14,8 @@ import pytest
 
 from disk_model import Disk
 from house import SHORT, wait_for
-from power import Audit, Outage, Recorded, Recovery, Teller, Told, used_house
+from power import Audit, Outage, Recovery, Told
+from recorded import Recorded, Teller, used_house
 from stagepost import IS_ROOT
 
 pytestmark = pytest.mark.row("power loss")
@@ -197,6 +198,7 @@ def test_nothing_acknowledged_is_lost(name, tally):
     print(f"\n{name}: {outage.moments} moments, {outage.cases} cases, {outage.disk.syncs} syncs, seed {outage.seed}")
     assert not outage.wrong, "\n".join(outage.wrong)
     assert outage.cases > 100 and outage.disk.syncs > 20
+    assert outage.disk.kinds["sync-all"] > 0 or name not in ON_EXT4, outage.disk.kinds
 
 
 @pytest.mark.long
@@ -256,7 +258,7 @@ def test_the_server_starts_and_delivers_what_was_left(name, tally):
 def test_the_power_fails_again_while_the_spool_recovers(name, tally):
     house = recorded(name)
     sizes = WORK[name][2]
-    outage = Outage(house.disk, house.record, sizes, each=4, sample=10)
+    outage = Outage(house.disk, house.record, sizes, each=4, sample=5)
     try:
         outage.run()
         for path, marks in outage.sample.cases:
