@@ -300,7 +300,7 @@ static const char *what_came(const struct dns_query *q, const struct dns_answer 
 	case DNS_FOUND:
 		return "found";
 	case DNS_NODATA:
-		return "no such record";
+		return a->empty ? "an empty answer" : "no such record";
 	case DNS_NO_DOMAIN:
 		return "NXDOMAIN";
 	case DNS_TROUBLE:
@@ -323,9 +323,10 @@ static void judge_count(struct dns_query *q, struct dns_answer *a)
 {
 	if (reply_count(&a->reply) > 0)
 		a->status = DNS_FOUND;
-	else if (!a->reply.cut)
+	else if (!a->reply.cut) {
 		a->status = DNS_NODATA;
-	else
+		a->empty = !reply_has_soa(&a->reply);
+	} else
 		snprintf(q->why, sizeof(q->why), "the answer is too large");
 }
 

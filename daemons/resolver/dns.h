@@ -24,7 +24,9 @@ enum dns_status {
 /* Lives during the call it is given to. */
 struct dns_answer {
 	enum dns_status status;
-	bool secure;	    /* validated by DNSSEC */
+	bool secure; /* validated by DNSSEC */
+	bool empty;  /* with DNS_NODATA: no zone is named that has no such record: the server may be
+		      * lame, or one that keeps such answers without their zone */
 	uint32_t ttl;	    /* seconds; as the DNS says, not bounded */
 	struct reply reply; /* just opened; not with DNS_TROUBLE */
 	const char *text;   /* what was asked and what came */

@@ -148,7 +148,8 @@ static void looked_up(void *arg, const struct dns_answer *a)
 		take_addresses(q, l->host, a);
 	else if (!q->trouble)
 		snprintf(q->work->text, sizeof(q->work->text), "%s", a->text);
-	if (a->status == DNS_TROUBLE)
+	/* What a lame server says must not make mail come back. */
+	if (a->status == DNS_TROUBLE || (a->status == DNS_NODATA && a->empty))
 		q->trouble = true;
 	begin_lookups(q);
 }

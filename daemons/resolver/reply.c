@@ -225,6 +225,16 @@ size_t reply_count(const struct reply *p)
 	return count;
 }
 
+bool reply_has_soa(const struct reply *p)
+{
+	size_t at = p->at;
+	struct rr rr;
+	for (unsigned i = 0; i < p->left + p->beyond && next_rr(p->octets, &at, &rr); i++)
+		if (i >= p->left && rr.type == REPLY_SOA)
+			return true;
+	return false;
+}
+
 bool reply_name_usable(struct slice name)
 {
 	struct slice label;

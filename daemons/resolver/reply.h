@@ -49,6 +49,9 @@ size_t reply_count(const struct reply *p);
  * without any record there, that of the zone's SOA (RFC 2308 5); 0 when nothing says. */
 uint32_t reply_ttl(const struct reply *p);
 
+/* Of a packet just opened: does it name the zone that has nothing to answer with (RFC 2308 2.2)? */
+bool reply_has_soa(const struct reply *p);
+
 /* Is it a name that we ask for and pass on: letters, digits, '-' and '_' in labels of 1 to 63
  * octets, 253 in all? */
 bool reply_name_usable(struct slice name);

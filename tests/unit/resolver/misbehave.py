@@ -1,6 +1,6 @@
 """A DNS server on 127.0.0.1 that does what the first label of a name says: servfail, refused,
 silent, loop (two CNAMEs that name each other), big (2,000 MX records, by TCP alone), many (answers
-late, and counts), huge (3,000), count (an address whose last octet is how often many was asked).
+late, and counts), huge (3,000), lame (refers to others), empty (an MX host of which it says nothing, and no zone), count (an address whose last octet is how often many was asked).
 Writes its port on stdout when it serves.
 """
 import os
@@ -10,7 +10,7 @@ import struct
 import sys
 import time
 
-A, CNAME, MX = 1, 5, 15
+A, NS, CNAME, SOA, MX = 1, 2, 5, 6, 15
 asked = {}
 
 
@@ -47,6 +47,8 @@ def answers(labels, kind):
                    for n in range(2000 if first == "big" else 3000)]
     if first == "many" and kind == MX:
         return 0, [record(MX, struct.pack(">H", 10) + wire("mx.many.bad"))]
+    if first == "empty" and kind == MX:
+        return 0, [record(MX, struct.pack(">H", 10) + wire("lame.bad"))]
     if first == "half" and kind == MX:
         return 0, [record(MX, struct.pack(">H", 10) + wire("servfail.bad"))]
     if first == "mostly" and kind == MX:
@@ -71,9 +73,15 @@ def reply(packet, tcp):
         time.sleep(0.2)
     rcode, records = found
     body = q + b"".join(records)
+    if labels[0] == "lame":
+        referral = b"\0" + struct.pack(">HHIH", NS, 1, 300, len(wire("ns.bad"))) + wire("ns.bad")
+        return packet[:2] + struct.pack(">HHHHH", 0x8180, 1, 0, 1, 0) + q + referral
     flags = 0x8580 | rcode
     if not tcp and len(body) > 1200:
         flags, records, body = flags | 0x0200, [], q
+    if rcode == 0 and not records and not flags & 0x0200:  # who knows names the zone that has nothing
+        soa = wire("bad") + struct.pack(">HHIH", SOA, 1, 300, 30) + wire("bad") + wire("bad") + struct.pack(">IIIII", 1, 60, 60, 60, 60)
+        return packet[:2] + struct.pack(">HHHHH", flags, 1, 0, 1, 0) + q + soa
     return packet[:2] + struct.pack(">HHHHH", flags, 1, len(records), 0, 0) + body
 
 

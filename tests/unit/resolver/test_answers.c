@@ -281,6 +281,18 @@ START_TEST(S37_no_address_for_now_is_deferred)
 }
 END_TEST
 
+START_TEST(a_lame_server_makes_no_mail_come_back)
+{
+	static const char *const domains[] = {"lame.bad", "empty.bad"};
+	for (size_t i = 0; i < COUNT(domains); i++) {
+		ask_hosts(domains[i], true, 25);
+		ck_assert_uint_eq(seen.code, 451);
+		ck_assert_str_eq(seen.enhanced, "4.4.3");
+		ck_assert_msg(strstr(seen.text, "an empty answer") != NULL, "%s", seen.text);
+	}
+}
+END_TEST
+
 START_TEST(S37_a_host_of_which_nobody_tells_keeps_mail_from_no_other)
 {
 	ask_hosts("partly.bad", true, 25);
@@ -396,6 +408,7 @@ int main(void)
 	tcase_add_loop_test(bad, S36_trouble_is_trouble_and_no_way_to_the_domains_address, 0,
 			    COUNT(troubles));
 	tcase_add_test(bad, S37_no_address_for_now_is_deferred);
+	tcase_add_test(bad, a_lame_server_makes_no_mail_come_back);
 	tcase_add_test(bad, S37_a_host_of_which_nobody_tells_keeps_mail_from_no_other);
 	tcase_add_test(bad, S36_a_server_that_is_silent_is_trouble_in_time);
 	tcase_add_test(bad, S41_of_2000_mx_records_100_hosts_are_looked_at);

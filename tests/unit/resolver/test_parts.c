@@ -121,6 +121,10 @@ START_TEST(a_negative_answer_lives_as_long_as_its_soa_says)
 	ck_assert_uint_eq(p.rcode, REPLY_NXDOMAIN);
 	ck_assert_uint_eq(reply_count(&p), 0);
 	ck_assert_uint_eq(reply_ttl(&p), 0x78);
+	ck_assert(reply_has_soa(&p));
+	begin_reply(REPLY_MX, 0, 0, 0);
+	p = opened(REPLY_MX);
+	ck_assert(!reply_has_soa(&p));
 }
 END_TEST
 
