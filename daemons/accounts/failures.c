@@ -17,6 +17,7 @@ struct entry {
 	uint64_t next;	 /* of an account: when the trickle has its next try */
 	uint32_t count;
 	uint32_t strange; /* of a client's pair: how many of its failures the account counts too */
+	uint32_t tries;	  /* of a network's pair: that it had of the trickle */
 	bool known;	  /* has logged in */
 	size_t key_len;
 	char key[];
@@ -90,7 +91,7 @@ static struct entry *use(struct tally *t, struct slice key, uint64_t now)
 	}
 	TAILQ_INSERT_TAIL(list_of(t, e), e, link);
 	if (now - e->begun >= ban) {
-		e->count = e->strange = 0;
+		e->count = e->strange = e->tries = 0;
 		e->begun = now;
 	}
 	return e;
@@ -157,15 +158,26 @@ static bool trickle(struct entry *account, uint64_t now)
 	return true;
 }
 
+/* A try counts when it is given: one that is never ended, as an exchange of SCRAM can be, never
+ * fails. */
+static bool has_had_its_tries(const struct entry *near, uint64_t now)
+{
+	return near != NULL && now - near->begun < ban &&
+	       (near->count >= FAILURES_NEAR_TRIES || near->tries >= FAILURES_NEAR_TRIES);
+}
+
 static bool may_try(const struct failures_who *w, struct entry *account, uint64_t now,
 		    bool *admitted)
 {
-	const struct entry *near = find_pair(&nears, w->network, w->account);
+	struct entry *near = find_pair(&nears, w->network, w->account);
 
 	if (*admitted || is_known(find_pair(&pairs, w->client, w->account)) ||
 	    (is_known(near) && recent(near, now) < ban_after))
 		return true;
-	*admitted = recent(near, now) < FAILURES_NEAR_TRIES && trickle(account, now);
+	*admitted = !has_had_its_tries(near, now) && trickle(account, now);
+	near = *admitted ? use_pair(&nears, w->network, w->account, now) : NULL;
+	if (near != NULL)
+		near->tries++;
 	return *admitted;
 }
 

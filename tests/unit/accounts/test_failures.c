@@ -164,6 +164,22 @@ START_TEST(one_network_has_few_of_the_tries)
 }
 END_TEST
 
+/* An exchange of SCRAM that is left open costs nothing and fails never. */
+START_TEST(one_network_has_few_of_the_tries_though_it_ends_none)
+{
+	char client[32];
+	unsigned found = 0;
+
+	attack(10000);
+	for (unsigned i = 0; i < 250; i++) {
+		snprintf(client, sizeof(client), "bad.%u", i);
+		found += failures_banned(slice_str(client), ALICE, 10000 + i) == 0;
+	}
+	ck_assert_uint_eq(found, FAILURES_NEAR_TRIES);
+	ck_assert_uint_eq(failures_banned(SLICE("hotel.7"), ALICE, 10250), 0);
+}
+END_TEST
+
 START_TEST(an_attempt_that_was_let_in_is_not_sent_away_at_its_end)
 {
 	struct failures_who w = who(SLICE("hotel.7"), ALICE);
@@ -285,6 +301,7 @@ int main(void)
 	tcase_add_test(t, an_account_is_slowed_down_but_not_for_its_owner);
 	tcase_add_test(t, strangers_have_a_trickle_of_tries_together);
 	tcase_add_test(t, one_network_has_few_of_the_tries);
+	tcase_add_test(t, one_network_has_few_of_the_tries_though_it_ends_none);
 	tcase_add_test(t, an_attempt_that_was_let_in_is_not_sent_away_at_its_end);
 	tcase_add_test(t, neighbours_of_where_the_owner_was_have_the_tries_of_a_client);
 	tcase_add_test(t, a_network_is_banned_for_those_of_it_that_never_logged_in);
