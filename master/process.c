@@ -133,7 +133,7 @@ bool processes_add(const unsigned counts[ROLES], bool one_uid, struct error *e)
 bool processes_make(const unsigned counts[ROLES], bool one_uid, const struct process_events *ev,
 		    struct error *e)
 {
-	int own;
+	int own = -1;
 	events = ev;
 	if (!processes_add(counts, one_uid, e))
 		return false;

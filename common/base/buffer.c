@@ -36,7 +36,7 @@ struct slice buffer_slice(const struct buffer *b)
 
 static void move_to_front(struct buffer *b)
 {
-	if (b->start > 0 && b->len > 0)
+	if (b->data && b->start > 0 && b->len > 0)
 		memmove(b->data, b->data + b->start, b->len);
 	b->start = 0;
 }

@@ -11,11 +11,12 @@
 
 enum { MEMORY_KEPT_MAX = 2 * 1024 * 1024 };
 
-void *memory_get(size_t size);		      /* uninitialised */
-void *memory_zero(size_t count, size_t size); /* zeroed; product checked */
-void *memory_resize(void *old, size_t count, size_t size);
-char *memory_string(struct slice s); /* NUL-terminated copy */
-void memory_free(void *ptr);	     /* NULL is fine */
+#define MEMORY_IS_THERE __attribute__((returns_nonnull))
+MEMORY_IS_THERE void *memory_get(size_t size);		      /* uninitialised */
+MEMORY_IS_THERE void *memory_zero(size_t count, size_t size); /* zeroed; product checked */
+MEMORY_IS_THERE void *memory_resize(void *old, size_t count, size_t size);
+MEMORY_IS_THERE char *memory_string(struct slice s); /* NUL-terminated copy */
+void memory_free(void *ptr);			     /* NULL is fine */
 /* Now and then: gives the system the pages of what was freed, when that is more than
  * MEMORY_KEPT_MAX and something has changed since the last time. */
 void memory_tidy(void);

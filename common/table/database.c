@@ -356,7 +356,7 @@ static bool open_any(int fd, struct database **result, enum table_use *use, stru
 
 bool database_open(int fd, enum table_use use, struct database **d, struct error *e)
 {
-	enum table_use is;
+	enum table_use is = use;
 	bool good = open_any(fd, d, &is, e);
 	if (good && is != use)
 		good = error_set(e, EX_DATAERR, "it was made for %s, not for %s",

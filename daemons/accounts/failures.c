@@ -148,6 +148,7 @@ bool failures_known(const struct failures_who *w)
 /* One of the tries that all strangers have together; two may be saved up. */
 static bool trickle(struct entry *account, uint64_t now)
 {
+	/* the least of ban-after is 1. NOLINTNEXTLINE(clang-analyzer-core.DivideZero) */
 	uint64_t each = ban / FAILURES_TRICKLE / ban_after, saved = 2 * each;
 
 	if (now < account->next)

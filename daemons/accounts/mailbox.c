@@ -38,7 +38,9 @@ static void send_grant(struct walk *w, struct maildrop_grant *m)
 		fatal("OpenSSL has no random octets");
 	m->ticket = slice_make(ticket, sizeof(ticket));
 	m->user = slice_str(w->name.address);
-	if (maildrop == NULL || !channel_send(maildrop, MAILDROP_GRANT, m))
+	bool sent = maildrop != NULL && channel_send(maildrop, MAILDROP_GRANT, m);
+	m->ticket = SLICE_EMPTY;
+	if (!sent)
 		end(w, MAILBOX_TROUBLE, NULL, "the daemon maildrop is not there now");
 	else
 		end(w, MAILBOX_GRANTED, ticket, "");

@@ -84,6 +84,7 @@ static struct entry *take_slot(struct index *ix, uint64_t id)
 	if (!ix->free_slot)
 		add_chunk(ix);
 	struct entry *e = ix->free_slot;
+	/* a chunk has slots. NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
 	ix->free_slot = (struct entry *)(void *)e->state;
 	e->state = NULL;
 	e->id = id;
