@@ -10,11 +10,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/bytes.h"
 #include "common/base/log.h"
 #include "common/base/map.h"
 #include "common/base/memory.h"
 #include "common/os/clock.h"
 #include "common/os/disk.h"
+#include "common/os/lookout.h"
 #include "common/os/loop.h"
 #include "common/os/watch.h"
 #include "daemons/pickup/pickup.h"
@@ -27,13 +29,15 @@
 
 enum { EVICTIONS_MAX = 64 }; /* in one look: each goes through all letters */
 
-static const char aside[] = "bad."; /* before the name of what is no letter */
+static const char aside[] = "bad.";	 /* before the name of what is no letter */
+static const char looking[] = "looking"; /* the name of the lookout's file */
 
 static int dir = -1, news = -1;
 static struct loop_watch watch;
 static struct loop_timer looker, waker;
 static struct loop_turn syncer;
-static struct map *letters;	   /* by name */
+static struct map *letters; /* by name */
+static struct lookout *lookout;
 static struct idmap *authors;	   /* by author_key() */
 static struct heap ready, waiting; /* by age; by the time of the next try */
 static unsigned sessions;
@@ -167,7 +171,7 @@ static bool found(void *arg, const char *name, unsigned char type)
 {
 	struct drop_name n;
 	(void)arg, (void)type;
-	if (slice_starts(slice_str(name), slice_str(aside)))
+	if (slice_starts(slice_str(name), slice_str(aside)) || strcmp(name, looking) == 0)
 		return true;
 	if (strlen(name) >= DROP_NAME_SIZE || !drop_name_read(slice_str(name), &n))
 		put_aside(name, "its name is none of ours");
@@ -248,6 +252,18 @@ static void finish(struct letter *l)
 		wait_again(l);
 }
 
+/* A key for each phase: who survives the first has not survived the next. */
+bool letter_look(const struct letter *l, enum letter_phase phase)
+{
+	uint32_t name = crc32c(0, l->name, strlen(l->name));
+	return lookout_begin(lookout, (l->made << 24 ^ name) << 2 | (uint64_t)(phase + 1));
+}
+
+void letter_looked(void)
+{
+	lookout_end(lookout);
+}
+
 static void begin(struct letter *l)
 {
 	struct file f;
@@ -256,7 +272,14 @@ static void begin(struct letter *l)
 		finish(l);
 		return;
 	}
-	switch (file_open(dir, l->name, &f, &why)) {
+	if (!letter_look(l, PHASE_OPEN)) {
+		put_aside(l->name, LETTER_DEADLY);
+		forget(l);
+		return;
+	}
+	enum file_result result = file_open(dir, l->name, &f, &why);
+	letter_looked();
+	switch (result) {
 	case FILE_GOOD:
 		sessions++;
 		session_begin(l, &f);
@@ -342,6 +365,7 @@ void letters_start(void)
 {
 	letters = map_new();
 	authors = idmap_new();
+	lookout = lookout_open(dir, looking);
 	heap_init(&ready);
 	heap_init(&waiting);
 	loop_turn_add_blocking(&syncer, sync_directory, NULL);

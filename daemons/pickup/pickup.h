@@ -64,6 +64,12 @@ void letters_drain(void);
 void letters_go(void);
 /* Ends of a session: it is in the queue (or told of) and goes; it stays for a later try; it stays
  * for good, since nothing can be done with it. */
+/* Around all that reads a letter: should the process die of it, its next ones know. False: three of
+ * them have, it is to be put aside. */
+enum letter_phase { PHASE_OPEN, PHASE_SEND, PHASE_REPORT };
+bool letter_look(const struct letter *l, enum letter_phase phase);
+void letter_looked(void);
+#define LETTER_DEADLY "pickup dies of it"
 void letter_sent(struct letter *l);
 void letter_later(struct letter *l, const char *why);
 void letter_aside(struct letter *l, const char *why);

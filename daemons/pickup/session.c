@@ -150,16 +150,15 @@ static bool piece_of_file(struct session *s, char octets[PIECE], struct slice *p
 	return file_read(&s->file, s->file.content + s->given, octets, len);
 }
 
+static void feed(void *arg);
+
 /* A piece each turn, while the server keeps up. */
-static void feed(void *arg)
+static void feed_piece(struct session *s)
 {
-	struct session *s = arg;
 	char octets[PIECE];
 	struct slice piece;
 	struct buffer out;
 	bool ends;
-	if (stream_unsent(s->stream) > AHEAD_MAX)
-		return; /* drained() goes on */
 	if (s->reporting) {
 		piece = slice_sub(buffer_slice(&s->notice), (size_t)s->given, PIECE);
 	} else if (!piece_of_file(s, octets, &piece)) {
@@ -177,6 +176,18 @@ static void feed(void *arg)
 	stream_deadline(s->stream, ends ? MINUTES(10) : MINUTES(3));
 	if (!ends)
 		loop_timer_start(&s->feeder, 0, feed, s);
+}
+
+static void feed(void *arg)
+{
+	struct session *s = arg;
+	if (stream_unsent(s->stream) > AHEAD_MAX)
+		return; /* drained() goes on */
+	if (letter_look(s->letter, PHASE_SEND)) {
+		feed_piece(s);
+		letter_looked();
+	} else
+		end_aside(s, LETTER_DEADLY);
 }
 
 static void drained(struct stream *stream)
@@ -243,9 +254,16 @@ static bool make_report(struct session *s)
 
 static void say_report(struct session *s)
 {
+	bool written;
+	if (!letter_look(s->letter, PHASE_REPORT)) {
+		end_aside(s, LETTER_DEADLY);
+		return;
+	}
 	s->reporting = true;
 	buffer_reset(&s->notice);
-	if (report_write(&s->report, &s->plan, &s->notice))
+	written = report_write(&s->report, &s->plan, &s->notice);
+	letter_looked();
+	if (written)
 		say(s, STEP_RSET, MINUTES(5), "RSET\r\n");
 	else
 		end_later(s, strerror(errno));

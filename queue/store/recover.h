@@ -7,7 +7,7 @@
 #ifndef QUEUE_STORE_RECOVER_H
 #define QUEUE_STORE_RECOVER_H
 
-#include "queue/store/lookout.h"
+#include "common/os/lookout.h"
 #include "queue/store/segments.h"
 
 enum { RECOVER_POLL_US = 50000 }; /* how often a lock is looked at */

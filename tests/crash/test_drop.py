@@ -41,7 +41,13 @@ class Kept(House):
         return done.returncode
 
     def waiting(self):
-        return [f.name for f in (self.folder / "spool" / "drop").iterdir() if not f.name.endswith(".part")]
+        return [f.name for f in (self.folder / "spool" / "drop").iterdir() if not f.name.endswith(".part") and f.name != "looking"]
+
+    def launch_with(self, environment):
+        os.environ.update(environment)
+        self.launch("")
+        for name in environment:
+            del os.environ[name]
 
     def arrived(self):
         return [re.search(rb"(?m)^Subject: (.*)$", f.read_bytes())[1].decode() for f in self.maildir("bob")]
@@ -108,3 +114,28 @@ def test_the_disk_fails_at_every_call_of_pickup(house):
         house.crash()
     house.start()
     house.audit(copies=8)
+
+
+@pytest.mark.row("poison")
+def test_a_letter_that_kills_pickup_is_set_aside_alone(tally):
+    """The trap is in what pickup reads. Those behind it go, it becomes bad.NAME and stays, whole."""
+    house, word, others = Kept(), "p01s0n", 4
+    try:
+        for name in ["first", word] + [f"behind-{i}" for i in range(others)]:
+            assert house.keep(name) == 0
+        house.crash()
+        poison = sorted(house.waiting(), key=lambda n: n.split(".")[1])[1]
+        house.launch_with({"STAGEPOST_TRAP": f"pickup:read:{word}"})
+        good = sorted(n for n in house.names if n != word)
+        wait_for(lambda: sorted(house.arrived()) == good, 60, "the others")
+        drop = house.folder / "spool" / "drop"
+        wait_for(lambda: (drop / f"bad.{poison}").exists(), 60, "it put aside")
+        deaths = house.ends("pickup")
+        assert 3 <= deaths <= 4 and re.search(rf"drop/{poison}, of uid \d+: pickup dies of it", house.log()), deaths
+        house.crash()
+        (drop / f"bad.{poison}").rename(drop / poison)
+        house.start()
+        house.audit()
+    finally:
+        house.end()
+    tally(deaths_of_pickup=deaths, good=others + 1)

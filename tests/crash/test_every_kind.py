@@ -111,7 +111,7 @@ def settle(town, deaths, least=1):
     wait_for(lambda: all_serve(town), 90, "every daemon serving")
     aside = town.queue("--state", "corrupt")
     assert not aside, f"set aside: {aside}"
-    wait_for(lambda: not [f for f in (town.folder / "spool" / "drop").iterdir() if not f.name.endswith(".part")], 60,
+    wait_for(lambda: not [f for f in (town.folder / "spool" / "drop").iterdir() if not f.name.endswith(".part") and f.name != "looking"], 60,
              "an empty drop directory")
     # what nobody has read yet is in no list
     wait_for(lambda: "not read yet" not in town.run("queue", "verify", check=False).stdout, 60, "every segment to be read")

@@ -48,7 +48,7 @@ class Drop:
 
     def files(self):
         """What waits; whole or not."""
-        return sorted(f for f in self.place.iterdir() if not f.name.startswith("bad."))
+        return sorted(f for f in self.place.iterdir() if not f.name.startswith("bad.") and f.name != "looking")
 
     def wait_gone(self, seconds=20):
         wait_for(lambda: not self.files(), seconds, "an empty drop directory")

@@ -1,7 +1,7 @@
 /* lookout: what the next manager knows of the death of the one before it; and the spool with it. */
 #include "tests/unit/store/spool_world.h"
 
-#include "queue/store/lookout.h"
+#include "common/os/lookout.h"
 
 static int directory;
 static char path[64];

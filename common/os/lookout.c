@@ -4,10 +4,11 @@
  * survived its look is written as none. What a power failure leaves of it is another record's id at
  * worst.
  */
-#include "queue/store/lookout.h"
+#include "common/os/lookout.h"
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/bytes.h"
 #include "common/base/log.h"
@@ -33,7 +34,7 @@ static void put(struct lookout *l, const void *octets, size_t len, uint64_t at)
 {
 	if (l->fd < 0 || disk_pwrite(l->fd, octets, len, at) == 0)
 		return;
-	log_warning("what the queue manager looks at can't be noted: %s", strerror(errno));
+	log_warning("what is looked at can't be noted: %s", strerror(errno));
 	disk_close(l->fd);
 	l->fd = -1;
 }
@@ -102,14 +103,25 @@ static void take_over(struct lookout *l)
 	put(l, octets, sizeof(octets), 0);
 }
 
+/* Others may write into the directory: what they have put there says nothing. */
+static void remove_strange(int dirfd, const char *name)
+{
+	struct stat st;
+	if (disk_stat_at(dirfd, name, &st) == 0 &&
+	    (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_nlink != 1) &&
+	    disk_unlink(dirfd, name) < 0)
+		log_warning("%s: %s", name, strerror(errno));
+}
+
 struct lookout *lookout_open(int dirfd, const char *name)
 {
 	struct lookout *l = memory_zero(1, sizeof(*l));
+	remove_strange(dirfd, name);
 	l->fd = disk_open(dirfd, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600);
 	if (l->fd >= 0)
 		take_over(l);
 	else
-		log_warning("%s: %s; what ends the queue manager can't be known by the next", name,
+		log_warning("%s: %s; what ends this process can't be known by the next", name,
 			    strerror(errno));
 	return l;
 }
