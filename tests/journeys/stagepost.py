@@ -65,6 +65,9 @@ def wait_for(condition, seconds=15, what="it"):
         time.sleep(0.02)
 
 
+_ports = set()  # that were given: they may not be bound yet
+
+
 def free_port():
     """Below the ports of outgoing connections, and not one of the other worker's."""
     worker = int(re.sub(r"\D", "", os.environ.get("PYTEST_XDIST_WORKER", "")) or 0) % 4
@@ -73,9 +76,11 @@ def free_port():
         with socket.socket() as s:
             try:
                 s.bind(("127.0.0.1", port))
-                return port
             except OSError:
                 continue
+        if port not in _ports or len(_ports) > 2000:
+            _ports.add(port)
+            return port
 
 
 def is_there(pid):
