@@ -1,6 +1,8 @@
 /*
  * Codes of RFC 5321 and RFC 3463 for what can happen to a mailbox. A mailbox that is over its quota
- * is the only trouble of the disk that goes back to the sender; all else passes, or is repaired.
+ * is the only trouble of the disk that goes back to the sender, at once, as users know it from
+ * Postfix (EDQUOT and EFBIG are 5.2.2 there, ENOSPC is for later): its owner alone can end it. All
+ * else passes, or is repaired.
  */
 #include "daemons/local/outcome.h"
 
