@@ -52,7 +52,14 @@ static void run_command(struct slice line)
 		abort();
 	one_line(&out);
 	buffer_reset(&out);
-	if (!received_write(&(struct received){.helo = line, .name = line, .address = line}, &out))
+	struct received received = {.helo = line, .name = line, .address = line};
+	if (!received_write(&received, &out))
+		abort();
+	received.tls = SLICE("TLSv1.3");
+	received.cipher = line;
+	received.cipher_bits = 256;
+	buffer_reset(&out);
+	if (!received_write(&received, &out))
 		abort();
 	buffer_free(&out);
 }

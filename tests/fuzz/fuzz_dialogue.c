@@ -54,8 +54,12 @@ static void record_know(const struct record *r)
 static void begin(void)
 {
 	for (size_t i = 0; i < DIALOGUES; i++) {
-		for (size_t j = 0; j < dialogues[i]->count; j++)
-			record_know(dialogues[i]->messages[j].record);
+		for (size_t j = 0; j < dialogues[i]->count; j++) {
+			const struct dialogue_message *m = &dialogues[i]->messages[j];
+			must(dialogue_record(dialogues[i], m->number) == m->record);
+			record_know(m->record);
+		}
+		must(!dialogue_record(dialogues[i], UINT16_MAX));
 		for (size_t j = 0; j < i; j++)
 			must(dialogue_hash(dialogues[i]) != dialogue_hash(dialogues[j]));
 	}
@@ -98,8 +102,10 @@ static void decode(const struct record *r, struct slice payload)
 	struct buffer again;
 	if (!codec_decode(r, payload, value))
 		return;
-	for (size_t i = 0; i < r->field_count; i++)
+	for (size_t i = 0; i < r->field_count; i++) {
 		look_at_field(&r->fields[i], value);
+		must(record_field_find(r, slice_str(r->fields[i].name)) == &r->fields[i]);
+	}
 	buffer_init(&again, OCTETS_MAX);
 	must(codec_encode(r, value, &again) && slice_equal(buffer_slice(&again), payload));
 	buffer_free(&again);

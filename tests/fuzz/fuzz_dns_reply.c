@@ -61,7 +61,10 @@ static void check_file(struct slice text)
 		if (s.list[i].port != DNS_PORT ||
 		    (s.list[i].family != NET_IPV4 && s.list[i].family != NET_IPV6))
 			abort();
-	servers_parse(text, &s);
+	struct servers own;
+	servers_parse(text, &own);
+	if (!servers_same(&s, &s) || (servers_same(&s, &own) && s.count != own.count))
+		abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -41,6 +41,14 @@ static void check(const struct drop *d)
 		if (!drop_add(&again, to))
 			abort();
 	}
+	char front[DROP_FRONT], end[DROP_END];
+	uint32_t fields;
+	uint64_t content;
+	drop_front(buffer_slice(&again), 7, front);
+	drop_end(8, end);
+	if (!drop_read_front(front, DROP_FRONT + again.len + 7 + DROP_END, &fields, &content) ||
+	    fields != again.len || content != 7 || !drop_read_end(end, 8) || drop_read_end(end, 9))
+		abort();
 	if (count != d->recipient_count || !drop_read(buffer_slice(&again), &back) ||
 	    back.recipient_count != count || !slice_equal(back.sender, d->sender))
 		abort();
@@ -54,7 +62,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct drop_name n;
 	uint32_t fields;
 	uint64_t content;
-	(void)drop_name_read(in, &n);
+	if (drop_name_read(in, &n)) {
+		char text[DROP_NAME_SIZE];
+		struct drop_name back;
+		drop_name_write(&n, 7, text);
+		if (!drop_name_read(slice_str(text), &back) || back.uid != n.uid ||
+		    back.made != n.made || back.part != n.part)
+			abort();
+	}
 	if (drop_read(in, &d))
 		check(&d);
 	if (size < DROP_FRONT)

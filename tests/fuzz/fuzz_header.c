@@ -15,7 +15,10 @@ static void edit(struct slice block)
 	buffer_init(&written, 4 * HEADER_LIMIT);
 	fields_init(&l);
 	if (header_remove(block, names, 2, &kept) && fields_read(&l, block)) {
+		size_t counted = fields_count(&l, names[0]) + fields_count(&l, names[1]);
 		size_t removed = fields_remove(&l, names[0]) + fields_remove(&l, names[1]);
+		if (counted != removed)
+			abort();
 		if (removed != header_count(block, names[0]) + header_count(block, names[1]))
 			abort();
 		if (!fields_write(&l, &written) || buffer_slice(&written).len != l.octets)

@@ -35,6 +35,22 @@ static void write_and_read(struct slice value)
 		panic("a line has a pair too many");
 }
 
+/* What has only a sentence is one line too, whatever stands in it. */
+static void sentences(struct slice text)
+{
+	static void (*const say[])(const char *, ...) = {log_info, log_warning, log_error};
+	char back[LOG_LINE_MAX];
+	struct slice key;
+	size_t len;
+	for (size_t i = 0; i < 3; i++) {
+		say[i]("%.*s", SLICE_FMT(text));
+		while (log_read_pair(&written, &key, back, sizeof(back), &len))
+			;
+		if (written.len > 0)
+			panic("a sentence can't be read");
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct slice line = slice_make(data, size), key;
@@ -46,5 +62,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	free(value);
 	log_set_sink(keep, LOG_LEVEL_INFO);
 	write_and_read(slice_make(data, size));
+	sentences(slice_make(data, size));
 	return 0;
 }

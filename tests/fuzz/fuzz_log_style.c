@@ -59,10 +59,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct slice packet = slice_make(data, size);
 	static struct event event;
+	must(style_find(SLICE("postfix")) == STYLE_POSTFIX &&
+	     style_find(SLICE("json")) == STYLE_JSON);
+	(void)style_find(packet);
 	while (log_output_next(&packet, &whose)) {
 		(void)event_read(whose.text, &event);
 		for (style = STYLE_TEXT; style <= STYLE_JSON; style++)
-			must(style_write(style, &whose, whose.role, 7, take, NULL));
+			must(style_write(style, &whose, SLICE("smtpd"), 7, take, NULL));
 	}
 	return 0;
 }

@@ -47,8 +47,8 @@ static void plain(struct slice said)
 			must(slice_equal(buffer_slice(&once), buffer_slice(&twice)));
 		if (buffer_append(&e, SLICE("{PLAIN}")) && buffer_append(&e, buffer_slice(&once))) {
 			must(password_check(buffer_slice(&e), said));
-			buffer_byte(&e, 'x');
-			must(!password_check(buffer_slice(&e), said));
+			if (buffer_byte(&e, 'x'))
+				must(!password_check(buffer_slice(&e), said));
 		}
 	}
 	buffer_free(&e);

@@ -18,6 +18,7 @@ static const char content[] = "Subject: x\n\n.one\ntwo\r\n..\nno line's end";
 
 static struct {
 	struct channel *accounts, *maildrop, *child;
+	bool lied;     /* the child: when that is seen depends on what else is under way */
 	uint64_t owed; /* question to accounts that waits; 0: none */
 } world;
 
@@ -61,6 +62,7 @@ static void on_read(struct channel *c, const void *record)
 	struct maildrop_part part = {.number = m->number};
 	unsigned how = decide(16);
 	must(m->number >= 1 && m->number <= MESSAGES);
+	world.lied |= how >= 10;
 	part.octets = slice_sub(slice_str(content), (size_t)m->from, how == 8 ? 5 : m->most);
 	part.last = m->from + part.octets.len >= sizeof(content) - 1;
 	part.failed = how == 9;
@@ -257,11 +259,6 @@ static size_t look_at_replies(struct slice all)
 	return lines;
 }
 
-static bool is_repeatable(struct slice replies)
-{
-	return memmem(replies.ptr, replies.len, "\n+ cj", 5) == NULL;
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct slice in = slice_make(data, size);
@@ -272,6 +269,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	begun = true;
 	if (size < 2 || !(in = slice_from(in, 2), decisions_take(&in)))
 		return 0;
+	world.lied = false;
 	expand(in, &text);
 	buffer_init(&whole, HEARD_MAX);
 	buffer_init(&pieces, HEARD_MAX);
@@ -280,7 +278,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    text.len / (data[1] + 1U) < MOST_REPLIES) {
 		decided = 0;
 		converse(buffer_slice(&text), data[0] & 1, data[1] + 1U, &pieces);
-		if (is_repeatable(buffer_slice(&whole)))
+		if (!world.lied)
 			same(&whole, &pieces);
 	}
 	buffer_free(&text);

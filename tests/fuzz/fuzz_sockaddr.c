@@ -10,10 +10,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void check_address(struct slice text)
 {
 	struct net_address a, again;
-	char back[NET_ADDRESS_TEXT];
+	char back[NET_ADDRESS_TEXT], ip[NET_IP_TEXT];
 	if (!net_address_parse(text, &a))
 		return;
+	struct sockaddr_storage storage;
 	size_t len = net_address_format(&a, back);
+	socklen_t storage_len = net_address_to(&a, &storage);
+	(void)net_address_is_local(&a);
+	if (net_ip_format(&a, ip) >= sizeof(ip))
+		abort();
+	net_address_from(&storage, storage_len, &again);
+	if (storage_len > 0 && (again.port != a.port || !net_address_same_host(&a, &again)))
+		abort();
 	if (a.family == NET_UNIX && a.path.len > NET_ADDRESS_TEXT - sizeof("unix:"))
 		return;
 	if (!net_address_parse(slice_make(back, len), &again) || a.port != again.port ||

@@ -32,6 +32,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	stuff(content, size > 0 ? data[0] % (size + 1) : 0, &cut);
 	if (!slice_equal(buffer_slice(&whole), buffer_slice(&cut)))
 		__builtin_trap();
+	/* one that is too small is full, and no more than full */
+	buffer_free(&cut);
+	buffer_init(&cut, whole.len > 0 ? data[0] % whole.len : 0);
+	struct stuffer s;
+	stuffer_init(&s, true);
+	if (whole.len > 0 && stuffer_add(&s, content, &cut) && stuffer_end(&s, &cut))
+		__builtin_trap();
 	dot_reader_init(&d);
 	rest = buffer_slice(&whole);
 	while (dot_next(&d, &rest, &run))

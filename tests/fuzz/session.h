@@ -39,6 +39,12 @@ static bool (*works)(void); /* more will come, though nothing is said; NULL: nev
 static uint8_t decisions[DECISIONS];
 static unsigned decided;
 
+/* The same numbers each time: what is said of them can be known beforehand. */
+void arc4random_buf(void *to, size_t len)
+{
+	memset(to, 'n', len);
+}
+
 /* A peer has done something: more may come of it. */
 static inline void stir(void)
 {

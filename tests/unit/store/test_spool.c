@@ -163,6 +163,9 @@ START_TEST(a_writer_that_lies_is_found_out)
 	e.offset = WORLD_SEGMENT - 256;
 	ck_assert(!spool_notice(w.spool, 1, lent.number, &e, 1));
 	e = good;
+	e.offset = UINT64_MAX - 255; /* its end is within the segment, by 64 bits */
+	ck_assert(!spool_notice(w.spool, 1, lent.number, &e, 1));
+	e = good;
 	e.length = 7;
 	ck_assert(!spool_notice(w.spool, 1, lent.number, &e, 1));
 	e = good;
