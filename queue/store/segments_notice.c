@@ -26,10 +26,9 @@ static bool entry_right(const struct segments *s, uint32_t writer, const struct 
 	return w->ordinal == ordinal && w->offset >= least && w->offset % 8 == 0 &&
 	       w->length % 8 == 0 && w->length > RECORD_HEADER_SIZE &&
 	       w->length <= RECORD_LENGTH_MAX && w->length <= s->setup.segment_size &&
-	       w->offset <= s->setup.segment_size - w->length &&
-	       w->recipients > 0 && w->recipients <= RECIPIENTS_RECEIVED_MAX &&
-	       id_is_writers(s, writer, w->id) && !index_get(s->ix, w->id) &&
-	       (w->parent == 0 || queue_id_possible(w->parent)) &&
+	       w->offset <= s->setup.segment_size - w->length && w->recipients > 0 &&
+	       w->recipients <= RECIPIENTS_RECEIVED_MAX && id_is_writers(s, writer, w->id) &&
+	       !index_get(s->ix, w->id) && (w->parent == 0 || queue_id_possible(w->parent)) &&
 	       (!w->file || (file && file->writer == writer));
 }
 
