@@ -29,6 +29,7 @@ static bool hold(struct entry *e)
 	}
 	schedule_forget(manager.schedule, &stub_of(e)->schedule, manager_now());
 	spool_dispose(manager.spool, e, MESSAGE_HELD, 0);
+	spool_stays(manager.spool, e);
 	return true;
 }
 

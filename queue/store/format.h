@@ -102,6 +102,8 @@ struct record_numbers {
 };
 
 void record_read_numbers(struct slice record, struct record_numbers *n);
+/* What it says of its large file; false: it has none, or can't be read. */
+bool record_read_file(struct slice record, struct stored_file *f);
 /* record_digest() with a hash that is there already. */
 void record_digest_with(struct digest *d, struct slice record, uint8_t digest[DIGEST_SIZE]);
 /* Puts what is known only at the end into a record encoded with m->file.number != 0. */

@@ -1,7 +1,8 @@
 /*
  * move: copies records in batches. The helper reads them, checks them against the digest of their
  * STATE line, and writes them as one synced batch of an own lease; then a STATE line with the new
- * place takes each over. Until that line the message lies where it lay.
+ * place takes each over. Until that line the message lies where it lay. Large files stay where they
+ * are, but give back what they do not need.
  */
 #include "queue/store/move.h"
 
@@ -202,6 +203,8 @@ static void copy_one(struct copy_job *c, struct moved *it, uint32_t mark)
 	it->err = record_check(slice_make(to, (size_t)n), &it->was, known ? l.state.digest : NULL);
 	if (it->err)
 		return;
+	if (known)
+		large_trim(c->m->s, it->was.file, slice_make(to, (size_t)n));
 	it->offset = (uint32_t)(c->offset + c->len);
 	it->ordinal = c->ordinal++;
 	record_seal(to, it->ordinal, mark);

@@ -506,6 +506,16 @@ void record_read_numbers(struct slice record, struct record_numbers *n)
 	}
 }
 
+bool record_read_file(struct slice record, struct stored_file *f)
+{
+	struct slice rest = slice_from(record, RECORD_HEADER_SIZE);
+	struct part p;
+	while (part_next(&rest, &p))
+		if (p.type == PART_FILE)
+			return take_file(p.octets, f);
+	return false;
+}
+
 void record_digest_with(struct digest *d, struct slice record, uint8_t digest[DIGEST_SIZE])
 {
 	digest_add(d, slice_sub(record, RECORD_DIGEST_FROM, RECORD_MARK_AT - RECORD_DIGEST_FROM));

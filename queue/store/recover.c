@@ -124,7 +124,8 @@ static void scan_damage(void *arg, uint64_t offset, uint64_t length)
 
 /* A record that is taken must not vanish again. Whoever wrote it may have died when its sync had
  * failed: then the kernel has it in memory, calls it clean, and would let a second sync succeed
- * without it. So what nobody has told of yet is written once more. */
+ * without it. So what nobody has told of yet is written once more; none is taken before that has
+ * succeeded. */
 static int make_durable(const struct scan_job *j)
 {
 	uint64_t from = j->found[0].offset & ~(uint64_t)(BATCH_ALIGN - 1);
@@ -160,7 +161,7 @@ static void scan_run(struct helper_job *job)
 		j->ok = scan_segment(&request, &calls, &j->result, &j->error);
 		int err = j->ok && j->count > 0 ? make_durable(j) : 0;
 		if (err)
-			log_error("segments/%s: sync: %s", name, strerror(err));
+			j->ok = error_set(&j->error, err, "sync: %s", strerror(err));
 	}
 	disk_close(j->fd);
 }

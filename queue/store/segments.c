@@ -217,6 +217,7 @@ static void prepare_run(struct helper_job *job)
 	struct prepare_job *p = (struct prepare_job *)(void *)job;
 	int dirfd = p->s->setup.segments_dirfd;
 	uint32_t size = p->s->setup.segment_size;
+	struct stat st;
 	char name[16];
 	segment_name(p->number, name);
 	p->err = 0;
@@ -234,6 +235,8 @@ static void prepare_run(struct helper_job *job)
 			return;
 	}
 	p->err = errno;
+	p->irregular =
+	    p->err == EBADMSG && disk_stat_at(dirfd, name, &st) == 0 && !S_ISREG(st.st_mode);
 	if (p->write_fd >= 0)
 		disk_close(p->write_fd);
 	if (p->fresh)
@@ -246,6 +249,14 @@ static bool is_strange(int err)
 	return err == EBADMSG || err == EACCES || err == EPERM || err == ENOENT;
 }
 
+/* ext4 and XFS say EBADMSG of a wrong checksum of their own. */
+static const char *trouble_text(const struct prepare_job *p)
+{
+	if (p->irregular)
+		return "is no regular file";
+	return p->err == EBADMSG ? "the file system finds a wrong checksum" : strerror(p->err);
+}
+
 static void prepare_done(struct helper_job *job)
 {
 	struct prepare_job *p = (struct prepare_job *)(void *)job;
@@ -254,8 +265,7 @@ static void prepare_done(struct helper_job *job)
 	p->out = false;
 	if (p->err) {
 		bool strange = !p->fresh && is_strange(p->err);
-		log_error("segments/%08u: %s%s", p->number,
-			  p->err == EBADMSG ? "is no regular file" : strerror(p->err),
+		log_error("segments/%08u: %s%s", p->number, trouble_text(p),
 			  strange ? "; it is not used" : "");
 		if (!strange)
 			s->failed_until = loop_now() + SPOOL_LOOK_US;

@@ -1,7 +1,8 @@
 /*
  * segments_old: large files whose message has ended. When that is synced they are unlinked, or, so
  * many as soon may be needed, kept under another name: to write over octets that are there costs a
- * third of making them. Blocks stay allocated, pages in memory, and nothing is discarded.
+ * third of making them. Blocks stay allocated, pages in memory, and nothing is discarded. Only when
+ * a message stays, its file gives back what it does not need.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -27,15 +28,6 @@ uint64_t old_take(struct segments *s)
 	if (s->old_least > s->old_count)
 		s->old_least = s->old_count;
 	return f.number;
-}
-
-/* More than are remembered go at the next start. */
-void unlink_retry(struct segments *s)
-{
-	size_t count = s->unlink_again_count;
-	s->unlink_again_count = 0;
-	for (size_t i = 0; i < count; i++)
-		large_unlink(s, s->unlink_again[i], 0);
 }
 
 /* May it stay, to be used again? */
@@ -87,7 +79,7 @@ static void unlink_done(struct helper_job *job)
 	struct segments *s = u->s;
 	u->out = false;
 	for (size_t i = 0; i < u->failed && s->unlink_again_count < UNLINKS_MAX; i++)
-		s->unlink_again[s->unlink_again_count++] = u->wishes[i].number;
+		s->unlink_again[s->unlink_again_count++] = u->wishes[i];
 	for (size_t i = 0; i < u->kept_count; i++) {
 		s->old[s->old_count++] = u->kept[i];
 		s->old_octets += u->kept[i].octets;
@@ -115,6 +107,16 @@ static void wish(struct segments *s, struct unlink_wish w)
 	if (!s->unlink.out && !s->unlink_wait.waiting && !s->closing)
 		ledger_when_synced(s->setup.ledger, &s->unlink_wait, w.position, false, ends_synced,
 				   s);
+}
+
+/* More than are remembered go at the next start. */
+void unlink_retry(struct segments *s)
+{
+	size_t count = s->unlink_again_count;
+	s->unlink_again_count = 0;
+	for (size_t i = 0; i < count; i++)
+		wish(s, (struct unlink_wish){.number = s->unlink_again[i].number,
+					     .old = s->unlink_again[i].old});
 }
 
 static uint64_t old_octets_max(const struct segments *s)
@@ -181,6 +183,39 @@ void unlink_start(struct segments *s)
 void large_unlink(struct segments *s, uint64_t number, uint64_t position)
 {
 	wish(s, (struct unlink_wish){.number = number, .position = position});
+}
+
+/* Up to the next block: what holds octets of the message is not written again. */
+static int trim(int fd, const struct stored_file *f)
+{
+	uint8_t head[LARGE_HEAD_SIZE];
+	uint64_t whole = batch_align(f->length);
+	struct stat st;
+	if (disk_stat(fd, &st) < 0)
+		return -1;
+	if (f->length < LARGE_HEAD_SIZE || whole < f->length || (uint64_t)st.st_size <= whole)
+		return 0;
+	ssize_t n = disk_pread(fd, head, sizeof(head), 0);
+	if (n < 0)
+		return -1;
+	/* a record that lies may name another's file */
+	if (n < (ssize_t)sizeof(head) || large_head_version(head, f->number, f->nonce) == 0)
+		return 0;
+	return disk_truncate(fd, whole);
+}
+
+void large_trim(const struct segments *s, uint64_t number, struct slice record)
+{
+	struct stored_file f;
+	char name[LARGE_NAME_SIZE];
+	if (number == 0 || !record_read_file(record, &f) || f.number != number)
+		return;
+	large_name(number, name);
+	int fd = disk_open_file(s->setup.large_dirfd, name, O_RDWR);
+	if (fd < 0 ? errno != ENOENT : trim(fd, &f) < 0) /* it may have ended */
+		log_warning("large/%s can't be trimmed: %s", name, strerror(errno));
+	if (fd >= 0)
+		disk_close(fd);
 }
 
 void old_free_all(struct segments *s)

@@ -19,8 +19,8 @@ enum {
 	UNLINKS_MAX = 64, /* in one job */
 	OLD_MAX = 64,	  /* large files of messages that have ended, kept to be used again ... */
 	OLD_OCTETS =
-	    64 * 1024 * 1024,	    /* ... all together, and a sixteenth of the spool's size ... */
-	OLD_FILE = 4 * 1024 * 1024, /* ... and one */
+	    64 * 1024 * 1024,	/* ... all together, and a sixteenth of the spool's size ... */
+	OLD_FILE = 1536 * 1024, /* ... and one: a message of 1 MiB, with what it may grow by */
 	LARGE_LOOK = 10,       /* every so many looks at the space, large files are summed up ... */
 	LARGE_LOOK_FEW = 2000, /* ... and at each one while they are so few */
 	LARGE_LOOK_MAX = 20000,
@@ -97,7 +97,7 @@ struct prepare_job {
 	struct segments *s;
 	bool out;
 	uint32_t number;
-	bool fresh;
+	bool fresh, irregular; /* irregular: something else has the file's name */
 	int write_fd, read_fd, err;
 };
 
@@ -161,7 +161,7 @@ struct segments {
 	size_t large_spare_count;
 	struct unlink_wish *wishes;
 	size_t wish_count, wish_size;
-	uint64_t unlink_again[UNLINKS_MAX]; /* large files that could not be removed */
+	struct unlink_wish unlink_again[UNLINKS_MAX]; /* large files that could not be removed */
 	size_t unlink_again_count;
 	struct old_file old[OLD_MAX];
 	size_t old_count, old_least; /* the fewest since old_give_back() looked last */
@@ -236,5 +236,8 @@ void old_give_back(struct segments *s);
 uint64_t old_take(struct segments *s);
 void old_free_all(struct segments *s);
 void unlink_retry(struct segments *s); /* what could not be removed */
+/* In the helper: a file that was used again gives back what its message does not need. record: that
+ * message's, found right by the SHA-256 of its STATE line. */
+void large_trim(const struct segments *s, uint64_t number, struct slice record);
 
 #endif

@@ -1,5 +1,6 @@
 /* The manager's face: mail goes in, is found after a crash, moves, ends; a segment is not free a
  * moment too early; memory and disk agree. */
+#include <dirent.h>
 #include <sys/stat.h>
 
 #include "common/base/arena.h"
@@ -578,6 +579,79 @@ START_TEST(a_file_is_used_again_when_its_message_has_ended_and_nobody_has_it_ope
 }
 END_TEST
 
+/* Of the longest file there. */
+static off_t longest(struct spool_world *w)
+{
+	struct dirent *d;
+	struct stat st;
+	off_t most = 0;
+	int fd = openat(w->dirfd, "large", O_RDONLY | O_DIRECTORY);
+	DIR *dir = fdopendir(fd);
+	ck_assert_ptr_nonnull(dir);
+	while ((d = readdir(dir)))
+		if (d->d_name[0] != '.' && fstatat(fd, d->d_name, &st, 0) == 0 && st.st_size > most)
+			most = st.st_size;
+	closedir(dir);
+	return most;
+}
+
+static void defer(struct spool_world *w, uint64_t id)
+{
+	struct entry *e = spool_get(w->spool, id);
+	struct reply reply = {.code = 450, .text = SLICE("try again")};
+	spool_attempt(w->spool, e, 0);
+	ck_assert(!spool_result(w->spool, e, 0, RECIPIENT_DEFERRED, 999, &reply));
+	spool_rest(w->spool, e, MESSAGE_QUEUED, 999);
+	spool_stays(w->spool, e);
+}
+
+START_TEST(a_message_that_stays_gives_back_what_it_does_not_need_of_a_file_used_again)
+{
+	struct spool_world w, after;
+	world_make(&w);
+	world_writer(&w);
+	send(&w, 4, 1000000, 1);
+	for (size_t i = 0; i < 4; i++)
+		world_deliver(&w, w.ids[i]);
+	world_run(&w, four_old);
+	for (unsigned k = 0; k < 3; k++) /* more than were made in advance */
+		send(&w, 4, 140000, 1);
+	world_run(&w, none_old);
+	ck_assert_int_gt(longest(&w), 1000000);
+	for (size_t i = 4; i < w.arrived; i++)
+		defer(&w, w.ids[i]);
+	move_now(spool_move(w.spool));
+	world_run(&w, all_moved);
+	world_run(&w, world_idle);
+	ck_assert_int_ge(longest(&w), 140000);
+	ck_assert_int_le(longest(&w), 140000 + 3 * 4096);
+	verify(&w, 0);
+	ck_assert_uint_eq(verdict.files, 12);
+	world_crash_copy(&w, &after);
+	world_run(&after, world_synced);
+	verify(&after, 0);
+	ck_assert_uint_eq(verdict.files, 12);
+	world_stop(&after);
+	world_stop(&w);
+}
+END_TEST
+
+START_TEST(a_file_of_more_than_a_mebibyte_and_a_half_is_not_used_again)
+{
+	struct spool_world w;
+	world_make(&w);
+	world_writer(&w);
+	send(&w, 1, 1024 * 1024, 1);
+	send(&w, 1, 1700000, 1);
+	for (size_t i = 0; i < 2; i++)
+		world_deliver(&w, w.ids[i]);
+	world_run(&w, no_large);
+	ck_assert_uint_eq(old_files(&w, "-"), 1);
+	ck_assert_int_lt(longest(&w), 1200000);
+	world_stop(&w);
+}
+END_TEST
+
 START_TEST(an_expansion_replaces_a_recipient)
 {
 	struct spool_world w, after;
@@ -852,6 +926,9 @@ int main(void)
 	tcase_add_test(t, a_segment_that_is_used_again_is_read_anew);
 	tcase_add_test(t, large_files_live_as_long_as_their_message);
 	tcase_add_test(t, a_file_is_used_again_when_its_message_has_ended_and_nobody_has_it_open);
+	tcase_add_test(t,
+		       a_message_that_stays_gives_back_what_it_does_not_need_of_a_file_used_again);
+	tcase_add_test(t, a_file_of_more_than_a_mebibyte_and_a_half_is_not_used_again);
 	tcase_add_test(t, an_expansion_replaces_a_recipient);
 	tcase_add_test(t, held_released_and_deleted_without_being_read);
 	tcase_add_test(t, what_arrives_held_is_held_after_a_crash_too);
