@@ -21,7 +21,7 @@ MAGIC = 0x31525044
 HEAD = struct.Struct("<IIQIBBBBiIQQQQQQ")
 BEGINS, ENDS, MARK = range(3)
 LIED = 1000
-LOCKS = ("lock", "queue.lock")      # nothing lies in them that was promised
+NO_PROMISE = ("lock", "queue.lock", "looking", "looking.scan", "looking.read")    # what a death of all may take along
 AT_POSITION = (1 << 64) - 1
 OPS = ("open create close read write fdatasync fsync fsync-dir sync-all writeback allocate truncate link unlink rename mkdir "
        "rmdir stat mode space list").split()
@@ -144,7 +144,7 @@ class Disk:
             node = Folder(st.st_dev, known is not False)
             for name in os.listdir(path):
                 inside = known if known is not None else name in self.parts
-                if not inside or name in LOCKS or not os.path.isfile(f"{path}/{name}") and not os.path.isdir(f"{path}/{name}"):
+                if not inside or name in NO_PROMISE or not os.path.isfile(f"{path}/{name}") and not os.path.isdir(f"{path}/{name}"):
                     continue
                 node.base[name] = self._take(f"{path}/{name}", True)
             node.live = dict(node.base)
@@ -166,7 +166,7 @@ class Disk:
             node = node.live.get(part) if isinstance(node, Folder) else None
         if not isinstance(node, Folder) or not node.known:
             return None, last
-        if node is self.root and last not in self.parts or last in LOCKS:
+        if node is self.root and last not in self.parts or last in NO_PROMISE:
             return None, last   # places where nothing lies that was promised
         return node, last
 
