@@ -177,7 +177,7 @@ def test_what_is_said_in_plain_text_after_the_end_of_tls_is_never_content(house,
             pass
         said = sealed.wire.ended()
         assert b"250" not in said and b"354" not in said
-    house.deliver(CONTENT, f"bob@{DOMAIN}")
+    house.wait_empty()
     assert len(house.maildir("alice")) == before
 
 
