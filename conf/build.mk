@@ -102,8 +102,9 @@ ifdef FAULTS
 crash attack: all $(CRASH_PROGRAMS)
 	@BUILD="$(CURDIR)/$B" CRASH=$(CRASH) CRASH_RESULTS="$(CURDIR)/build/$@.json" tests/crash/run $@ $(CRASH_ARGS)
 else
+# Without sanitizers also from `make check SAN=1`: both they and the strikes stand before malloc().
 crash attack:
-	@$(MAKE) --no-print-directory FAULTS=1 $@
+	@$(MAKE) --no-print-directory SAN= FAULTS=1 $@
 endif
 # The short form of all three, which is part of `make check`.
 strikes:
